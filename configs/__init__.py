@@ -1,0 +1,1 @@
+"""Configuration files and JSON Schemas shipped with Rayline."""

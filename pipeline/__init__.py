@@ -1,0 +1,1 @@
+"""Rayline: how frames get there and back: processes, network, time."""

@@ -1,0 +1,1 @@
+"""The demo line: renderer, truth, RTSP server, training."""

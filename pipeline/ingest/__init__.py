@@ -1,0 +1,1 @@
+"""Sources, cameras and the ingest actor that turns them into batches."""

@@ -1,0 +1,60 @@
+"""What a source of pictures promises: open, give frames in order, stop when told.
+
+SourceError
+  +-- SourceLost      the connection went; reconnect with backoff
+  +-- SourceRefused   wrong password, no such path: reconnect slowly and say so
+  +-- SourceInvalid   can never work (unknown scheme, no video in the file): FAILED
+BadFrame              one picture cannot be decoded: skip and count
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Protocol
+
+from stages.errors import RaylineError
+from stages.values import Clock, Picture
+
+
+class SourceError(RaylineError):
+    """Base of what a source raises; its text never holds credentials."""
+
+
+class SourceLost(SourceError):
+    """The stream was there and went, or did not answer: reconnect."""
+
+
+class SourceRefused(SourceError):
+    """The other side answered no (401, 404, 503): reconnect, slowly, and say why."""
+
+
+class SourceInvalid(SourceError):
+    """This address can never give a picture: no use trying again."""
+
+
+@dataclass(frozen=True, slots=True)
+class SourceFrame:
+    """One decoded picture and where it stands in its source. Times are Unix seconds, UTC."""
+
+    image: Picture
+    captured_at: float
+    clock: Clock
+    received_at: float
+    major: int  # loop of a file run; 0 elsewhere (a live epoch is the camera's to give)
+    minor: int  # counts every picture the source gave in this run, skipped ones included
+
+
+class Source(Protocol):
+    """One run of one address. Made, opened, read and closed by one decode thread."""
+
+    live: bool  # True: its own pace, drop_oldest; False: read at our pace, wait
+
+    def open(self) -> None:
+        """Connect; blocks at most the open timeout. Raises SourceLost, SourceRefused or SourceInvalid."""
+
+    def frames(self) -> Iterator[SourceFrame]:
+        """Pictures in order. Ends when a replayable source is at its end; raises SourceLost when a live one is."""
+
+    def close(self) -> None:
+        """Let go of everything; may be called in any state and more than once."""

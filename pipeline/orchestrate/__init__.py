@@ -1,0 +1,1 @@
+"""Desired state, shards, and the supervisor that reconciles them."""

@@ -1,0 +1,1 @@
+"""Where results go: Redis streams and snapshots."""

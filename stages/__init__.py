@@ -1,0 +1,1 @@
+"""What happens to a frame: plain classes, no I/O, no Ray."""

@@ -1,0 +1,1 @@
+"""Wire schema v1: results as messages."""

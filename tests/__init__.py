@@ -1,0 +1,1 @@
+"""Rayline's tests."""
