@@ -1,0 +1,157 @@
+"""What Rayline counts and measures, as sentences; Ray carries it to Prometheus as `ray_rayline_...`."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from typing import Protocol, Self
+
+STATES = ("CONNECTING", "RUNNING", "PAUSED", "RECONNECTING", "ENDED", "FAILED")
+
+_MS = (1.0, 2.0, 5.0, 10.0, 20.0, 35.0, 50.0, 75.0, 100.0, 150.0, 250.0, 400.0, 700.0, 1000.0, 2000.0, 5000.0)
+_FRAMES = (1.0, 2.0, 3.0, 4.0, 6.0, 8.0, 12.0, 16.0, 24.0, 32.0, 64.0)
+
+COUNTERS: Mapping[str, tuple[str, tuple[str, ...]]] = {
+    "rayline_frames_in": ("Frames a camera's source gave.", ("camera",)),
+    "rayline_frames_published": ("Frames whose result reached Redis.", ("camera", "line")),
+    "rayline_frames_dropped": ("Frames let go of, by reason.", ("camera", "reason")),
+    "rayline_frames_failed": ("Frames whose result is an error.", ("camera",)),
+    "rayline_batches": ("Batches sent into the graph.", ("shard",)),
+    "rayline_batches_lost": ("Batches given up after retries.", ("shard", "reason")),
+    "rayline_reconnects": ("Times a camera's connection was made anew.", ("camera",)),
+    "rayline_inspections": ("Parts judged, by verdict.", ("line", "station", "verdict")),
+    "rayline_sink_failures": ("Writes the result store refused or never answered.", ("sink",)),
+}
+GAUGES: Mapping[str, tuple[str, tuple[str, ...]]] = {
+    "rayline_camera_state": ("1 for the state a camera is in, 0 for the others.", ("camera", "state")),
+    "rayline_batches_in_flight": ("Batches of a shard inside the graph.", ("shard",)),
+}
+HISTOGRAMS: Mapping[str, tuple[str, tuple[float, ...], tuple[str, ...]]] = {
+    "rayline_batch_frames": ("Frames per batch: how full batches get.", _FRAMES, ("shard",)),
+    "rayline_stage_ms": ("Milliseconds a stage worked on one batch.", _MS, ("stage",)),
+    "rayline_queue_age_ms": ("Age of a batch's oldest frame when it was sent, milliseconds.", _MS, ("shard",)),
+    "rayline_capture_to_publish_ms": ("Milliseconds from capture to publish, per frame.", _MS, ("camera", "line")),
+}
+
+
+class Meter(Protocol):
+    """Where numbers go. Called on the hot path: never blocks, never raises."""
+
+    def count(self, name: str, amount: float, tags: dict[str, str]) -> None:
+        """Add to a counter of COUNTERS."""
+
+    def set(self, name: str, value: float, tags: dict[str, str]) -> None:
+        """Put a gauge of GAUGES to a value."""
+
+    def observe(self, name: str, value: float, tags: dict[str, str]) -> None:
+        """Put one value into a histogram of HISTOGRAMS."""
+
+
+class NullMeter:
+    """Nobody counts: outside Ray."""
+
+    def count(self, name: str, amount: float, tags: dict[str, str]) -> None:
+        """Nothing."""
+
+    def set(self, name: str, value: float, tags: dict[str, str]) -> None:
+        """Nothing."""
+
+    def observe(self, name: str, value: float, tags: dict[str, str]) -> None:
+        """Nothing."""
+
+
+class RayMeter:
+    """Ray's own metrics; its agent on each node answers Prometheus."""
+
+    def __init__(self) -> None:
+        from ray.util import metrics  # here and not above: processes without Ray never pay for its import
+
+        self._counters = {name: metrics.Counter(name, text, tags) for name, (text, tags) in COUNTERS.items()}
+        self._gauges = {name: metrics.Gauge(name, text, tags) for name, (text, tags) in GAUGES.items()}
+        self._histograms = {
+            name: metrics.Histogram(name, text, list(bounds), tags) for name, (text, bounds, tags) in HISTOGRAMS.items()
+        }
+
+    def count(self, name: str, amount: float, tags: dict[str, str]) -> None:
+        """Add to a counter."""
+        self._counters[name].inc(amount, tags)
+
+    def set(self, name: str, value: float, tags: dict[str, str]) -> None:
+        """Put a gauge to a value."""
+        self._gauges[name].set(value, tags)
+
+    def observe(self, name: str, value: float, tags: dict[str, str]) -> None:
+        """Put one value into a histogram."""
+        self._histograms[name].observe(value, tags)
+
+
+class Metrics:
+    """The sentences. One per process is enough; tests hand in a meter of their own."""
+
+    def __init__(self, meter: Meter) -> None:
+        self._meter = meter
+
+    @classmethod
+    def of_this_process(cls) -> Self:
+        """Through Ray where this process has joined one, else to nobody."""
+        ray = sys.modules.get("ray")
+        return cls(RayMeter() if ray is not None and ray.is_initialized() else NullMeter())
+
+    def frames_in(self, camera: str, frames: int = 1) -> None:
+        """The source gave frames."""
+        self._meter.count("rayline_frames_in", frames, {"camera": camera})
+
+    def frame_published(self, camera: str, line: str, latency_ms: float) -> None:
+        """A frame's result reached Redis, so long after its capture."""
+        tags = {"camera": camera, "line": line}
+        self._meter.count("rayline_frames_published", 1, tags)
+        self._meter.observe("rayline_capture_to_publish_ms", latency_ms, tags)
+
+    def frames_dropped(self, camera: str, reason: str, frames: int = 1) -> None:
+        """Frames were let go of. `reason` comes from a short fixed list."""
+        if frames > 0:
+            self._meter.count("rayline_frames_dropped", frames, {"camera": camera, "reason": reason})
+
+    def frame_failed(self, camera: str) -> None:
+        """A frame's result is an error."""
+        self._meter.count("rayline_frames_failed", 1, {"camera": camera})
+
+    def batch_sent(self, shard: str, frames: int, oldest_ms: float) -> None:
+        """A batch left for the graph; its oldest frame was so old."""
+        tags = {"shard": shard}
+        self._meter.count("rayline_batches", 1, tags)
+        self._meter.observe("rayline_batch_frames", frames, tags)
+        self._meter.observe("rayline_queue_age_ms", oldest_ms, tags)
+
+    def batch_lost(self, shard: str, reason: str) -> None:
+        """A batch was given up. `reason` is an error's class name."""
+        self._meter.count("rayline_batches_lost", 1, {"shard": shard, "reason": reason})
+
+    def batches_in_flight(self, shard: str, batches: int) -> None:
+        """So many batches of the shard are inside the graph."""
+        self._meter.set("rayline_batches_in_flight", batches, {"shard": shard})
+
+    def stage_took(self, stage: str, took_ms: float) -> None:
+        """A stage worked on one batch for so long."""
+        self._meter.observe("rayline_stage_ms", took_ms, {"stage": stage})
+
+    def camera_state(self, camera: str, state: str) -> None:
+        """The camera is in this state, and in no other."""
+        for name in STATES:
+            self._meter.set("rayline_camera_state", float(name == state.upper()), {"camera": camera, "state": name})
+
+    def camera_gone(self, camera: str) -> None:
+        """The camera was taken away: it is in no state."""
+        self.camera_state(camera, "")
+
+    def reconnected(self, camera: str) -> None:
+        """A camera's connection was made anew."""
+        self._meter.count("rayline_reconnects", 1, {"camera": camera})
+
+    def part_judged(self, line: str, station: str, verdict: str) -> None:
+        """A part got its verdict."""
+        self._meter.count("rayline_inspections", 1, {"line": line, "station": station, "verdict": verdict})
+
+    def sink_failed(self, sink: str) -> None:
+        """A write was refused or never answered."""
+        self._meter.count("rayline_sink_failures", 1, {"sink": sink})

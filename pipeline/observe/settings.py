@@ -1,0 +1,43 @@
+"""How Rayline speaks of itself: the form and level of its log, the port of its metrics."""
+
+from enum import StrEnum
+
+from pydantic import Field
+
+from stages.settings import Settings
+
+
+class LogFormat(StrEnum):
+    """For people or for machines."""
+
+    CONSOLE = "console"
+    JSON = "json"
+
+
+class LogLevel(StrEnum):
+    """The least that is logged."""
+
+    DEBUG = "debug"
+    INFO = "info"
+    WARNING = "warning"
+    ERROR = "error"
+
+
+class ObserveSettings(Settings):
+    """Logs and metrics of every process of one Rayline."""
+
+    log: LogFormat = Field(
+        LogFormat.CONSOLE, description="console: aligned lines for people. json: one object a line, for log shippers."
+    )
+    level: LogLevel = Field(
+        LogLevel.INFO,
+        description="The least that is logged. debug adds a line per frame (MBs an hour); warning hides the cameras' "
+        "comings and goings; error leaves only what a person must act on.",
+    )
+    metrics_port: int | None = Field(
+        9464,
+        ge=1024,
+        le=65535,
+        description="TCP port on which a local Ray answers Prometheus at /metrics. null lets Ray pick a free one; with "
+        "`--address` the cluster's own port holds and this is not used.",
+    )

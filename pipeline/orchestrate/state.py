@@ -1,0 +1,158 @@
+"""What the supervisor says about the running system, and where everyone else reads it: Redis, no Ray needed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Self, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+if TYPE_CHECKING:
+    from redis.asyncio import Redis
+
+TTL_S = 10  # a report that nobody renews is gone: a dead supervisor is seen as such, not as good news
+
+R = TypeVar("R", bound="Report")
+
+
+class Report(BaseModel):
+    """A record another version may have written: fields it knows and we do not are passed over."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class CameraReport(Report):
+    """How one camera does. Times are Unix seconds UTC; rates per second over the last few seconds."""
+
+    camera: str
+    line: str
+    station: str
+    state: str  # CONNECTING, RUNNING, PAUSED, RECONNECTING, ENDED, FAILED
+    since: float  # when it entered that state
+    url: str = ""  # masked
+    shard: str = ""
+    model: str = ""
+    recipe: str = ""
+    health: str = "ok"
+    size: tuple[int, int] | None = None  # width, height of the last picture, pixels
+    fps_in: float = 0.0
+    fps_out: float = 0.0
+    frames_in: int = 0
+    frames_out: int = 0
+    dropped: Mapping[str, int] = Field(default_factory=dict)  # reason -> frames since the camera was added
+    latency_ms_p50: float | None = None  # capture to publish
+    latency_ms_p95: float | None = None
+    last_frame_at: float | None = None
+    reconnects: int = 0
+    last_error: str | None = None  # masked
+    last_error_at: float | None = None
+    parts: Mapping[str, int] = Field(default_factory=dict)  # verdict -> parts
+    override: str | None = None  # added | changed | paused: what differs from the config file
+    updated_at: float = 0.0
+
+
+class ShardReport(Report):
+    """How one shard's reader does."""
+
+    shard: str
+    state: str
+    cameras: tuple[str, ...] = ()
+    node: str = ""
+    pid: int | None = None
+    in_flight: int = 0
+    batches: int = 0
+    batch_fill: float | None = None  # mean frames per batch, of the last few seconds
+    restarts: int = 0
+    last_error: str | None = None
+    updated_at: float = 0.0
+
+
+class SystemReport(Report):
+    """The whole running system at one moment, as last reported."""
+
+    at: float
+    started_at: float
+    run_id: str = ""
+    desired_version: int = 0  # the version of the desired state that is in force
+    problems: Mapping[str, str] = Field(default_factory=dict)  # camera -> why its override is not in force
+    cameras: tuple[CameraReport, ...] = ()
+    shards: tuple[ShardReport, ...] = ()
+
+    def camera(self, name: str) -> CameraReport | None:
+        """The report of one camera, or None where there is none."""
+        return next((report for report in self.cameras if report.camera == name), None)
+
+
+class _Index(Report):
+    """The small record that names the others, so that reading needs no SCAN."""
+
+    at: float
+    started_at: float
+    run_id: str = ""
+    desired_version: int = 0
+    problems: Mapping[str, str] = Field(default_factory=dict)
+    camera_names: tuple[str, ...] = ()
+    shard_names: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, report: SystemReport) -> Self:
+        return cls(
+            at=report.at,
+            started_at=report.started_at,
+            run_id=report.run_id,
+            desired_version=report.desired_version,
+            problems=report.problems,
+            camera_names=tuple(camera.camera for camera in report.cameras),
+            shard_names=tuple(shard.shard for shard in report.shards),
+        )
+
+
+class StateStore:
+    """Writes and reads the reports. The client is the caller's to open and close."""
+
+    def __init__(self, redis: Redis, prefix: str = "rayline") -> None:
+        self._redis = redis
+        self._prefix = f"{prefix}:state"
+
+    async def write(self, report: SystemReport) -> None:
+        """Put the report where `read` finds it, for TTL_S. Raises redis.RedisError."""
+        async with self._redis.pipeline(transaction=False) as pipe:
+            for camera in report.cameras:
+                pipe.set(self._key("camera", camera.camera), camera.model_dump_json(), ex=TTL_S)
+            for shard in report.shards:
+                pipe.set(self._key("shard", shard.shard), shard.model_dump_json(), ex=TTL_S)
+            pipe.set(self._key("supervisor"), _Index.of(report).model_dump_json(), ex=TTL_S)
+            await pipe.execute()
+
+    async def read(self) -> SystemReport | None:
+        """The last report, or None where no supervisor has reported for TTL_S. Raises redis.RedisError."""
+        raw = await self._redis.get(self._key("supervisor"))
+        if raw is None:
+            return None
+        index = _Index.model_validate_json(raw)
+        cameras = _parsed(CameraReport, await self._fetch("camera", index.camera_names))
+        shards = _parsed(ShardReport, await self._fetch("shard", index.shard_names))
+        return SystemReport(**index.model_dump(), cameras=tuple(cameras), shards=tuple(shards))
+
+    async def clear(self) -> None:
+        """Take the report back: said at a clean stop, so that nobody reads ten seconds of stale news."""
+        await self._redis.delete(self._key("supervisor"))
+
+    async def _fetch(self, kind: str, names: Iterable[str]) -> list[bytes | None]:
+        async with self._redis.pipeline(transaction=False) as pipe:
+            for name in names:
+                pipe.get(self._key(kind, name))
+            return list(await pipe.execute())
+
+    def _key(self, *parts: str) -> str:
+        return ":".join((self._prefix, *parts))
+
+
+def _parsed(kind: type[R], raws: Iterable[bytes | None]) -> Iterable[R]:
+    for raw in raws:
+        if raw is None:
+            continue
+        try:
+            yield kind.model_validate_json(raw)
+        except ValidationError:  # another version's record: the others still tell their part
+            continue
