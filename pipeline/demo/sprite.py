@@ -1,12 +1,13 @@
 """Draws one bottle as a picture with transparency, once; the renderer then only lays it on the belt."""
 
+import math
 from dataclasses import dataclass
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.demo.bottle import ELEVATION, LEVEL_HEIGHT, Bottle, Defect, Floats
+from pipeline.demo.bottle import ELEVATION, LEVEL_HEIGHT, Blemish, Bottle, Defect, Floats
 
 FINE = 2  # drawn this much finer, then averaged: smooth edges
 MARGIN_X, MARGIN_TOP, MARGIN_BOTTOM = 22, 4, 34  # reference pixels around the bottle, for its shadow and reflection
@@ -26,19 +27,31 @@ class Sprite:
 class _Canvas:
     """Colour and opacity, painted from back to front."""
 
-    def __init__(self, shape: tuple[int, int]) -> None:
-        self.colour: Floats = np.zeros((*shape, 3), np.float32)  # 0 to 1, times opacity
-        self.opacity: Floats = np.zeros(shape, np.float32)
+    def __init__(self, colour: Floats, opacity: Floats, x: Floats, up: Floats) -> None:
+        self.colour = colour  # (h, w, 3) 0 to 1, times opacity
+        self.opacity = opacity  # (h, w)
+        self.x = x  # (h, w) from the axis
+        self.up = up  # (h, w) from the lowest point of the base
 
-    def lay(self, colour: Floats | tuple[float, ...], opacity: Floats) -> None:
+    def around(self, left: float, lower: float, right: float, upper: float) -> "_Canvas":
+        """The part of this canvas within these bounds; painting it paints this one."""
+        columns = np.searchsorted(self.x[0], [left - 1, right + 1])
+        rows = np.searchsorted(-self.up[:, 0], [-upper - 1, -lower + 1])
+        window = slice(*rows), slice(*columns)
+        return _Canvas(self.colour[window], self.opacity[window], self.x[window], self.up[window])
+
+    def lay(self, colour: Floats | tuple[float, float, float], opacity: Floats) -> None:
         over = opacity[..., None]
-        self.colour = self.colour * (1 - over) + np.asarray(colour, np.float32) * over
-        self.opacity = self.opacity * (1 - opacity) + opacity
+        self.colour *= 1 - over
+        self.colour += np.asarray(colour, np.float32) * over
+        self.opacity *= 1 - opacity
+        self.opacity += opacity
 
     def shine(self, amount: Floats) -> None:
         """Add light where there is something to lighten."""
-        self.colour = np.minimum(self.colour + amount[..., None], np.maximum(self.opacity, amount)[..., None])
-        self.opacity = np.maximum(self.opacity, amount)
+        np.maximum(self.opacity, amount, out=self.opacity)
+        self.colour += amount[..., None]
+        np.minimum(self.colour, self.opacity[..., None], out=self.colour)
 
 
 def draw_sprite(bottle: Bottle, scale: float = 1.0) -> Sprite:
@@ -46,26 +59,31 @@ def draw_sprite(bottle: Bottle, scale: float = 1.0) -> Sprite:
     half = int(np.ceil(bottle.half_width)) + MARGIN_X
     tall = int(np.ceil(bottle.height)) + MARGIN_TOP
     step = 1 / FINE
-    xs = np.arange(-half, half, step, dtype=np.float32) + step / 2
-    ups = np.arange(tall, -MARGIN_BOTTOM, -step, dtype=np.float32) - step / 2
+    xs = np.arange(-half, half, step, dtype=np.float32) + np.float32(step / 2)
+    ups = np.arange(tall, -MARGIN_BOTTOM, -step, dtype=np.float32) - np.float32(step / 2)
     x, up = np.meshgrid(xs, ups)
-    canvas = _Canvas(x.shape)
-    rng = np.random.default_rng(bottle.grain)
-    body = _body(bottle, x, up)
-    _glass_and_liquid(canvas, bottle, x, up, body)
-    if Defect.MISSING_LABEL not in bottle.defects:
-        _label(canvas, bottle, x, up, body, rng)
-    _gloss(canvas, bottle, x, up, body, rng)
-    if bottle.blemish is not None:
-        _blemish(canvas, bottle, x, up, body, rng)
-    _neck_or_cap(canvas, bottle, x, up)
-    _ground(canvas, bottle, x, up, xs, ups)
+    whole = _Canvas(np.zeros((*x.shape, 3), np.float32), np.zeros(x.shape, np.float32), x, up)
+    _paint_bottle(whole.around(-bottle.half_width, 0, bottle.half_width, bottle.height), bottle)
+    _ground(whole, bottle)
     size = (round(2 * half * scale), round((tall + MARGIN_BOTTOM) * scale))
-    packed = np.dstack([canvas.colour, 1 - canvas.opacity]) * 255
+    packed = np.dstack([whole.colour, 1 - whole.opacity]) * np.float32(255)
     packed = cv2.resize(packed, size, interpolation=cv2.INTER_AREA)
     pixels = np.clip(packed + 0.5, 0, 255).astype(np.uint8)
     through = np.repeat(pixels[..., 3:], 3, axis=2)
     return Sprite(np.ascontiguousarray(pixels[..., :3]), through, half * scale, tall * scale)
+
+
+def _paint_bottle(canvas: _Canvas, bottle: Bottle) -> None:
+    rng = np.random.default_rng(bottle.grain)
+    _glass_and_liquid(canvas, bottle)
+    for name in ("label", "crooked_label"):
+        if name in bottle.boxes:
+            _label(canvas.around(*bottle.boxes[name]), bottle, rng)
+    _gloss(canvas, bottle, rng)
+    if bottle.blemish is not None:
+        _blemish(canvas.around(*bottle.boxes["dent"]), bottle, bottle.blemish, rng)
+    neck = bottle.product.cap_half + 1
+    _neck_or_cap(canvas.around(-neck, bottle.height * bottle.product.shoulder[0], neck, bottle.height), bottle)
 
 
 def _soft(inside: Floats, width: float = 0.5) -> Floats:
@@ -73,7 +91,8 @@ def _soft(inside: Floats, width: float = 0.5) -> Floats:
     return np.clip(0.5 + inside / width, 0, 1).astype(np.float32)
 
 
-def _body(bottle: Bottle, x: Floats, up: Floats) -> Floats:
+def _body(canvas: _Canvas, bottle: Bottle) -> Floats:
+    x, up = canvas.x, canvas.up
     return _soft(bottle.half_width_at(up) - np.abs(x)) * _soft(up - bottle.sag(x)) * _soft(bottle.top - up)
 
 
@@ -84,11 +103,12 @@ def _rgb(colour: tuple[int, int, int], bottle: Bottle) -> Floats:
 def _round_shade(x: Floats, half: Floats | float) -> Floats:
     """Light on a round body: bright towards the lamp, dark at the far edge."""
     n = np.clip(x / half, -1, 1)
-    facing = n * LIGHT_FROM + np.sqrt(1 - n**2) * np.sqrt(1 - LIGHT_FROM**2)
+    facing = n * LIGHT_FROM + np.sqrt(1 - n**2) * math.sqrt(1 - LIGHT_FROM**2)
     return (0.45 + 0.62 * np.clip(facing, 0, 1)).astype(np.float32)
 
 
-def _glass_and_liquid(canvas: _Canvas, bottle: Bottle, x: Floats, up: Floats, body: Floats) -> None:
+def _glass_and_liquid(canvas: _Canvas, bottle: Bottle) -> None:
+    x, up, body = canvas.x, canvas.up, _body(canvas, bottle)
     half = bottle.half_width_at(up)
     n = np.clip(np.abs(x) / half, 0, 1)
     shade = _round_shade(x, half)
@@ -111,7 +131,8 @@ def _glass_and_liquid(canvas: _Canvas, bottle: Bottle, x: Floats, up: Floats, bo
     canvas.lay(liquid * 0.45 * below + np.minimum(liquid * 0.5 + 0.45, 1) * (1 - below), edge * 0.8)
 
 
-def _label(canvas: _Canvas, bottle: Bottle, x: Floats, up: Floats, body: Floats, rng: np.random.Generator) -> None:
+def _label(canvas: _Canvas, bottle: Bottle, rng: np.random.Generator) -> None:
+    x, up, body = canvas.x, canvas.up, _body(canvas, bottle)
     u, v = bottle.on_label(x, up)
     half_length, half_height = bottle.label_half
     inside = body * _soft((1 - np.abs(u)) * half_length, 1.0) * _soft((1 - np.abs(v)) * half_height, 1.0)
@@ -138,7 +159,8 @@ def _amber_print(u: Floats, v: Floats, aspect: float, rng: np.random.Generator) 
     return (band | sun | rays | bars).astype(np.float32)
 
 
-def _gloss(canvas: _Canvas, bottle: Bottle, x: Floats, up: Floats, body: Floats, rng: np.random.Generator) -> None:
+def _gloss(canvas: _Canvas, bottle: Bottle, rng: np.random.Generator) -> None:
+    x, up, body = canvas.x, canvas.up, _body(canvas, bottle)
     n = x / bottle.half_width_at(up)
     along = np.clip((up / bottle.height - 0.04) * 12, 0, 1) * np.clip((0.9 - up / bottle.height) * 14, 0, 1)
     strip = 0.42 * np.exp(-(((n - LIGHT_FROM) / 0.075) ** 2)) + 0.14 * np.exp(-(((n - 0.72) / 0.06) ** 2))
@@ -146,15 +168,15 @@ def _gloss(canvas: _Canvas, bottle: Bottle, x: Floats, up: Floats, body: Floats,
     # Drops of condensation: small, dim, never as large or as bright as damage.
     for _ in range(int(rng.integers(2, 9))):
         at_x, at_up = rng.uniform(-0.8, 0.8) * bottle.half_width, rng.uniform(0.05, 0.8) * bottle.height
-        far = np.hypot(x - at_x, (up - at_up) * 0.8)
-        canvas.shine(body * np.exp(-((far / rng.uniform(0.6, 1.2)) ** 2)) * rng.uniform(0.08, 0.2))
+        near = canvas.around(at_x - 3, at_up - 3, at_x + 3, at_up + 3)
+        far = np.hypot(near.x - at_x, (near.up - at_up) * 0.8)
+        near.shine(np.exp(-((far / rng.uniform(0.6, 1.2)) ** 2)) * rng.uniform(0.08, 0.2))
     canvas.lay((0.05, 0.06, 0.06), body * np.clip(np.abs(n) - 0.93, 0, 1) * 6.0 * 0.75)  # the wall's dark outline
 
 
-def _blemish(canvas: _Canvas, bottle: Bottle, x: Floats, up: Floats, body: Floats, rng: np.random.Generator) -> None:
-    spot = bottle.blemish
-    assert spot is not None
-    u, v = (x - spot.x) / spot.half_width, (up - spot.up) / spot.half_height
+def _blemish(canvas: _Canvas, bottle: Bottle, spot: Blemish, rng: np.random.Generator) -> None:
+    body = _body(canvas, bottle)
+    u, v = (canvas.x - spot.x) / spot.half_width, (canvas.up - spot.up) / spot.half_height
     if spot.scratched:
         _scratches(canvas, u, v, body, rng, spot.half_width)
         return
@@ -167,7 +189,7 @@ def _blemish(canvas: _Canvas, bottle: Bottle, x: Floats, up: Floats, body: Float
 
 
 def _scratches(canvas: _Canvas, u: Floats, v: Floats, body: Floats, rng: np.random.Generator, half: float) -> None:
-    lean = rng.choice([-1, 1])
+    lean = float(rng.choice([-1, 1]))
     inside = body * _soft((1 - np.maximum(np.abs(u), np.abs(v))) * half, 1.0)
     canvas.lay((0.10, 0.10, 0.11), inside * np.clip(1.2 - np.hypot(u, v), 0, 1) * 0.35)  # the rubbed patch
     for offset in np.linspace(-0.85, 0.85, 5) + rng.uniform(-0.08, 0.08, 5):
@@ -176,13 +198,14 @@ def _scratches(canvas: _Canvas, u: Floats, v: Floats, body: Floats, rng: np.rand
         canvas.shine(inside * np.exp(-((line / 1.1) ** 2)) * rng.uniform(0.7, 0.95))
 
 
-def _neck_or_cap(canvas: _Canvas, bottle: Bottle, x: Floats, up: Floats) -> None:
+def _neck_or_cap(canvas: _Canvas, bottle: Bottle) -> None:
+    up = canvas.up
     product = bottle.product
     if Defect.MISSING_CAP in bottle.defects:
-        _open_neck(canvas, bottle, x, up)
+        _open_neck(canvas, bottle)
         return
     half, low = product.cap_half, bottle.height - product.cap_height
-    at = x - bottle.cap_dx
+    at = canvas.x - np.float32(bottle.cap_dx)
     sag = bottle.sag(at, half)
     disc = ELEVATION * half
     mask = _soft(half - np.abs(at)) * _soft(up - low - sag) * _soft(bottle.height - disc + disc
@@ -197,7 +220,8 @@ def _neck_or_cap(canvas: _Canvas, bottle: Bottle, x: Floats, up: Floats) -> None
     canvas.shine(mask * np.exp(-(((at / half - LIGHT_FROM) / 0.1) ** 2)) * (lid < 0) * 0.3)
 
 
-def _open_neck(canvas: _Canvas, bottle: Bottle, x: Floats, up: Floats) -> None:
+def _open_neck(canvas: _Canvas, bottle: Bottle) -> None:
+    x, up = canvas.x, canvas.up
     half = bottle.product.neck_half
     disc = ELEVATION * half
     middle = bottle.top - disc
@@ -212,22 +236,19 @@ def _open_neck(canvas: _Canvas, bottle: Bottle, x: Floats, up: Floats) -> None:
     canvas.shine(np.exp(-((mouth / 0.25) ** 2)) * _soft(up - middle + disc + 1) * 0.45)
 
 
-def _ground(canvas: _Canvas, bottle: Bottle, x: Floats, up: Floats, xs: Floats, ups: Floats) -> None:
+def _ground(canvas: _Canvas, bottle: Bottle) -> None:
     """The reflection below the base and the shadow to the right, both under the bottle itself."""
-    below = _Canvas(x.shape)
     foot = bottle.half_width
-    shade = np.exp(-(((x - 5) / (foot * 0.95)) ** 4) - ((up - foot * ELEVATION * 0.6) / 8.0) ** 2)
-    below.lay((0.0, 0.0, 0.0), (shade * 0.55).astype(np.float32))
+    low = canvas.around(-1000, -1000, 1000, 24)
+    x, up = low.x, low.up
+    shade = np.exp(-(((x - 5) / (foot * 0.95)) ** 4) - ((up - foot * ELEVATION * 0.5) / 8.5) ** 2)
     # What stands mirrored: the column at the same x, as far below the base's ring as the glass is above it.
-    sag = bottle.sag(xs)
-    columns = np.broadcast_to((xs - xs[0]) * FINE, x.shape).astype(np.float32)
-    rows = ((ups[0] - (2 * sag[None, :] - up)) * FINE).astype(np.float32)
+    sag = bottle.sag(x)
+    columns = (x - canvas.x[0, 0]) * FINE
+    rows = (canvas.up[0, 0] - (2 * sag - up)) * FINE
     packed = np.dstack([canvas.colour, canvas.opacity])
     mirrored = cv2.remap(packed, columns, rows, cv2.INTER_LINEAR, borderValue=(0, 0, 0, 0))
-    fade = (np.clip(1 + (up - sag) / 30, 0, 1) * 0.30 * (up < sag)).astype(np.float32)[..., None]
-    mirrored *= fade
-    base_colour = below.colour * (1 - mirrored[..., 3:]) + mirrored[..., :3]
-    base_opacity = below.opacity * (1 - mirrored[..., 3]) + mirrored[..., 3]
-    left = 1 - canvas.opacity
-    canvas.colour = canvas.colour + base_colour * left[..., None]
-    canvas.opacity = canvas.opacity + base_opacity * left
+    mirrored *= (np.clip(1 + (up - sag) / 30, 0, 1) * 0.30 * (up < sag))[..., None].astype(np.float32)
+    under = 1 - low.opacity
+    low.colour += mirrored[..., :3] * under[..., None]
+    low.opacity += (1 - (1 - shade * 0.6) * (1 - mirrored[..., 3])) * under
