@@ -1,0 +1,275 @@
+"""The library's trackers, taught what a belt needs: first sightings, lost frames, sudden stops, small checkpoints."""
+
+# mypy: allow-subclassing-any
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import SimpleNamespace
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+from ultralytics.trackers import bot_sort, byte_tracker, oc_sort
+from ultralytics.trackers.basetrack import TrackState
+
+from stages.geometry import box_iou
+from stages.track.checkpoint import pack_tracks, round_state, unpack_tracks
+from stages.track.tracker import TrackerKind, TrackSettings
+from stages.values import Detections, Float32, Int32
+
+Float = npt.NDArray[np.float64]
+
+# The library's own annotations are narrower than its use (a track's `mean` is None for ever, they say).
+STrack: Any = byte_tracker.STrack
+BYTETracker: Any = byte_tracker.BYTETracker
+BOTrack: Any = bot_sort.BOTrack
+BOTSORT: Any = bot_sort.BOTSORT
+OCSortTrack: Any = oc_sort.OCSortTrack
+OCSORT: Any = oc_sort.OCSORT
+
+STILL_WEIGHT = 0.9  # a track that stood still is believed a little less than one that moved as foreseen
+SIGHTINGS_TO_TEACH = 3  # a speed measured over fewer is mostly noise
+AGREE_SHARE, AGREE_PX = 0.3, 2.0  # how far a track's speed may lie from the common one, of it and at least
+
+
+class Associator(Protocol):
+    """A library tracker with the additions below; one per camera."""
+
+    def follow(self, detections: Detections) -> list[Any]:
+        """Confirmed tracks seen in this frame; each has `idx` (row of the detections) and a settable `own_id`."""
+
+    def coast(self, frames: int) -> None:
+        """Let the tracks move on over frames nobody saw."""
+
+    def drop_all(self) -> None:
+        """Forget every track; the common motion stays."""
+
+    def checkpoint(self) -> dict[str, Any]:
+        """Plain data to restore from."""
+
+    def restore(self, checkpoint: Mapping[str, Any]) -> None:
+        """Take over a checkpoint's tracks. Called on a fresh associator. Raises ValueError if it cannot be read."""
+
+
+class _Boxes:
+    """Detections in the shape the library asks for."""
+
+    def __init__(self, xyxy: Float32, conf: Float32, cls: Int32) -> None:
+        self.xyxy, self.conf, self.cls = xyxy, conf, cls
+
+    def __len__(self) -> int:
+        return len(self.conf)
+
+    def __getitem__(self, rows: npt.NDArray[Any]) -> _Boxes:
+        return _Boxes(self.xyxy[rows], self.conf[rows], self.cls[rows])
+
+    @property
+    def xywh(self) -> Float32:
+        sides = self.xyxy[:, 2:] - self.xyxy[:, :2]
+        return np.concatenate([self.xyxy[:, :2] + sides / 2, sides], axis=1)
+
+
+class _BeltTrack(STrack):
+    """A track whose speed is measured at its second sighting and whose size is the last one seen."""
+
+    own_id = 0  # the camera's identity; 0 until the track is confirmed
+    sightings = 0
+    startled = False  # this frame's detections contradict the motion foreseen
+    start_velocity: Float = np.zeros(2)  # pixels per frame
+
+    def activate(self, kalman_filter: Any, frame_id: int) -> None:
+        super().activate(kalman_filter, frame_id)
+        self.sightings = 1
+        self.mean[4:6] = self.start_velocity
+
+    def update(self, new_track: Any, frame_id: int) -> None:
+        gap = frame_id - self.frame_id
+        before = self.mean[:2] - gap * self.mean[4:6]
+        super().update(new_track, frame_id)
+        seen = self.convert_coords(new_track.tlwh)
+        if self.sightings == 1 or self.startled:
+            self._measure_velocity(before, seen, gap)
+        self._take_over(seen)
+
+    def re_activate(self, new_track: Any, frame_id: int, new_id: bool = False) -> None:
+        super().re_activate(new_track, frame_id, new_id)
+        self._take_over(self.convert_coords(new_track.tlwh))
+
+    def _measure_velocity(self, before: Float, seen: Float, gap: int) -> None:
+        # The filter starts at speed 0 and would need a dozen frames to believe a fast belt: two points tell at once.
+        self.mean[:2] = seen[:2]
+        self.mean[4:6] = (seen[:2] - before) / gap
+        for axis in (0, 1):
+            variance = self.covariance[axis, axis]
+            self.covariance[axis + 4, axis + 4] = 2 * variance / gap**2
+            self.covariance[axis, axis + 4] = self.covariance[axis + 4, axis] = variance / gap
+
+    def _take_over(self, seen: Float) -> None:
+        # A part entering through the picture's edge grows within a few frames; the filter's aspect takes dozens.
+        self.mean[2:4] = seen[2:4]
+        self.sightings = min(self.sightings + 1, 255)
+        self.startled = False
+
+
+class _ByteTrack(_BeltTrack):
+    pass
+
+
+class _BotTrack(_BeltTrack, BOTrack):
+    pass
+
+
+class _OcTrack(_BeltTrack, OCSortTrack):
+    pass
+
+
+class _BeltTracker(BYTETracker):
+    """What the three trackers share beyond the library."""
+
+    track_class: type[_BeltTrack] = _ByteTrack
+    tracked_stracks: list[Any]
+    lost_stracks: list[Any]
+    keeps_history = False  # past sightings belong to the state
+
+    def __init__(self, settings: TrackSettings) -> None:
+        super().__init__(_library_args(settings))
+        self._settings = settings
+        self.velocity: Float = np.array(settings.start_velocity_px, np.float64)
+
+    def follow(self, detections: Detections) -> list[Any]:
+        self.update(_Boxes(detections.xyxy, detections.score, detections.class_id))
+        # The library keeps a thousand removed tracks, and a removed one in the pool for a frame: neither is wanted.
+        self.lost_stracks = [t for t in self.lost_stracks if t.state == TrackState.Lost]
+        self.removed_stracks.clear()
+        round_state(self._all_tracks())
+        seen = [t for t in self.tracked_stracks if t.is_activated and t.frame_id == self.frame_id]
+        self._learn_common_motion(seen)
+        return seen
+
+    def coast(self, frames: int) -> None:
+        self.frame_id += frames
+        for _ in range(frames):
+            self.multi_predict([t for t in self._all_tracks() if t.is_activated])
+
+    def drop_all(self) -> None:
+        self.tracked_stracks, self.lost_stracks = [], []
+
+    def checkpoint(self) -> dict[str, Any]:
+        tracks = pack_tracks(self._all_tracks(), self.keeps_history)
+        return {"frame": self.frame_id, "velocity": [float(v) for v in self.velocity], **tracks}
+
+    def restore(self, checkpoint: Mapping[str, Any]) -> None:
+        tracks = unpack_tracks(checkpoint, self.keeps_history, self._blank_track)
+        try:
+            self.frame_id = int(checkpoint["frame"])
+            self.velocity = np.array(checkpoint["velocity"], np.float64).reshape(2)
+        except (KeyError, TypeError, ValueError) as exc:
+            raise ValueError(f"not a tracker checkpoint: {exc!r}") from exc
+        for number, track in enumerate(tracks, start=1):
+            track.track_id = -number  # the library's own ids count up from 1
+        self.tracked_stracks = [t for t in tracks if t.state == TrackState.Tracked]
+        self.lost_stracks = [t for t in tracks if t.state == TrackState.Lost]
+
+    def init_track(self, results: _Boxes, img: Any = None) -> list[_BeltTrack]:
+        """The library's hook: one candidate track per detection."""
+        boxes = np.column_stack([results.xywh, np.arange(len(results))])
+        rows = zip(boxes, results.conf, results.cls, strict=True)
+        tracks = [self.track_class(box, score, cls) for box, score, cls in rows]
+        for track in tracks:
+            track.start_velocity = self.velocity
+        return tracks
+
+    def multi_predict(self, tracks: list[_BeltTrack]) -> None:
+        """The library's hook: move the pool one frame on; unconfirmed tracks, which it leaves standing, move too."""
+        super().multi_predict([*tracks, *(t for t in self.tracked_stracks if not t.is_activated)])
+
+    def get_dists(self, tracks: list[_BeltTrack], detections: list[_BeltTrack]) -> Float32:
+        """The library's hook: cost of each pair, 0..1; rows whose speed cannot be trusted get the wide comparison."""
+        costs: Float32 = super().get_dists(tracks, detections)
+        if not tracks or not detections:
+            return costs
+        rows = [i for i, t in enumerate(tracks) if t.sightings == 1] + self._startled(tracks, costs)
+        if rows:
+            costs[rows] = self._wide_costs([tracks[i] for i in rows], detections)
+        return costs
+
+    def _startled(self, tracks: list[_BeltTrack], costs: Float32) -> list[int]:
+        """Rows of tracks not where foreseen, where that holds for most: the belt stopped, started or turned round."""
+        moving = [i for i, t in enumerate(tracks) if t.sightings > 1 and t.state == TrackState.Tracked]
+        missed = [i for i in moving if costs[i].min() > self.args.match_thresh]
+        if 2 * len(missed) <= len(moving):
+            return []
+        for i in missed:
+            tracks[i].startled = True
+        return missed
+
+    def _wide_costs(self, tracks: list[_BeltTrack], detections: list[_BeltTrack]) -> Float32:
+        margin = self._settings.first_match_margin
+        foreseen = np.array([t.xyxy for t in tracks])
+        moved = np.array([(self.frame_id - t.frame_id) * t.mean[4:6] for t in tracks])
+        seen = _widened(np.array([d.xyxy for d in detections]), margin)
+        as_foreseen = box_iou(_widened(foreseen, margin), seen)
+        as_standing = box_iou(_widened(foreseen - np.tile(moved, 2), margin), seen)
+        costs: Float32 = 1 - np.maximum(as_foreseen, np.float32(STILL_WEIGHT) * as_standing)
+        return costs
+
+    def _learn_common_motion(self, seen: list[_BeltTrack]) -> None:
+        velocities = np.array([t.mean[4:6] for t in seen if t.sightings >= SIGHTINGS_TO_TEACH])
+        if not self._settings.common_motion or not len(velocities):
+            return
+        common = np.median(velocities, axis=0)
+        allowed = max(AGREE_PX, AGREE_SHARE * float(np.linalg.norm(common)))
+        agreeing = np.linalg.norm(velocities - common, axis=1) <= allowed
+        if 2 * np.count_nonzero(agreeing) > len(velocities):
+            self.velocity = common
+
+    def _blank_track(self) -> _BeltTrack:
+        track = self.track_class(np.array([0, 0, 1, 1, 0], np.float32), 0.0, 0)
+        track.kalman_filter = self.kalman_filter
+        return track
+
+    def _all_tracks(self) -> list[Any]:
+        return [*self.tracked_stracks, *self.lost_stracks]
+
+
+class _BotTracker(_BeltTracker, BOTSORT):
+    track_class = _BotTrack
+
+
+class _OcTracker(_BeltTracker, OCSORT):
+    track_class = _OcTrack
+    keeps_history = True
+
+
+_KINDS: dict[TrackerKind, type[_BeltTracker]] = {
+    TrackerKind.BYTETRACK: _BeltTracker,
+    TrackerKind.BOTSORT: _BotTracker,
+    TrackerKind.OCSORT: _OcTracker,
+}
+
+
+def make_associator(settings: TrackSettings) -> Associator:
+    """A fresh tracker of the kind the settings name."""
+    return _KINDS[settings.kind](settings)
+
+
+def _library_args(settings: TrackSettings) -> SimpleNamespace:
+    return SimpleNamespace(
+        track_high_thresh=settings.high_score,
+        track_low_thresh=settings.low_score,
+        new_track_thresh=settings.new_track_score,
+        track_buffer=settings.max_lost_frames,
+        match_thresh=1 - settings.min_iou,
+        fuse_score=settings.fuse_score,
+        gmc_method="none",  # the cameras stand still
+        with_reid=False,  # parts of one product look alike
+        proximity_thresh=0.5,
+        appearance_thresh=0.8,
+        use_byte=True,
+    )
+
+
+def _widened(boxes: Float, margin: float) -> Float:
+    sides = boxes[:, 2:] - boxes[:, :2]
+    return np.concatenate([boxes[:, :2] - margin * sides, boxes[:, 2:] + margin * sides], axis=1)
