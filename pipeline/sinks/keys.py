@@ -1,0 +1,46 @@
+"""The Redis keys of a line; the braces keep them on one slot, so one script may write them all."""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+from typing import NamedTuple
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
+_ANY = "*"
+
+
+class CameraKeys(NamedTuple):
+    """Where one camera's results go."""
+
+    cursor: str
+    detections: str
+    events: str
+    inspections: str
+
+
+@lru_cache(maxsize=4096)
+def camera_keys(line: str, camera: str) -> CameraKeys:
+    """Keys of a camera on a line. Raises ValueError if a name could leave its place in a key."""
+    for name in (line, camera):
+        if not _NAME.fullmatch(name):
+            raise ValueError(f"{name!r} cannot be a line or camera name: letters, digits, '_', '.' and '-' only")
+    base = f"rayline:{{{line}}}"
+    return CameraKeys(
+        cursor=f"{base}:cursor:{camera}",
+        detections=f"{base}:detections:{camera}",
+        events=f"{base}:events:{camera}",
+        inspections=f"{base}:inspections",
+    )
+
+
+def stream_pattern(kind: str, line: str = _ANY, camera: str = _ANY) -> str:
+    """Redis glob of the streams of a kind: detections, events or inspections."""
+    base = f"rayline:{{{line}}}:{kind}"
+    return base if kind == "inspections" else f"{base}:{camera}"
+
+
+def cursor_owner(key: str) -> tuple[str, str]:
+    """(line, camera) of a cursor key."""
+    line, camera = key.removeprefix("rayline:{").split("}:cursor:", 1)
+    return line, camera

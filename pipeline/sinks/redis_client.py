@@ -1,0 +1,166 @@
+"""Reaching Redis: the address, how long to wait for it, and its errors in our words."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any, Self
+from urllib.parse import urlsplit
+
+from pydantic import ConfigDict, Field, SecretStr, field_validator
+from redis import exceptions
+from redis.asyncio import Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import ExponentialBackoff
+
+from pipeline.sinks.errors import SinkRefused, SinkUnavailable, masked
+from stages.settings import Settings
+
+logger = logging.getLogger(__name__)
+
+EMBEDDED = "embedded"
+_SCHEMES = ("redis", "rediss", "unix")
+
+# Answers of a server that is there but cannot take a write now, and will by itself.
+_PASSING = ("LOADING", "READONLY", "MASTERDOWN", "CLUSTERDOWN", "TRYAGAIN", "BUSY", "OOM", "MISCONF", "NOREPLICAS")
+
+
+class RedisSettings(Settings):
+    """Where results are published and how much of them is kept."""
+
+    model_config = ConfigDict(hide_input_in_errors=True)
+
+    url: SecretStr = Field(
+        SecretStr("redis://127.0.0.1:6379/0"),
+        description="redis://[user:password@]host:port/db, rediss:// for TLS, unix:///path, or `embedded` for a server "
+        "of Rayline's own on this machine. Take the password from ${ENV}; it is masked wherever settings are shown.",
+    )
+    maxlen_detections: int = Field(
+        10_000,
+        ge=100,
+        le=100_000_000,
+        description="Entries kept per camera, about. More lets slow readers catch up; "
+        "each takes about 1.5 kB of Redis memory (10,000 are 5 min at 30 frames/s and 15 MB).",
+    )
+    maxlen_events: int = Field(
+        10_000,
+        ge=100,
+        le=100_000_000,
+        description="Events kept per camera, about. More lets slow readers catch up and takes about 0.5 kB each.",
+    )
+    maxlen_inspections: int = Field(
+        50_000,
+        ge=100,
+        le=100_000_000,
+        description="Inspections kept per line, about. More lets slow readers catch up "
+        "and takes about 1 kB each (50,000 are 14 h at one part a second).",
+    )
+    connect_timeout_s: float = Field(
+        1.0, gt=0, le=60, description="Wait for a connection. Longer suits distant servers; shorter notices a dead one."
+    )
+    answer_timeout_s: float = Field(
+        2.0,
+        gt=0,
+        le=60,
+        description="Wait for one answer. Longer rides out a server busy saving; shorter notices a frozen one.",
+    )
+    retries: int = Field(
+        2,
+        ge=0,
+        le=10,
+        description="Further attempts before a write counts as failed. More hides short breaks but "
+        "holds the camera's next batch back for as long.",
+    )
+    deadline_s: float = Field(
+        5.0,
+        gt=0,
+        le=300,
+        description="Longest a call may take, attempts and waits together. Longer hides longer "
+        "breaks; shorter reports them sooner.",
+    )
+
+    @field_validator("url")
+    @classmethod
+    def _is_reachable(cls, url: SecretStr) -> SecretStr:
+        text = url.get_secret_value()
+        if text == EMBEDDED:
+            return url
+        parts = urlsplit(text)
+        try:
+            port_fits = parts.port is None or parts.port > 0
+        except ValueError:
+            port_fits = False
+        if parts.scheme not in _SCHEMES or not (parts.hostname or parts.path) or not port_fits:
+            raise ValueError("must be redis://host:port/db, rediss://host:port/db, unix:///path or `embedded`")
+        return url
+
+    @property
+    def embedded(self) -> bool:
+        """True where Rayline is to start a server itself."""
+        return self.url.get_secret_value() == EMBEDDED
+
+    @property
+    def address(self) -> str:
+        """host:port, or the socket's path: what may be shown."""
+        if self.embedded:
+            return EMBEDDED
+        parts = urlsplit(self.url.get_secret_value())
+        if parts.scheme == "unix":
+            return parts.path
+        host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname
+        return f"{host}:{parts.port or 6379}"
+
+    def at(self, url: str) -> Self:
+        """The same settings for another address, such as that of an embedded server."""
+        return self.model_copy(update={"url": SecretStr(url)})
+
+
+def connect(settings: RedisSettings) -> Redis:
+    """A client by the settings; connects at its first command. Its answers are bytes."""
+    if settings.embedded:
+        raise ValueError("start an EmbeddedRedis first and pass settings.at(server.url)")
+    # redis-py would retry 10 times and hide a dead server for most of a minute.
+    retry = Retry(ExponentialBackoff(cap=0.5, base=0.05), settings.retries)
+    client: Redis = Redis.from_url(
+        settings.url.get_secret_value(),
+        socket_connect_timeout=settings.connect_timeout_s,
+        socket_timeout=settings.answer_timeout_s,
+        retry=retry,
+        client_name="rayline",
+    )
+    return client
+
+
+@asynccontextmanager
+async def guarded(settings: RedisSettings, deadline_s: float | None = None) -> AsyncIterator[None]:
+    """Bounds what runs inside and turns redis-py's errors into SinkUnavailable or SinkRefused."""
+    deadline_s = settings.deadline_s if deadline_s is None else deadline_s
+    try:
+        async with asyncio.timeout(deadline_s):
+            yield
+    except TimeoutError as exc:
+        raise SinkUnavailable(f"redis at {settings.address} gave no answer within {deadline_s:g} s") from exc
+    except exceptions.RedisError as exc:
+        raise sink_error(settings, exc) from None  # its text and context may hold the password
+    except OSError as exc:
+        raise SinkUnavailable(f"redis at {settings.address}: {exc.strerror or type(exc).__name__}") from None
+
+
+def sink_error(settings: RedisSettings, exc: exceptions.RedisError) -> SinkUnavailable:
+    """What a redis-py error means for a writer."""
+    text = f"redis at {settings.address}: {_clean(settings, str(exc)) or type(exc).__name__}"
+    if isinstance(exc, exceptions.AuthenticationError | exceptions.NoPermissionError):
+        return SinkRefused(text)
+    if isinstance(exc, exceptions.ConnectionError | exceptions.TimeoutError):
+        return SinkUnavailable(text)
+    if isinstance(exc, exceptions.ReadOnlyError | exceptions.OutOfMemoryError) or str(exc).startswith(_PASSING):
+        return SinkUnavailable(text)
+    return SinkRefused(text)
+
+
+def _clean(settings: RedisSettings, text: str) -> str:
+    parts: Any = urlsplit(settings.url.get_secret_value())
+    text = masked(text)
+    return text.replace(parts.password, "***") if parts.password else text

@@ -1,0 +1,173 @@
+"""Publishing to Redis streams, each frame exactly once: a compare-and-set script per camera and batch."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from importlib import resources
+from types import TracebackType
+from typing import Any, Self
+
+from redis.asyncio import Redis
+from redis.exceptions import NoScriptError, RedisError
+
+from pipeline.sinks.keys import camera_keys
+from pipeline.sinks.redis_client import RedisSettings, connect, guarded, sink_error
+from stages.results.messages import message_id_of
+
+__all__ = ["CameraWrite", "RedisSettings", "RedisStreams", "Stored", "WriteOutcome", "WriteStatus"]
+
+logger = logging.getLogger(__name__)
+
+_SCRIPT = resources.files("pipeline.sinks").joinpath("publish.lua").read_bytes()
+_SHA = hashlib.sha1(_SCRIPT, usedforsecurity=False).hexdigest()  # EVALSHA names scripts so
+
+
+@dataclass(frozen=True, slots=True)
+class CameraWrite:
+    """All that one batch has to say of one camera."""
+
+    camera: str
+    line: str
+    prev: str | None  # cursor the writer built on, Position.encode(); None: it knows of nothing written
+    new: str  # cursor after this write, Position.encode()
+    detections: Sequence[bytes] = ()
+    events: Sequence[bytes] = ()
+    inspections: Sequence[bytes] = ()
+    checkpoint: bytes | None = None  # None keeps the stored one
+
+
+class WriteStatus(StrEnum):
+    """What became of a write."""
+
+    WRITTEN = "WRITTEN"  # all of it, now
+    ALREADY = "ALREADY"  # nothing now: an earlier attempt, or another replica, got as far or further
+    CONFLICT = "CONFLICT"  # nothing: the writer's state is not built on what is stored; load and start from there
+
+
+@dataclass(frozen=True, slots=True)
+class WriteOutcome:
+    """What became of a write, and the cursor that is stored now."""
+
+    status: WriteStatus
+    stored: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """Where a camera stands. A live checkpoint may be older than the cursor: `checkpoint_at` tells."""
+
+    cursor: str | None = None
+    checkpoint: bytes | None = None
+    checkpoint_at: str | None = None
+
+
+class RedisStreams:
+    """Writes results for many cameras in one round trip; safe to send again after any failure."""
+
+    def __init__(self, settings: RedisSettings) -> None:
+        self._settings = settings
+        self._client: Redis | None = None
+
+    async def open(self) -> None:
+        """Connect and load the script. Raises SinkUnavailable; may be called again then."""
+        client = self._opened()
+        async with guarded(self._settings):
+            await client.script_load(_SCRIPT)
+
+    async def close(self) -> None:
+        """Let go of the connections; may be called more than once."""
+        client, self._client = self._client, None
+        if client is not None:
+            await client.aclose()
+
+    async def __aenter__(self) -> Self:
+        try:
+            await self.open()
+        except BaseException:
+            await self.close()
+            raise
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, exc: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    async def write(self, writes: Sequence[CameraWrite]) -> list[WriteOutcome]:
+        """One outcome per write, in order. Raises SinkUnavailable: some, all or none may have landed; send again."""
+        if not writes:
+            return []
+        commands = [_evalsha(write, self._settings) for write in writes]
+        async with guarded(self._settings):
+            answers = await self._pipelined(commands)
+            lost = [i for i, answer in enumerate(answers) if isinstance(answer, NoScriptError)]
+            if lost:  # a restarted server knows no scripts
+                await self._opened().script_load(_SCRIPT)
+                for i, answer in zip(lost, await self._pipelined([commands[i] for i in lost]), strict=True):
+                    answers[i] = answer
+        return [self._outcome(answer) for answer in answers]
+
+    async def load(self, camera: str, line: str) -> Stored:
+        """Where the camera stands; all None if nothing was ever written. Raises SinkUnavailable."""
+        key = camera_keys(line, camera).cursor
+        async with guarded(self._settings):
+            fields: Any = await self._opened().hmget(key, ["cursor", "checkpoint", "checkpoint_at"])
+        cursor, checkpoint, checkpoint_at = fields
+        return Stored(_text(cursor), checkpoint, _text(checkpoint_at))
+
+    async def append(
+        self, camera: str, line: str, events: Sequence[bytes] = (), inspections: Sequence[bytes] = ()
+    ) -> None:
+        """Add messages that no frame stands behind; at least once. Raises SinkUnavailable."""
+        keys, settings = camera_keys(line, camera), self._settings
+        commands = [_xadd(keys.events, settings.maxlen_events, message) for message in events]
+        commands += [_xadd(keys.inspections, settings.maxlen_inspections, message) for message in inspections]
+        if not commands:
+            return
+        async with guarded(settings):
+            for answer in await self._pipelined(commands):
+                if isinstance(answer, RedisError):
+                    raise answer
+
+    def _opened(self) -> Redis:
+        if self._client is None:
+            self._client = connect(self._settings)
+        return self._client
+
+    async def _pipelined(self, commands: Sequence[tuple[Any, ...]]) -> list[Any]:
+        async with self._opened().pipeline(transaction=False) as pipe:
+            for command in commands:
+                pipe.execute_command(*command)
+            return list(await pipe.execute(raise_on_error=False))
+
+    def _outcome(self, answer: Any) -> WriteOutcome:
+        if isinstance(answer, RedisError):
+            raise sink_error(self._settings, answer) from None
+        status, stored = answer
+        return WriteOutcome(WriteStatus(status.decode()), _text(stored) or None)
+
+
+def _evalsha(write: CameraWrite, settings: RedisSettings) -> tuple[Any, ...]:
+    keys = camera_keys(write.line, write.camera)
+    streams = (write.detections, write.events, write.inspections)
+    entries = [part for stream in streams for message in stream for part in (message_id_of(message), message)]
+    return (
+        *("EVALSHA", _SHA, len(keys), *keys),
+        *(write.prev or "", write.new),
+        *(("0", b"") if write.checkpoint is None else ("1", write.checkpoint)),
+        *(settings.maxlen_detections, settings.maxlen_events, settings.maxlen_inspections),
+        *map(len, streams),
+        *entries,
+    )
+
+
+def _xadd(key: str, maxlen: int, message: bytes) -> tuple[Any, ...]:
+    return ("XADD", key, "MAXLEN", "~", maxlen, "*", "message_id", message_id_of(message), "data", message)
+
+
+def _text(value: bytes | None) -> str | None:
+    return None if value is None else value.decode()
