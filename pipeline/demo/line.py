@@ -42,6 +42,7 @@ class TruthBox:
     part: int
     label: str
     xyxy: tuple[float, float, float, float]  # source pixels, clipped to the picture
+    visible: float = 1.0  # share of the whole box that lies inside the picture
 
 
 @dataclass(frozen=True)
@@ -100,7 +101,8 @@ class BottleLine:
                 x1, x2 = max(0.0, (x + left) * self.scale), min(float(self.width), (x + right) * self.scale)
                 y1, y2 = (self.base_y - upper) * self.scale, (self.base_y - lower) * self.scale
                 if x2 - x1 >= 1:
-                    boxes.append(TruthBox(placed.index, label, (x1, y1, x2, y2)))
+                    visible = (x2 - x1) / (right - left) / self.scale
+                    boxes.append(TruthBox(placed.index, label, (x1, y1, x2, y2), visible))
         return boxes
 
     def _truth(self, placed: Placed) -> PartTruth:
