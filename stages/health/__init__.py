@@ -1,0 +1,1 @@
+"""What a camera can see: its pictures judged by a few numbers."""
