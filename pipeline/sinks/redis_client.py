@@ -129,6 +129,7 @@ def connect(settings: RedisSettings) -> Redis:
         socket_timeout=settings.answer_timeout_s,
         retry=retry,
         client_name="rayline",
+        protocol=2,  # answers of one shape, whatever the server speaks
     )
     return client
 
