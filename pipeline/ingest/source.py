@@ -4,7 +4,7 @@ SourceError
   +-- SourceLost      the connection went; reconnect with backoff
   +-- SourceRefused   wrong password, no such path: reconnect slowly and say so
   +-- SourceInvalid   can never work (unknown scheme, no video in the file): FAILED
-BadFrame              one picture cannot be decoded: skip and count
+BadFrame              a value, not an error: pictures that were there and could not be had; counted
 """
 
 from __future__ import annotations
@@ -45,16 +45,31 @@ class SourceFrame:
     minor: int  # counts every picture the source gave in this run, skipped ones included
 
 
+@dataclass(frozen=True, slots=True)
+class BadFrame:
+    """Pictures the source had and could not give; `reason` is the name they are counted under."""
+
+    reason: str  # decode_error | behind
+    count: int = 1
+
+
 class Source(Protocol):
-    """One run of one address. Made, opened, read and closed by one decode thread."""
+    """One run of one address. Made, opened, read and closed by one decode thread; only `cancel` comes from another."""
 
     live: bool  # True: its own pace, drop_oldest; False: read at our pace, wait
+    identity: str  # what a replayable source is, after open: path, size and time of change; "" for live ones
 
     def open(self) -> None:
         """Connect; blocks at most the open timeout. Raises SourceLost, SourceRefused or SourceInvalid."""
 
-    def frames(self) -> Iterator[SourceFrame]:
-        """Pictures in order. Ends when a replayable source is at its end; raises SourceLost when a live one is."""
+    def frames(self, after: tuple[int, int] | None = None) -> Iterator[SourceFrame | BadFrame]:
+        """Pictures in order. Ends when a replayable source is at its end; raises SourceLost when a live one is.
+
+        `after` is the (major, minor) a replayable source goes on behind; live sources do not look at it.
+        """
+
+    def cancel(self) -> None:
+        """Asks `frames` to end soon, at the latest with the next packet; from any thread, never blocks."""
 
     def close(self) -> None:
         """Let go of everything; may be called in any state and more than once."""

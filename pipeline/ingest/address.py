@@ -1,0 +1,111 @@
+"""Where pictures come from, said without its password: addresses that hide what is secret in them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote, unquote
+
+from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler, SecretStr
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema, core_schema
+
+from pipeline.masking import MASK, mask
+
+NETWORK_SCHEMES = ("rtsp", "rtsps", "http", "https", "rtmp", "rtmps")
+SCHEMES = (*NETWORK_SCHEMES, "file", "v4l2")
+_SHORTEST_SECRET = 3  # a shorter one is hidden only where it stands as a password, or half of the text would go
+
+_SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):")
+_USER_INFO = re.compile(r"(?<=://)[^\s'\"<>]*@")  # up to the last @: passwords are typed unquoted
+# user=admin_password=x_channel=1.sdp: some recorders want it in the path, where no rule says how it ends
+_IN_PATH = re.compile(r"(pass(?:word|wd)?|pwd)=[^&\s'\"<>/?]+", re.IGNORECASE)
+
+
+def hide(text: str, secrets: Iterable[str] = ()) -> str:
+    """The text with these secrets masked in every spelling, and whatever else looks like a credential."""
+    for secret in sorted({form for s in secrets for form in _spellings(s)}, key=len, reverse=True):
+        text = text.replace(secret, MASK)
+    return _IN_PATH.sub(rf"\g<1>={MASK}", mask(text))
+
+
+def _spellings(secret: str) -> set[str]:
+    plain = unquote(secret)
+    escaped = quote(plain, safe="")
+    forms = {secret, plain, escaped, quote(plain), re.sub("%..", lambda code: code.group().lower(), escaped)}
+    return {form for form in forms if len(form) >= _SHORTEST_SECRET}
+
+
+class SecretUrl(SecretStr):
+    """An address. `str`, `repr` and JSON hide its password; only `get_secret_value` and `reveal` give it."""
+
+    @property
+    def scheme(self) -> str:
+        """In small letters; `file` for a bare path."""
+        found = _SCHEME.match(self._raw)
+        return found.group(1).lower() if found else "file"
+
+    @property
+    def is_network(self) -> bool:
+        """True where a server is asked."""
+        return self.scheme in NETWORK_SCHEMES
+
+    @property
+    def path(self) -> str:
+        """Of a `file:` or `v4l2:` address, or a bare path: the path in the file system."""
+        if not _SCHEME.match(self._raw):
+            return self._raw
+        rest = self._raw.split(":", 1)[1]
+        if not rest.startswith("//"):
+            return rest
+        return unquote(rest[2:].removeprefix("localhost"))
+
+    def reveal(self, username: str | None = None, password: str | None = None) -> str:
+        """The address as the server needs it, with these credentials in place of its own where given."""
+        if username is None and password is None:
+            return self._raw
+        scheme, _, rest = self._raw.partition("://")
+        own, _, place = rest.rpartition("@")
+        own_name, _, own_password = own.partition(":")
+        name = own_name if username is None else quote(username, safe="")
+        secret = own_password if password is None else quote(password, safe="")
+        return f"{scheme}://{name}:{secret}@{place}"
+
+    def secrets(self) -> tuple[str, ...]:
+        """Its own password, if it has one: what must be hidden in any text about it."""
+        found = _USER_INFO.search(self._raw)
+        _, _, password = found.group()[:-1].partition(":") if found else ("", "", "")
+        return (password,) if password else ()
+
+    @property
+    def _raw(self) -> str:
+        return self.get_secret_value()
+
+    def _display(self) -> str:
+        return hide(self._raw, self.secrets())
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: type[Any], handler: GetCoreSchemaHandler) -> CoreSchema:
+        """Read from text or as is; written to JSON masked."""
+        from_text = core_schema.no_info_after_validator_function(
+            cls, core_schema.str_schema(min_length=1, strip_whitespace=True)
+        )
+        return core_schema.json_or_python_schema(
+            json_schema=from_text,
+            python_schema=core_schema.union_schema([core_schema.is_instance_schema(cls), from_text]),
+            serialization=core_schema.plain_serializer_function_ser_schema(str, when_used="json"),
+        )
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        return {"type": "string", "minLength": 1}
+
+
+def read_secret(path: Path | None) -> str | None:
+    """First line of a secret file, or None where no file is named. Raises OSError if it cannot be read."""
+    if path is None:
+        return None
+    with path.open(encoding="utf-8") as file:
+        return file.readline(4096).strip()

@@ -1,0 +1,193 @@
+"""What can be set about one camera: its address, its rhythm, and how long to be patient with it."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path, PurePosixPath
+from typing import Self
+from urllib.parse import urlsplit
+
+from pydantic import ConfigDict, Field, field_validator, model_validator
+
+from pipeline.ingest.address import SCHEMES, SecretUrl
+from stages.settings import Settings
+from stages.values import CameraId
+
+_FILE_SUFFIXES = frozenset({".mp4", ".mkv", ".mov", ".avi", ".webm", ".m4v", ".mpg"})
+
+
+class Transport(StrEnum):
+    """How RTSP carries its pictures."""
+
+    TCP = "tcp"
+    UDP = "udp"
+
+
+class HwAccel(StrEnum):
+    """Which hardware decodes."""
+
+    NONE = "none"
+    CUDA = "cuda"
+    VAAPI = "vaapi"
+    AUTO = "auto"
+
+
+class Pace(StrEnum):
+    """How fast a file is read."""
+
+    REALTIME = "realtime"
+    FAST = "fast"
+
+
+class CameraSettings(Settings):
+    """One camera. Times are seconds."""
+
+    model_config = ConfigDict(hide_input_in_errors=True)  # the input holds the password
+
+    camera_id: CameraId = Field(CameraId(""), description="The camera's name; in a config file, its key.")
+    url: SecretUrl = Field(
+        description="Where pictures come from: rtsp:// rtsps:// http:// https:// rtmp:// (HLS too), file:PATH or a path "
+        "(a video or a folder of pictures), v4l2:/dev/video0. Shown masked everywhere; better, keep the password in "
+        "`password_file` or write ${NAME} and set NAME in the environment."
+    )
+    username_file: Path | None = Field(
+        None, description="File whose first line is the user's name; read at each connect, so it may change."
+    )
+    password_file: Path | None = Field(
+        None, description="File whose first line is the password; read at each connect, so it may change."
+    )
+    fps: float | None = Field(
+        None,
+        gt=0,
+        le=1000,
+        description="Pictures taken per second, on average; the rest is decoded and left out before it is copied. Less "
+        "costs less everywhere behind it; too few and parts pass between two pictures. null: all the source gives.",
+    )
+    live: bool | None = Field(
+        None,
+        description="Whether a lost picture is lost for good (freshest wins, the stream's end means reconnect) or can be "
+        "read again (nothing is dropped, the end is the end). null: files and addresses that end like one "
+        "can, everything else is live.",
+    )
+    transport: Transport = Field(
+        Transport.TCP,
+        description="tcp loses nothing on the way but waits for what was late; udp is fresher on a bad network and shows "
+        "torn pictures there. RTSP only.",
+    )
+    threads: int = Field(
+        1,
+        ge=0,
+        le=64,
+        description="Decoder threads. More decode a large picture sooner and take cores from the model; 0 lets the "
+        "decoder choose. 1 is enough for 1080p at 30 a second.",
+    )
+    hwaccel: HwAccel = Field(
+        HwAccel.NONE,
+        description="Hardware that decodes: cuda, vaapi, or auto for the first that works. Where there is none, software "
+        "decodes and the log says so once. Frees cores; each picture is copied back, so small streams gain nothing.",
+    )
+    buffer_frames: int = Field(
+        2,
+        ge=1,
+        le=256,
+        description="Pictures held between decoder and pipeline. More ride out a hiccup without a drop, at the price of "
+        "memory and, live, of older pictures.",
+    )
+    keyframes_only_behind_s: float | None = Field(
+        2.0,
+        gt=0,
+        le=60,
+        description="Live: when decoding is this many seconds late, only keyframes are decoded until it has caught up; the "
+        "rest is counted as `behind`. Less stays fresher, more keeps more pictures. null: never.",
+    )
+    open_timeout_s: float = Field(
+        10.0, ge=0.1, le=120, description="Longest wait for a connection. Less notices a dead address sooner."
+    )
+    read_timeout_s: float = Field(
+        5.0,
+        ge=0.1,
+        le=120,
+        description="Longest silence of the network on a live stream before it counts as lost. Must exceed the longest "
+        "pause between two pictures.",
+    )
+    stall_timeout_s: float = Field(
+        10.0,
+        ge=0.2,
+        le=600,
+        description="Longest time without a picture before the watchdog gives the connection up, whatever the network "
+        "does. Must exceed the time between two keyframes, or a slow start looks like a stall.",
+    )
+    first_backoff_s: float = Field(
+        0.5, gt=0, le=60, description="Wait before the first try to reconnect; it doubles from there."
+    )
+    max_backoff_s: float = Field(
+        30.0,
+        gt=0,
+        le=3600,
+        description="Longest wait between two tries. Less is back sooner, more is kinder to a struggling camera.",
+    )
+    stable_after_s: float = Field(
+        10.0, ge=0, le=3600, description="Pictures must have come for so long before the wait starts small again."
+    )
+    max_clock_skew_s: float = Field(
+        30.0,
+        ge=0,
+        le=86400,
+        description="How far the camera's clock (RTCP sender reports) may be from ours and still date its pictures; "
+        "beyond it arrival does, and the log says so. 0 trusts no camera's clock.",
+    )
+    pace: Pace = Field(
+        Pace.FAST,
+        description="Files and folders: `fast` reads as fast as they are worked on, `realtime` as a camera would give them.",
+    )
+    loop: bool = Field(False, description="Files and folders: start over at the end, for ever.")
+    resume: bool = Field(
+        False,
+        description="Files and folders: true goes on behind the last picture published of this same file; false "
+        "is a new run from the start.",
+    )
+    tls_verify: bool = Field(
+        False,
+        description="rtsps, https, rtmps: refuse a certificate that no known authority signed. Cameras sign their own, so "
+        "it is off; switch it on for servers on the internet.",
+    )
+    options: dict[str, str] = Field(
+        default_factory=dict, description="Further FFmpeg options for opening the address; they win over ours."
+    )
+
+    @field_validator("url")
+    @classmethod
+    def _scheme_is_known(cls, url: SecretUrl) -> SecretUrl:
+        if url.scheme not in SCHEMES:
+            raise ValueError(f"unknown scheme {url.scheme!r}: Rayline reads {', '.join(SCHEMES)} and plain paths")
+        if url.is_network and not _host(url):
+            raise ValueError(f"{url} names no host; right would be {url.scheme}://HOST/PATH")
+        if not url.is_network and not url.path:
+            raise ValueError(f"{url} names no path")
+        return url
+
+    @model_validator(mode="after")
+    def _secrets_have_a_server(self) -> Self:
+        if (self.username_file or self.password_file) and not self.url.is_network:
+            raise ValueError("username_file and password_file are for network addresses")
+        return self
+
+    @property
+    def is_live(self) -> bool:
+        """True where a picture that was lost cannot be asked for again."""
+        if self.live is not None:
+            return self.live
+        if self.url.scheme == "v4l2":
+            return True
+        return self.url.is_network and not _is_file_on_a_server(self.url)
+
+
+def _host(url: SecretUrl) -> str:
+    return url.get_secret_value().partition("://")[2].rpartition("@")[2].partition("/")[0]
+
+
+def _is_file_on_a_server(url: SecretUrl) -> bool:
+    if url.scheme not in ("http", "https"):
+        return False
+    place = url.get_secret_value().rpartition("@")[2]  # a password may hold what urlsplit would choke on
+    return PurePosixPath(urlsplit(f"//{place.removeprefix(f'{url.scheme}://')}").path).suffix.lower() in _FILE_SUFFIXES

@@ -1,0 +1,156 @@
+"""The hand-over between a camera's decode thread and whoever takes its frames: bounded, heard, leavable."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import Counter, deque
+from collections.abc import Callable
+from dataclasses import replace
+from enum import StrEnum
+
+from stages.errors import RaylineError
+from stages.values import EndOfStream, Frame
+
+QUEUE_FULL = "queue_full"
+
+
+class OnFull(StrEnum):
+    """What `put` does when there is no room."""
+
+    DROP_OLDEST = "drop_oldest"  # live: the freshest frame wins, the oldest goes and is counted
+    WAIT = "wait"  # files and Kafka: nothing is lost, the producer waits
+
+
+class HandoffClosed(RaylineError):
+    """The other side is done; nothing more can be put or taken."""
+
+
+class Handoff:
+    """Frames of one camera, in order, at most `capacity` of them. An EndOfStream always has room."""
+
+    def __init__(self, capacity: int, on_full: OnFull) -> None:
+        if capacity < 1:
+            raise ValueError(f"a hand-over needs room for at least one frame, got {capacity}")
+        self.on_full = on_full
+        self._capacity = capacity
+        self._held: deque[tuple[Frame | EndOfStream, Counter[str] | None]] = deque()
+        self._lost: Counter[str] | None = None  # since the newest held
+        self._totals: Counter[str] = Counter()
+        self._changed = threading.Condition()
+        self._closed = False
+        self._error: BaseException | None = None
+        self._listener: Callable[[], None] | None = None
+
+    def put(self, item: Frame | EndOfStream) -> None:
+        """Hands one over. DROP_OLDEST never blocks, WAIT blocks until there is room. Raises HandoffClosed."""
+        with self._changed:
+            if isinstance(item, Frame):
+                self._make_room()
+            if self._closed:
+                raise HandoffClosed("the hand-over is closed")
+            lost, self._lost = self._lost, None
+            self._held.append((item, lost))
+            self._changed.notify_all()
+        self._tell()
+
+    def _make_room(self) -> None:
+        if self.on_full is OnFull.WAIT:
+            while len(self._held) >= self._capacity and not self._closed:
+                self._changed.wait()  # left by take and by close
+            return
+        while len(self._held) >= self._capacity and isinstance(self._held[0][0], Frame):
+            _, lost = self._held.popleft()
+            self._totals[QUEUE_FULL] += 1
+            self._carry((lost or Counter()) + Counter({QUEUE_FULL: 1}))
+
+    def _carry(self, lost: Counter[str]) -> None:
+        """Losses before the head belong to the frame now at the head."""
+        if not self._held:
+            self._lost = lost + (self._lost or Counter())
+            return
+        item, own = self._held[0]
+        self._held[0] = (item, lost + (own or Counter()))
+
+    def count_drop(self, reason: str, count: int = 1) -> None:
+        """Counts frames that were lost before they could be put; the next frame put will carry it."""
+        if count < 1:
+            return
+        with self._changed:
+            self._totals[reason] += count
+            self._lost = self._lost if self._lost is not None else Counter()
+            self._lost[reason] += count
+
+    def take(self, timeout_s: float = 0.0) -> Frame | EndOfStream:
+        """Oldest held. Raises TimeoutError, or once nothing is left the producer's error or HandoffClosed."""
+        deadline = time.monotonic() + timeout_s
+        with self._changed:
+            while not self._held:
+                self._raise_if_closed()
+                left = deadline - time.monotonic()
+                if left <= 0:
+                    raise TimeoutError(f"no frame within {timeout_s} s")
+                self._changed.wait(left)
+            return self._pop()
+
+    def try_take(self) -> Frame | EndOfStream | None:
+        """Oldest held, or None if there is none yet. Raises the producer's error or HandoffClosed when all is taken."""
+        with self._changed:
+            if self._held:
+                return self._pop()
+            self._raise_if_closed()
+            return None
+
+    def _pop(self) -> Frame | EndOfStream:
+        item, lost = self._held.popleft()
+        self._changed.notify_all()
+        if lost and isinstance(item, Frame):
+            return replace(item, dropped={**item.dropped, **lost})
+        return item
+
+    def _raise_if_closed(self) -> None:
+        if self._error is not None:
+            raise self._error
+        if self._closed:
+            raise HandoffClosed("the hand-over is closed")
+
+    def close(self, error: BaseException | None = None) -> None:
+        """No more will be put; a blocked `put` is left, what is held can still be taken. The first close counts."""
+        with self._changed:
+            if self._closed:
+                return
+            self._closed, self._error = True, error
+            self._changed.notify_all()
+        self._tell()
+
+    def clear(self) -> int:
+        """Throws away what is held and says how many frames that were; for going back to an earlier position."""
+        with self._changed:
+            count = sum(isinstance(item, Frame) for item, _ in self._held)
+            self._held.clear()
+            self._changed.notify_all()
+            return count
+
+    def set_listener(self, listener: Callable[[], None] | None) -> None:
+        """Called, from any thread and outside the lock, whenever something became ready; must not block."""
+        self._listener = listener
+        if listener is not None and self.is_ready:
+            listener()
+
+    def _tell(self) -> None:
+        if (listener := self._listener) is not None:
+            listener()
+
+    @property
+    def is_ready(self) -> bool:
+        """True if `try_take` would give something or raise."""
+        with self._changed:
+            return bool(self._held) or self._closed
+
+    def drop_counts(self) -> dict[str, int]:
+        """Frames lost so far, by reason."""
+        with self._changed:
+            return dict(self._totals)
+
+    def __len__(self) -> int:
+        return len(self._held)

@@ -1,0 +1,75 @@
+"""Which pictures to take: a target rate, and how far reading is behind."""
+
+from __future__ import annotations
+
+_SLACK = 0.25  # of one target interval: time stamps rounded to milliseconds must not cost a picture
+
+
+class RateSampler:
+    """Takes pictures at `fps` on average from a faster stream; all of a slower one, or of any if None."""
+
+    def __init__(self, fps: float | None) -> None:
+        self._interval_s = 1.0 / fps if fps else 0.0
+        self._due: float | None = None
+
+    def take(self, at_s: float) -> bool:
+        """True if the picture at this time is wanted. A jump of time starts the rhythm anew."""
+        if not self._interval_s:
+            return True
+        if self._due is None or not -2 * self._interval_s < at_s - self._due < self._interval_s:
+            self._due = at_s
+        if at_s + _SLACK * self._interval_s < self._due:
+            return False
+        self._due += self._interval_s
+        return True
+
+
+class Lag:
+    """How late packets are read, by their own time stamps.
+
+    Measured against the least delay of the last window or two, so that two clocks drifting apart over days do not
+    look like a backlog.
+    """
+
+    def __init__(self, window_s: float = 300.0) -> None:
+        self._window_s = window_s
+        self._least = float("inf")
+        self._least_before = float("inf")
+        self._window_from: float | None = None
+
+    def behind_s(self, media_s: float, now_s: float) -> float:
+        """Seconds the packet with this time stamp came later than the promptest one did."""
+        delay = now_s - media_s
+        if self._window_from is None or now_s - self._window_from > self._window_s:
+            self._window_from, self._least_before, self._least = now_s, self._least, delay
+        self._least = min(self._least, delay)
+        return delay - min(self._least, self._least_before)
+
+    def restart(self) -> None:
+        """Forgets all: the stream's time stamps jumped."""
+        self._least = self._least_before = float("inf")
+        self._window_from = None
+
+
+class KeyframesOnly:
+    """Says when to leave out everything but keyframes: on above `limit_s` behind, off again below half of it."""
+
+    def __init__(self, limit_s: float | None) -> None:
+        self._limit_s = limit_s
+        self._lag = Lag()
+        self._skipping = False
+        self._last_media_s: float | None = None
+
+    def skip(self, media_s: float | None, now_s: float, keyframe: bool) -> bool:
+        """True if this packet must not be decoded."""
+        if self._limit_s is None or media_s is None:
+            return False
+        if self._last_media_s is not None and abs(media_s - self._last_media_s) > 10.0:
+            self._lag.restart()
+        self._last_media_s = media_s
+        behind = self._lag.behind_s(media_s, now_s)
+        if behind > self._limit_s:
+            self._skipping = True
+        elif keyframe and behind < self._limit_s / 2:
+            self._skipping = False  # only at a keyframe: what lies between needs the pictures left out
+        return self._skipping and not keyframe
