@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
-from typing import Protocol, Self
+from typing import Protocol
 
 STATES = ("CONNECTING", "RUNNING", "PAUSED", "RECONNECTING", "ENDED", "FAILED")
 
-_MS = (1.0, 2.0, 5.0, 10.0, 20.0, 35.0, 50.0, 75.0, 100.0, 150.0, 250.0, 400.0, 700.0, 1000.0, 2000.0, 5000.0)
+_SECONDS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.035, 0.05, 0.075, 0.1, 0.15, 0.25, 0.4, 0.7, 1.0, 2.0, 5.0)
 _FRAMES = (1.0, 2.0, 3.0, 4.0, 6.0, 8.0, 12.0, 16.0, 24.0, 32.0, 64.0)
 
 COUNTERS: Mapping[str, tuple[str, tuple[str, ...]]] = {
     "rayline_frames_in": ("Frames a camera's source gave.", ("camera",)),
-    "rayline_frames_published": ("Frames whose result reached Redis.", ("camera", "line")),
+    "rayline_frames_published": ("Frames whose result reached Redis.", ("camera",)),
     "rayline_frames_dropped": ("Frames let go of, by reason.", ("camera", "reason")),
     "rayline_frames_failed": ("Frames whose result is an error.", ("camera",)),
-    "rayline_batches": ("Batches sent into the graph.", ("shard",)),
+    "rayline_batches": ("Batches that went through the graph.", ("shard",)),
     "rayline_batches_lost": ("Batches given up after retries.", ("shard", "reason")),
     "rayline_reconnects": ("Times a camera's connection was made anew.", ("camera",)),
     "rayline_inspections": ("Parts judged, by verdict.", ("line", "station", "verdict")),
@@ -28,9 +28,9 @@ GAUGES: Mapping[str, tuple[str, tuple[str, ...]]] = {
 }
 HISTOGRAMS: Mapping[str, tuple[str, tuple[float, ...], tuple[str, ...]]] = {
     "rayline_batch_frames": ("Frames per batch: how full batches get.", _FRAMES, ("shard",)),
-    "rayline_stage_ms": ("Milliseconds a stage worked on one batch.", _MS, ("stage",)),
-    "rayline_queue_age_ms": ("Age of a batch's oldest frame when it was sent, milliseconds.", _MS, ("shard",)),
-    "rayline_capture_to_publish_ms": ("Milliseconds from capture to publish, per frame.", _MS, ("camera", "line")),
+    "rayline_stage_seconds": ("Seconds a stage worked on one batch.", _SECONDS, ("stage",)),
+    "rayline_queue_age_seconds": ("Age of a batch's oldest frame when it was sent, seconds.", _SECONDS, ("shard",)),
+    "rayline_capture_to_publish_seconds": ("Seconds from capture to publish, per frame.", _SECONDS, ("camera",)),
 }
 
 
@@ -91,21 +91,15 @@ class Metrics:
     def __init__(self, meter: Meter) -> None:
         self._meter = meter
 
-    @classmethod
-    def of_this_process(cls) -> Self:
-        """Through Ray where this process has joined one, else to nobody."""
-        ray = sys.modules.get("ray")
-        return cls(RayMeter() if ray is not None and ray.is_initialized() else NullMeter())
-
     def frames_in(self, camera: str, frames: int = 1) -> None:
         """The source gave frames."""
         self._meter.count("rayline_frames_in", frames, {"camera": camera})
 
-    def frame_published(self, camera: str, line: str, latency_ms: float) -> None:
+    def frame_published(self, camera: str, latency_s: float) -> None:
         """A frame's result reached Redis, so long after its capture."""
-        tags = {"camera": camera, "line": line}
+        tags = {"camera": camera}
         self._meter.count("rayline_frames_published", 1, tags)
-        self._meter.observe("rayline_capture_to_publish_ms", latency_ms, tags)
+        self._meter.observe("rayline_capture_to_publish_seconds", latency_s, tags)
 
     def frames_dropped(self, camera: str, reason: str, frames: int = 1) -> None:
         """Frames were let go of. `reason` comes from a short fixed list."""
@@ -116,12 +110,13 @@ class Metrics:
         """A frame's result is an error."""
         self._meter.count("rayline_frames_failed", 1, {"camera": camera})
 
-    def batch_sent(self, shard: str, frames: int, oldest_ms: float) -> None:
-        """A batch left for the graph; its oldest frame was so old."""
+    def batch_carried(self, shard: str, frames: int, oldest_s: float | None = None) -> None:
+        """A batch went through the graph; its oldest frame was so old when it left."""
         tags = {"shard": shard}
         self._meter.count("rayline_batches", 1, tags)
         self._meter.observe("rayline_batch_frames", frames, tags)
-        self._meter.observe("rayline_queue_age_ms", oldest_ms, tags)
+        if oldest_s is not None:
+            self._meter.observe("rayline_queue_age_seconds", oldest_s, tags)
 
     def batch_lost(self, shard: str, reason: str) -> None:
         """A batch was given up. `reason` is an error's class name."""
@@ -131,9 +126,9 @@ class Metrics:
         """So many batches of the shard are inside the graph."""
         self._meter.set("rayline_batches_in_flight", batches, {"shard": shard})
 
-    def stage_took(self, stage: str, took_ms: float) -> None:
+    def stage_took(self, stage: str, took_s: float) -> None:
         """A stage worked on one batch for so long."""
-        self._meter.observe("rayline_stage_ms", took_ms, {"stage": stage})
+        self._meter.observe("rayline_stage_seconds", took_s, {"stage": stage})
 
     def camera_state(self, camera: str, state: str) -> None:
         """The camera is in this state, and in no other."""
@@ -155,3 +150,9 @@ class Metrics:
     def sink_failed(self, sink: str) -> None:
         """A write was refused or never answered."""
         self._meter.count("rayline_sink_failures", 1, {"sink": sink})
+
+
+def ray_metrics() -> Metrics:
+    """Metrics of this process: through Ray where it has joined one, else counted by nobody."""
+    ray = sys.modules.get("ray")  # not imported for this: a process without Ray never pays for it
+    return Metrics(RayMeter() if ray is not None and ray.is_initialized() else NullMeter())

@@ -23,8 +23,8 @@ class LogLevel(StrEnum):
     ERROR = "error"
 
 
-class ObserveSettings(Settings):
-    """Logs and metrics of every process of one Rayline."""
+class LogSettings(Settings):
+    """The log of every process of one Rayline."""
 
     log: LogFormat = Field(
         LogFormat.CONSOLE, description="console: aligned lines for people. json: one object a line, for log shippers."
@@ -34,6 +34,11 @@ class ObserveSettings(Settings):
         description="The least that is logged. debug adds a line per frame (MBs an hour); warning hides the cameras' "
         "comings and goings; error leaves only what a person must act on.",
     )
+
+
+class ObserveSettings(LogSettings):
+    """Logs and metrics of every process of one Rayline."""
+
     metrics_port: int | None = Field(
         9464,
         ge=1024,

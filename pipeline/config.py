@@ -1,0 +1,303 @@
+"""The whole configuration of one Rayline: settings that sit beside the classes they set, composed and cross-checked."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, Self
+
+from pydantic import Field, SecretStr, ValidationError, model_validator
+
+from pipeline.config_errors import ConfigError, Problem, line_of, problems_of
+from pipeline.config_file import Document, read_document
+from pipeline.config_paths import anchored
+from pipeline.ingest.address import mask
+from pipeline.ingest.camera_settings import CameraSettings
+from pipeline.names import Name, choices, did_you_mean
+from pipeline.observe.settings import ObserveSettings
+from pipeline.orchestrate.graph_settings import GraphSettings
+from pipeline.orchestrate.shards import assign
+from pipeline.plain import plain
+from pipeline.sinks.redis_client import EMBEDDED, RedisSettings
+from pipeline.sinks.snapshots import SnapshotSettings
+from stages.detect.detector import ModelSettings
+from stages.health.camera_health import HealthSettings
+from stages.inspection.settings import InspectionSettings
+from stages.settings import Settings
+from stages.track.tracker import TrackSettings
+from stages.track.zones import ZonesSettings
+from stages.values import CameraId, LineId
+
+
+class RedisConfig(RedisSettings):
+    """Where results and state are kept, and how Rayline runs a Redis of its own."""
+
+    url: SecretStr = Field(
+        SecretStr(EMBEDDED),
+        description="`embedded` starts a Redis of Rayline's own on this machine, for one line or a trial. Else "
+        "redis://[user:password@]host:port/db, rediss:// for TLS, or unix:///path; keep the password in `url_file` or "
+        "write ${NAME} and set NAME in the environment.",
+    )
+    data_dir: Path | None = Field(
+        None,
+        description="embedded only: folder in which it keeps results over a restart, at most a second behind. "
+        "null: nothing outlives `rayline up`.",
+    )
+    port: int = Field(
+        0, ge=0, le=65535, description="embedded only: its port on 127.0.0.1. 0 takes a free one, told at the start."
+    )
+
+
+class RecipeSettings(Settings):
+    """What is looked for, and how it is judged; lines and cameras name it."""
+
+    model: Name = Field(description="Name of an entry of `models`.")
+    roi: tuple[float, float, float, float] | None = Field(
+        None,
+        description="Part of the picture the model sees: x1 y1 x2 y2 as fractions of width and height. A tight one "
+        "makes small things larger and keeps neighbours out; null is the whole picture.",
+    )
+    track: TrackSettings = Field(default_factory=TrackSettings, description="How objects keep their identity.")
+    zones: ZonesSettings = Field(default_factory=ZonesSettings, description="Areas and lines that make events.")
+    health: HealthSettings = Field(default_factory=HealthSettings, description="When a picture is no evidence.")
+    inspection: InspectionSettings | None = Field(
+        None, description="What a part is and what makes it pass or reject. null: objects and events only, no verdicts."
+    )
+
+    @model_validator(mode="after")
+    def _roi_is_a_box(self) -> Self:
+        if self.roi and not (0 <= self.roi[0] < self.roi[2] <= 1 and 0 <= self.roi[1] < self.roi[3] <= 1):
+            raise ValueError(
+                f"roi {list(self.roi)} is no box: x1 y1 x2 y2 with 0 <= x1 < x2 <= 1 and 0 <= y1 < y2 <= 1"
+            )
+        return self
+
+
+class LineSettings(Settings):
+    """A production line: the unit that is counted and reported."""
+
+    recipe: Name = Field(description="Name of an entry of `recipes`; holds for its cameras that name none.")
+
+
+class CameraConfig(CameraSettings):
+    """A camera and its place on a line."""
+
+    line: Name | None = Field(
+        None, description="Name of an entry of `lines`. null: a line of its own, named as the camera."
+    )
+    station: Name | None = Field(None, description="Where on the line it stands, in every message. null: its own name.")
+    recipe: Name | None = Field(
+        None, description="Name of an entry of `recipes`; wins over the line's. Needed where the line names none."
+    )
+    counts: bool | None = Field(
+        None,
+        description="Whether the line's parts are counted here; one camera of a line at most. null: yes if it is the "
+        "line's only camera.",
+    )
+    belt_speed: float | None = Field(
+        None,
+        gt=0,
+        le=100,
+        description="How fast parts move, in fractions of the picture a second along the recipe's `direction`. `check` "
+        "then tells whether they are seen often enough to be judged. null: not checked.",
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class ResolvedCamera:
+    """One camera with everything it names looked up."""
+
+    camera_id: CameraId
+    settings: CameraConfig
+    line: LineId
+    station: str
+    counts: bool
+    recipe_name: str
+    recipe: RecipeSettings
+    model_name: str
+    model: ModelSettings
+
+    @property
+    def shard_group(self) -> str:
+        """Cameras of one group may share a shard: one model, and either all live or none."""
+        return self.model_name if self.settings.is_live else f"{self.model_name}.replay"
+
+
+class RaylineConfig(Settings):
+    """One Rayline. Making one checks that every name it uses is there; ConfigError tells what is not."""
+
+    version: Literal[1] = Field(1, description="Version of this file's layout.")
+    redis: RedisConfig = Field(default_factory=RedisConfig, description="Where results and state are kept.")
+    models: dict[Name, ModelSettings] = Field(default_factory=dict, description="Detectors, by name.")
+    recipes: dict[Name, RecipeSettings] = Field(
+        default_factory=dict, description="What is looked for and judged, by name."
+    )
+    lines: dict[Name, LineSettings] = Field(default_factory=dict, description="Production lines, by name.")
+    cameras: dict[Name, CameraConfig] = Field(default_factory=dict, description="Cameras, by name.")
+    snapshots: SnapshotSettings | None = Field(
+        None, description="Where pictures of judged parts are kept. null: none are."
+    )
+    graph: GraphSettings = Field(
+        default_factory=GraphSettings, description="Processes, batches, and their share of cores."
+    )
+    observe: ObserveSettings = Field(default_factory=ObserveSettings, description="Logs and metrics.")
+
+    @model_validator(mode="after")
+    def _names_are_there(self) -> Self:
+        problems = [*self._recipe_problems(), *self._line_problems(), *self._camera_problems(), *self._count_problems()]
+        if problems:
+            raise ConfigError(problems)
+        return self
+
+    def camera_ids(self) -> tuple[CameraId, ...]:
+        """All cameras, in the order of their names."""
+        return tuple(CameraId(name) for name in sorted(self.cameras))
+
+    def camera(self, camera_id: str) -> ResolvedCamera:
+        """The camera with everything it names. Raises KeyError."""
+        settings = self.cameras[camera_id]
+        recipe_name = self._recipe_name(settings)
+        assert recipe_name is not None  # noqa: S101 - checked when the config was made
+        recipe = self.recipes[recipe_name]
+        line = settings.line or camera_id
+        alone = sum((other.line or name) == line for name, other in self.cameras.items()) == 1
+        return ResolvedCamera(
+            camera_id=CameraId(camera_id),
+            settings=settings.model_copy(update={"camera_id": CameraId(camera_id)}),
+            line=LineId(line),
+            station=settings.station or camera_id,
+            counts=alone if settings.counts is None else settings.counts,
+            recipe_name=recipe_name,
+            recipe=recipe,
+            model_name=recipe.model,
+            model=self.models[recipe.model],
+        )
+
+    def with_cameras(self, cameras: Mapping[str, CameraConfig]) -> RaylineConfig:
+        """The same with these cameras in place of its own. Raises ConfigError where they do not fit."""
+        return RaylineConfig(
+            **{**{name: getattr(self, name) for name in self.model_fields_set}, "cameras": dict(cameras)}
+        )
+
+    def with_redis(self, url: str) -> RaylineConfig:
+        """The same for another Redis address, such as that of the embedded one once it runs."""
+        return self.model_copy(update={"redis": self.redis.at(url)})
+
+    def redis_settings(self) -> RedisSettings:
+        """What clients need to reach Redis."""
+        fields = RedisSettings.model_fields
+        return RedisSettings(**{name: getattr(self.redis, name) for name in fields})
+
+    def models_in_use(self) -> dict[str, ModelSettings]:
+        """The models that at least one camera uses, by name."""
+        used = {self.camera(camera).model_name for camera in self.cameras}
+        return {name: self.models[name] for name in sorted(used)}
+
+    def shard_count(self) -> int:
+        """Shards the cameras make when all start together."""
+        groups = {camera: self.camera(camera).shard_group for camera in self.camera_ids()}
+        return len(set(assign(groups, self.graph.shard_size).values()))
+
+    def _recipe_name(self, camera: CameraConfig) -> str | None:
+        if camera.recipe is not None:
+            return camera.recipe
+        line = self.lines.get(camera.line) if camera.line else None
+        if line is not None:
+            return line.recipe
+        return next(iter(self.recipes)) if camera.line is None and len(self.recipes) == 1 else None
+
+    def _recipe_problems(self) -> list[Problem]:
+        used = {name: recipe.model for name, recipe in self.recipes.items()}
+        return [
+            _unknown(("recipes", name, "model"), "model", model, self.models)
+            for name, model in used.items()
+            if model not in self.models
+        ]
+
+    def _line_problems(self) -> list[Problem]:
+        return [
+            _unknown(("lines", name, "recipe"), "recipe", line.recipe, self.recipes)
+            for name, line in self.lines.items()
+            if line.recipe not in self.recipes
+        ]
+
+    def _camera_problems(self) -> list[Problem]:
+        problems = []
+        for name, camera in self.cameras.items():
+            path = ("cameras", name)
+            if camera.camera_id not in ("", name):
+                hint = f"leave `camera_id` out: the key {name!r} is the camera's name"
+                problems.append(Problem((*path, "camera_id"), f"is {camera.camera_id!r} under the key {name!r}", hint))
+            if camera.recipe is not None and camera.recipe not in self.recipes:
+                problems.append(_unknown((*path, "recipe"), "recipe", camera.recipe, self.recipes))
+            elif camera.line is not None and camera.line not in self.lines:
+                problems.append(_unknown((*path, "line"), "line", camera.line, self.lines))
+            elif self._recipe_name(camera) is None:
+                hint = f"give it `recipe:` (there are: {choices(self.recipes)}) or a `line:` that names one"
+                problems.append(Problem(path, "names no recipe", hint))
+        return problems
+
+    def _count_problems(self) -> list[Problem]:
+        counting: dict[str, str] = {}
+        problems = []
+        for name, camera in self.cameras.items():
+            if not camera.counts:
+                continue
+            line = camera.line or name
+            if line in counting:
+                hint = "parts would be counted twice: keep `counts: true` at the one station all parts pass"
+                message = f"line {line!r} is counted at camera {counting[line]!r} already"
+                problems.append(Problem(("cameras", name, "counts"), message, hint))
+            counting.setdefault(line, name)
+        return problems
+
+
+def load_config(path: Path, environ: Mapping[str, str] | None = None) -> RaylineConfig:
+    """The config file, with environment and secret files put in. Raises ConfigError with every problem found."""
+    return config_of(read_document(path, environ))
+
+
+def config_of(document: Document) -> RaylineConfig:
+    """The document as a config. Raises ConfigError with every problem, by line of the file."""
+    data = anchored(document.data, document.base)
+    try:
+        return RaylineConfig.model_validate(data)
+    except ValidationError as exc:
+        raise ConfigError(problems_of(exc, RaylineConfig, data, document.lines), document.file) from exc
+    except ConfigError as exc:
+        placed = [Problem(p.path, p.message, p.hint, line_of(p.path, document.lines)) for p in exc.problems]
+        raise ConfigError(placed, document.file) from exc
+
+
+def config_of_data(data: Mapping[str, Any], source: str = "configuration") -> RaylineConfig:
+    """Plain data as a config; relative paths start where the process runs. Raises ConfigError."""
+    return config_of(Document(dict(data), source))
+
+
+def config_data(config: RaylineConfig) -> dict[str, Any]:
+    """The config as plain JSON data, secrets in clear: for the store, never for a screen. Undone by `config_of_data`."""
+    data = plain(config)
+    assert isinstance(data, dict)  # noqa: S101 - a model always is
+    return data
+
+
+def config_hash(camera: ResolvedCamera) -> str:
+    """Twelve hex digits that change when anything does that shapes the camera's results."""
+    shaping = {
+        "camera": plain(camera.settings, defaults=True) | {"url": mask(camera.settings.url.get_secret_value())},
+        "line": camera.line,
+        "station": camera.station,
+        "counts": camera.counts,
+        "recipe": [camera.recipe_name, plain(camera.recipe, defaults=True)],
+        "model": [camera.model_name, plain(camera.model, defaults=True)],
+    }
+    return hashlib.sha256(json.dumps(shaping, sort_keys=True).encode()).hexdigest()[:12]
+
+
+def _unknown(path: tuple[str, ...], noun: str, wrong: str, known: Sequence[str] | Mapping[str, Any]) -> Problem:
+    near = did_you_mean(wrong, known)
+    hint = f"did you mean {near!r}?" if near else f"{noun}s there are: {choices(known)}"
+    return Problem(path, f"there is no {noun} {wrong!r}", hint)

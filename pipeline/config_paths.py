@@ -1,0 +1,56 @@
+"""Where relative paths of a config file start: the file's own folder; `builtin:NAME` is what Rayline ships."""
+
+from __future__ import annotations
+
+import copy
+import re
+from pathlib import Path
+from typing import Any
+
+BUILTIN = "builtin:"
+WEIGHTS_FOLDER = Path(__file__).parent / "demo" / "weights"
+WEIGHTS_SUFFIXES = (".onnx", ".pt")
+
+_SCHEME = re.compile(r"^[a-zA-Z][a-zA-Z0-9+.-]+:")
+
+
+def anchored(data: dict[str, Any], base: Path) -> dict[str, Any]:
+    """A copy of a config's data in which weights, file cameras and folders are absolute."""
+    data = copy.deepcopy(data)
+    for model in _mappings(data.get("models")):
+        _anchor(model, "weights", base)
+        _anchor(model, "cache_dir", base)
+    for camera in _mappings(data.get("cameras")):
+        _anchor_url(camera, base)
+        _anchor(camera, "username_file", base)
+        _anchor(camera, "password_file", base)
+    for section, key in (("snapshots", "uri"), ("redis", "data_dir")):
+        if isinstance(data.get(section), dict):
+            _anchor(data[section], key, base)
+    return data
+
+
+def builtin_weights(name: str) -> Path:
+    """Path of weights that Rayline ships. They may be missing in a checkout where none were trained."""
+    found = (WEIGHTS_FOLDER / f"{name}{suffix}" for suffix in WEIGHTS_SUFFIXES)
+    return next((path for path in found if path.exists()), WEIGHTS_FOLDER / f"{name}{WEIGHTS_SUFFIXES[-1]}")
+
+
+def _mappings(section: Any) -> list[dict[str, Any]]:
+    return [entry for entry in section.values() if isinstance(entry, dict)] if isinstance(section, dict) else []
+
+
+def _anchor(entry: dict[str, Any], key: str, base: Path) -> None:
+    value = entry.get(key)
+    if not isinstance(value, str) or not value:
+        return
+    if value.startswith(BUILTIN):
+        entry[key] = str(builtin_weights(value.removeprefix(BUILTIN)))
+    elif not _SCHEME.match(value):
+        entry[key] = str(base / Path(value).expanduser())
+
+
+def _anchor_url(camera: dict[str, Any], base: Path) -> None:
+    url = camera.get("url")
+    if isinstance(url, str) and url.startswith("file:") and not url.startswith("file:/"):
+        camera["url"] = f"file:{base / url.removeprefix('file:')}"
