@@ -14,7 +14,7 @@ from pydantic import Field, SecretStr, ValidationError, model_validator
 from pipeline.config_errors import ConfigError, Problem, line_of, problems_of
 from pipeline.config_file import Document, read_document
 from pipeline.config_paths import anchored
-from pipeline.ingest.address import mask
+from pipeline.masking import mask
 from pipeline.ingest.camera_settings import CameraSettings
 from pipeline.names import Name, choices, did_you_mean
 from pipeline.observe.settings import ObserveSettings
@@ -23,7 +23,7 @@ from pipeline.orchestrate.shards import assign
 from pipeline.plain import plain
 from pipeline.sinks.redis_client import EMBEDDED, RedisSettings
 from pipeline.sinks.snapshots import SnapshotSettings
-from stages.detect.detector import ModelSettings
+from stages.detect.settings import ModelSettings
 from stages.health.camera_health import HealthSettings
 from stages.inspection.settings import InspectionSettings
 from stages.settings import Settings
@@ -123,7 +123,7 @@ class ResolvedCamera:
     @property
     def shard_group(self) -> str:
         """Cameras of one group may share a shard: one model, and either all live or none."""
-        return self.model_name if self.settings.is_live else f"{self.model_name}.replay"
+        return f"{self.model_name}-{'live' if self.settings.is_live else 'files'}"
 
 
 class RaylineConfig(Settings):
@@ -278,7 +278,7 @@ def config_of_data(data: Mapping[str, Any], source: str = "configuration") -> Ra
 
 
 def config_data(config: RaylineConfig) -> dict[str, Any]:
-    """The config as plain JSON data, secrets in clear: for the store, never for a screen. Undone by `config_of_data`."""
+    """The config as plain JSON data, secrets in clear: for the store, not for screens. Undone by `config_of_data`."""
     data = plain(config)
     assert isinstance(data, dict)  # noqa: S101 - a model always is
     return data

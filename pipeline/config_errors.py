@@ -12,7 +12,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
-from pipeline.ingest.address import mask
+from pipeline.masking import mask
 from pipeline.names import NAME_PATTERN, NAME_RULE, choices, did_you_mean, usable_name
 from stages.errors import RaylineError
 

@@ -11,12 +11,12 @@ from typing import TextIO
 import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
 
-from pipeline.ingest.address import mask
+from pipeline.masking import MASK, mask
 from pipeline.observe.settings import LogFormat, LogSettings
 
 __all__ = ["LogSettings", "bind_log_context", "log_context", "mask_secrets", "set_up_logs"]
 
-_HIDDEN = "***"
+
 
 SECRET_KEYS = frozenset({"password", "passwd", "token", "secret", "authorization", "api_key"})
 
@@ -77,7 +77,7 @@ def mask_secrets(_logger: WrappedLogger, _method: str, event: EventDict) -> Even
     """Structlog processor: passwords in addresses masked in every text, values of secret keys masked whole."""
     for key, value in event.items():
         if not key.startswith("_"):
-            event[key] = _HIDDEN if key.lower() in SECRET_KEYS else _masked(value)
+            event[key] = MASK if key.lower() in SECRET_KEYS else _masked(value)
     return event
 
 
@@ -85,7 +85,7 @@ def _masked(value: object) -> object:
     if isinstance(value, str):
         return mask(value)
     if isinstance(value, dict):
-        return {key: _HIDDEN if str(key).lower() in SECRET_KEYS else _masked(inner) for key, inner in value.items()}
+        return {key: MASK if str(key).lower() in SECRET_KEYS else _masked(inner) for key, inner in value.items()}
     if isinstance(value, list | tuple):
         return [_masked(inner) for inner in value]
     if isinstance(value, BaseException):

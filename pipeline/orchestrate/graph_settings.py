@@ -12,8 +12,8 @@ class GraphSettings(CarrierSettings):
         4,
         ge=1,
         le=32,
-        description="Cameras one ingest process reads. More share a batch and a process; beyond about eight the decoders "
-        "starve each other, and a crash takes more cameras with it for the second it lasts.",
+        description="Cameras one ingest process reads. More share a batch and a process; beyond about eight the "
+        "decoders starve each other, and a crash takes more cameras with it for the second it lasts.",
     )
     max_batch: int = Field(
         8,

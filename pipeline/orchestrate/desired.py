@@ -1,0 +1,127 @@
+"""What is to run: the config file's cameras, and over them what people changed since (the override wins)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+from typing import Any
+
+from pydantic import Field, ValidationError
+
+from pipeline.config import CameraConfig, RaylineConfig
+from pipeline.config_errors import ConfigError, Problem, dotted, problems_of
+from pipeline.masking import mask
+from pipeline.plain import plain
+from stages.settings import Settings
+from stages.values import CameraId
+
+MOST_OVERRIDES = 1000
+
+
+class OverrideKind(StrEnum):
+    """In what a camera differs from the config file."""
+
+    ADDED = "added"
+    CHANGED = "changed"
+    PAUSED = "paused"
+    REMOVED = "removed"
+
+
+class CameraOverride(Settings):
+    """What people changed of one camera while all runs. Camera settings as they would stand in the file."""
+
+    added: dict[str, Any] | None = Field(None, description="All settings of a camera that the file does not name.")
+    changed: dict[str, Any] = Field(default_factory=dict, description="Settings that take the place of the file's.")
+    removed: bool = Field(False, description="The file's camera is not to run.")
+    paused: bool = Field(False, description="The camera is not to be read, and keeps its place.")
+    at: float = Field(0.0, description="When it was last changed, Unix seconds UTC.")
+
+    @property
+    def kind(self) -> OverrideKind | None:
+        """The one word that tells most; None where nothing differs."""
+        if self.removed:
+            return OverrideKind.REMOVED
+        if self.paused:
+            return OverrideKind.PAUSED
+        if self.added is not None:
+            return OverrideKind.ADDED
+        return OverrideKind.CHANGED if self.changed else None
+
+
+@dataclass(frozen=True, slots=True)
+class DesiredState:
+    """What is to run, at one version. `config` holds the cameras as they are to run, paused ones included."""
+
+    config: RaylineConfig
+    file: RaylineConfig  # as `up` read it, without overrides
+    version: int
+    overrides: Mapping[CameraId, CameraOverride] = field(default_factory=dict)
+    problems: Mapping[CameraId, str] = field(default_factory=dict)  # override -> why it is not in force
+
+    def is_paused(self, camera_id: CameraId) -> bool:
+        """True where the camera keeps its place and is not read."""
+        override = self.overrides.get(camera_id)
+        return override is not None and override.paused and camera_id in self.config.cameras
+
+    def kind(self, camera_id: CameraId) -> OverrideKind | None:
+        """In what the camera differs from the file; None: not at all."""
+        override = self.overrides.get(camera_id)
+        return override.kind if override else None
+
+    def removed(self) -> tuple[CameraId, ...]:
+        """Cameras of the file that are not to run."""
+        return tuple(sorted(camera for camera, override in self.overrides.items() if override.removed))
+
+
+def merge(
+    file: RaylineConfig,
+    overrides: Mapping[CameraId, CameraOverride],
+    version: int = 0,
+    unread: Mapping[CameraId, str] | None = None,
+) -> DesiredState:
+    """The file's config with the overrides over it, oldest first.
+
+    An override that no longer fits (its recipe is gone from the file, say) is left out and told in `problems`; the
+    camera then runs as the file says. Never raises for what an override holds.
+    """
+    config = file
+    problems = dict(unread or {})
+    for camera_id, override in sorted(overrides.items(), key=lambda item: (item[1].at, item[0])):
+        try:
+            config = _with_override(config, camera_id, override)
+        except ConfigError as exc:
+            problems[camera_id] = "; ".join(_told(problem) for problem in exc.problems)
+    return DesiredState(config, file, version, dict(overrides), problems)
+
+
+def camera_of_data(data: Mapping[str, Any], camera_id: str) -> CameraConfig:
+    """A camera's settings as they would stand in the file. Raises ConfigError with its path and what would be right."""
+    try:
+        return CameraConfig.model_validate(dict(data))
+    except ValidationError as exc:
+        found = problems_of(exc, CameraConfig, data, {})
+        raise ConfigError([replace(problem, path=("cameras", camera_id, *problem.path)) for problem in found]) from None
+
+
+def _told(problem: Problem) -> str:
+    hint = f" ({problem.hint})" if problem.hint else ""
+    return mask(f"{dotted(problem.path)}: {problem.message}{hint}")
+
+
+def _with_override(config: RaylineConfig, camera_id: CameraId, override: CameraOverride) -> RaylineConfig:
+    cameras = dict(config.cameras)
+    if override.removed:
+        cameras.pop(camera_id, None)
+        return config.with_cameras(cameras)
+    base = override.added if override.added is not None else _of_file(cameras, camera_id)
+    cameras[camera_id] = camera_of_data({**base, **override.changed}, camera_id)
+    return config.with_cameras(cameras)
+
+
+def _of_file(cameras: Mapping[str, CameraConfig], camera_id: CameraId) -> dict[str, Any]:
+    if camera_id not in cameras:
+        hint = f"`rayline cameras reset {camera_id}` drops what was changed of it"
+        raise ConfigError([Problem(("cameras", camera_id), "the config file names this camera no more", hint)])
+    data: dict[str, Any] = plain(cameras[camera_id])
+    return data

@@ -1,0 +1,198 @@
+"""The desired state in Redis: one hash, changed by compare-and-set, read by the supervisor and every command."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from pydantic import ValidationError
+from redis.exceptions import WatchError
+
+from pipeline.config import CameraConfig, RaylineConfig, config_data, config_of_data
+from pipeline.config_errors import ConfigError, Problem
+from pipeline.names import camera_id as checked_camera_id
+from pipeline.names import choices, did_you_mean
+from pipeline.orchestrate.desired import MOST_OVERRIDES, CameraOverride, DesiredState, merge
+from pipeline.plain import plain
+from stages.errors import RaylineError
+from stages.values import CameraId
+
+if TYPE_CHECKING:
+    from redis.asyncio import Redis
+
+TRIES = 20
+_CONFIG, _VERSION, _CAMERA = "config", "version", "camera:"
+
+Edit = Callable[[DesiredState, CameraOverride | None], CameraOverride | None]
+
+
+class DesiredError(RaylineError):
+    """The desired state cannot be read or changed so; the text says what to do."""
+
+
+class NothingDesired(DesiredError):
+    """No `rayline up` has put a configuration into this Redis."""
+
+
+class DesiredConflict(DesiredError):
+    """Somebody else changed it in between; look again before changing it."""
+
+
+class DesiredStore:
+    """Reads and changes the desired state. The client is the caller's to open and close.
+
+    Camera addresses are kept as given, passwords included: whoever may read this Redis may read them.
+    """
+
+    def __init__(self, redis: Redis, prefix: str = "rayline", clock: Callable[[], float] = time.time) -> None:
+        self._redis = redis
+        self._key = f"{prefix}:desired"
+        self._clock = clock
+
+    async def publish(self, config: RaylineConfig) -> int:
+        """Make `config` the file that overrides lie over; they stay. Returns the new version."""
+        async with self._redis.pipeline(transaction=True) as pipe:
+            pipe.hset(self._key, _CONFIG, json.dumps(config_data(config)))
+            pipe.hincrby(self._key, _VERSION, 1)
+            answers = await pipe.execute()
+        return int(answers[-1])
+
+    async def version(self) -> int:
+        """Rises with every change; 0 where nothing was ever desired. Cheap: ask it before `load`."""
+        return int(await self._redis.hget(self._key, _VERSION) or 0)
+
+    async def read(self, file: RaylineConfig | None = None) -> DesiredState:
+        """What is to run now: the overrides over `file`, by default over the config that was published.
+
+        Raises NothingDesired where there is neither, ConfigError where the stored config is of another version.
+        """
+        return _state_of(await self._redis.hgetall(self._key), file)
+
+    async def add(self, camera: str, settings: Mapping[str, Any], expected_version: int | None = None) -> int:
+        """A new camera. Raises ConfigError where its settings do not fit, DesiredError where the name is taken."""
+        name = checked_camera_id(camera)
+
+        def edit(state: DesiredState, _: CameraOverride | None) -> CameraOverride:
+            if name in state.config.cameras:
+                raise DesiredError(f"camera {name!r} is there already: choose another name, or remove it first")
+            return CameraOverride(added=dict(settings))
+
+        return await self._change(name, edit, expected_version)
+
+    async def set(self, camera: str, changes: Mapping[str, Any], expected_version: int | None = None) -> int:
+        """Other settings for a camera that is there. Raises ConfigError where they do not fit."""
+
+        def edit(state: DesiredState, old: CameraOverride | None) -> CameraOverride:
+            _known(state, camera)
+            before = old or CameraOverride()
+            return before.model_copy(update={"changed": {**before.changed, **changes}})
+
+        return await self._change(camera, edit, expected_version)
+
+    async def remove(self, camera: str, expected_version: int | None = None) -> int:
+        """Take a camera away. One that was added is forgotten, one of the file stays away until `reset`."""
+
+        def edit(state: DesiredState, old: CameraOverride | None) -> CameraOverride | None:
+            _known(state, camera)
+            of_file_only = old is None or old.added is None
+            return CameraOverride(removed=True) if of_file_only else None
+
+        return await self._change(camera, edit, expected_version)
+
+    async def pause(self, camera: str, expected_version: int | None = None) -> int:
+        """Stop reading a camera; its place is kept."""
+        return await self._set_paused(camera, True, expected_version)
+
+    async def resume(self, camera: str, expected_version: int | None = None) -> int:
+        """Read a paused camera again."""
+        return await self._set_paused(camera, False, expected_version)
+
+    async def reset(self, camera: str, expected_version: int | None = None) -> int:
+        """Drop what was changed: the camera runs as the file says, or not at all if the file does not name it."""
+
+        def edit(state: DesiredState, old: CameraOverride | None) -> None:
+            if old is None:
+                if camera not in state.config.cameras:
+                    _known(state, camera)
+                raise DesiredError(f"camera {camera!r} runs as the config file says; there is nothing to reset")
+
+        return await self._change(camera, edit, expected_version)
+
+    async def _set_paused(self, camera: str, paused: bool, expected_version: int | None) -> int:
+        def edit(state: DesiredState, old: CameraOverride | None) -> CameraOverride:
+            _known(state, camera)
+            return (old or CameraOverride()).model_copy(update={"paused": paused})
+
+        return await self._change(camera, edit, expected_version)
+
+    async def _change(self, camera: str, edit: Edit, expected_version: int | None) -> int:
+        """Read, edit, check that the outcome can run, and write if nothing else was written since."""
+        async with self._redis.pipeline(transaction=True) as pipe:
+            for _ in range(TRIES):
+                await pipe.watch(self._key)
+                state = _state_of(await pipe.hgetall(self._key))  # type: ignore[misc]  # awaitable while watching
+                if expected_version not in (None, state.version):
+                    raise DesiredConflict(f"version {expected_version} was expected, it is {state.version} by now")
+                override = self._edited(state, CameraId(camera), edit)
+                pipe.multi()
+                if override is None:
+                    pipe.hdel(self._key, _CAMERA + camera)
+                else:
+                    pipe.hset(self._key, _CAMERA + camera, json.dumps(plain(override)))
+                pipe.hincrby(self._key, _VERSION, 1)
+                try:
+                    return int((await pipe.execute())[-1])
+                except WatchError:
+                    continue
+        raise DesiredConflict(f"{TRIES} tries to change camera {camera!r} met other changes: try again")
+
+    def _edited(self, state: DesiredState, camera: CameraId, edit: Edit) -> CameraOverride | None:
+        old = state.overrides.get(camera)
+        new = edit(state, old)
+        if new is not None and new.kind is None:
+            new = None
+        overrides = {name: override for name, override in state.overrides.items() if name != camera}
+        if new is not None:
+            new = new.model_copy(update={"at": self._clock()})
+            overrides[camera] = new
+        if len(overrides) > MOST_OVERRIDES:
+            raise DesiredError(f"{MOST_OVERRIDES} cameras differ from the config file: write them into it")
+        after = merge(state.file, overrides, state.version)
+        if camera in after.problems:
+            raise ConfigError([Problem((), after.problems[camera])], f"camera {camera}")
+        return new
+
+
+def _known(state: DesiredState, camera: str) -> CameraConfig:
+    """The camera, or DesiredError with the nearest name."""
+    if camera in state.config.cameras:
+        return state.config.cameras[camera]
+    if camera in state.removed():
+        raise DesiredError(f"camera {camera!r} was removed: `rayline cameras reset {camera}` brings it back")
+    near = did_you_mean(camera, state.config.cameras)
+    hint = f"did you mean {near!r}?" if near else f"there are: {choices(state.config.cameras)}"
+    raise DesiredError(f"there is no camera {camera!r}; {hint}")
+
+
+def _state_of(stored: Mapping[bytes, bytes], file: RaylineConfig | None = None) -> DesiredState:
+    fields = {key.decode(): value for key, value in stored.items()}
+    if file is None:
+        file = _stored_file(fields)
+    overrides: dict[CameraId, CameraOverride] = {}
+    unread: dict[CameraId, str] = {}
+    for key, value in fields.items():
+        if key.startswith(_CAMERA):
+            camera = CameraId(key.removeprefix(_CAMERA))
+            try:
+                overrides[camera] = CameraOverride.model_validate_json(value)
+            except ValidationError as exc:
+                unread[camera] = f"the stored override cannot be read ({exc.error_count()} problems)"
+    return merge(file, overrides, int(fields.get(_VERSION, 0)), unread)
+
+
+def _stored_file(fields: Mapping[str, bytes]) -> RaylineConfig:
+    if _CONFIG not in fields:
+        raise NothingDesired("no configuration here yet: start one with `rayline up`, or name another Redis (--redis)")
+    return config_of_data(json.loads(fields[_CONFIG]), "the stored configuration")
