@@ -12,23 +12,38 @@ from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler, SecretStr
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, core_schema
 
-from pipeline.masking import MASK, mask
-
+MASK = "***"
 NETWORK_SCHEMES = ("rtsp", "rtsps", "http", "https", "rtmp", "rtmps")
 SCHEMES = (*NETWORK_SCHEMES, "file", "v4l2")
 _SHORTEST_SECRET = 3  # a shorter one is hidden only where it stands as a password, or half of the text would go
 
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):")
-_USER_INFO = re.compile(r"(?<=://)[^\s'\"<>]*@")  # up to the last @: passwords are typed unquoted
-# user=admin_password=x_channel=1.sdp: some recorders want it in the path, where no rule says how it ends
-_IN_PATH = re.compile(r"(pass(?:word|wd)?|pwd)=[^&\s'\"<>/?]+", re.IGNORECASE)
+# Up to the last @ of the word: passwords are typed unquoted and hold '@' and '/' more often than paths hold an '@'.
+_USER_INFO = re.compile(r"(?P<scheme>\b[a-z][a-z0-9+.-]*://)(?P<userinfo>[^\s'\"<>]+)@", re.IGNORECASE)
+# Also user=admin_password=x_channel=1.sdp: some recorders want it in the path, where no rule says how it ends.
+_PARAMETER = re.compile(
+    r"(?P<key>(?:pass(?:word|wd)?|pwd|token|secret|(?:api|access)_?key|auth|sig|signature)=)[^&\s'\"<>/?]+",
+    re.IGNORECASE,
+)
 
 
-def hide(text: str, secrets: Iterable[str] = ()) -> str:
-    """The text with these secrets masked in every spelling, and whatever else looks like a credential."""
+def mask(text: str, secrets: Iterable[str] = ()) -> str:
+    """The text without credentials: these secrets in every spelling, and what looks like one in an address.
+
+    The user's name stays, to tell which login it was.
+    """
     for secret in sorted({form for s in secrets for form in _spellings(s)}, key=len, reverse=True):
         text = text.replace(secret, MASK)
-    return _IN_PATH.sub(rf"\g<1>={MASK}", mask(text))
+    return _PARAMETER.sub(rf"\g<key>{MASK}", _USER_INFO.sub(_masked_user_info, text))
+
+
+def _masked_user_info(match: re.Match[str]) -> str:
+    user, colon, _ = match["userinfo"].partition(":")
+    if colon:
+        return f"{match['scheme']}{user}:{MASK}@"
+    if "/" in user:  # http://host/name@2x.jpg: the @ belongs to the path
+        return match[0]
+    return f"{match['scheme']}{MASK}@"  # a lone name may be a token; nothing tells them apart
 
 
 def _spellings(secret: str) -> set[str]:
@@ -75,8 +90,8 @@ class SecretUrl(SecretStr):
 
     def secrets(self) -> tuple[str, ...]:
         """Its own password, if it has one: what must be hidden in any text about it."""
-        found = _USER_INFO.search(self._raw)
-        _, _, password = found.group()[:-1].partition(":") if found else ("", "", "")
+        found = _USER_INFO.match(self._raw)
+        _, _, password = found["userinfo"].partition(":") if found else ("", "", "")
         return (password,) if password else ()
 
     @property
@@ -84,7 +99,7 @@ class SecretUrl(SecretStr):
         return self.get_secret_value()
 
     def _display(self) -> str:
-        return hide(self._raw, self.secrets())
+        return mask(self._raw, self.secrets())
 
     @classmethod
     def __get_pydantic_core_schema__(cls, source: type[Any], handler: GetCoreSchemaHandler) -> CoreSchema:

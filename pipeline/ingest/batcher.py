@@ -54,7 +54,7 @@ class Batcher:
             handoff.set_listener(None)
 
     def notice(self, notice: CameraNotice) -> None:
-        """Sends word of a camera along with the next batch. From the loop's thread."""
+        """Sends a camera's new state with the next batch, at once if nothing else is ready. From the loop's thread."""
         self._notices.append(notice)
         self._wake()
 

@@ -46,9 +46,9 @@ class CameraSettings(Settings):
 
     camera_id: CameraId = Field(CameraId(""), description="The camera's name; in a config file, its key.")
     url: SecretUrl = Field(
-        description="Where pictures come from: rtsp:// rtsps:// http:// https:// rtmp:// (HLS too), file:PATH or a path "
-        "(a video or a folder of pictures), v4l2:/dev/video0. Shown masked everywhere; better, keep the password in "
-        "`password_file` or write ${NAME} and set NAME in the environment."
+        description="Where pictures come from: rtsp:// rtsps:// http:// https:// rtmp:// (HLS too), file:PATH or a "
+        "path (a video or a folder of pictures), v4l2:/dev/video0. Shown masked everywhere; better, keep "
+        "the password in `password_file` or write ${NAME} and set NAME in the environment."
     )
     username_file: Path | None = Field(
         None, description="File whose first line is the user's name; read at each connect, so it may change."
@@ -60,19 +60,20 @@ class CameraSettings(Settings):
         None,
         gt=0,
         le=1000,
-        description="Pictures taken per second, on average; the rest is decoded and left out before it is copied. Less "
-        "costs less everywhere behind it; too few and parts pass between two pictures. null: all the source gives.",
+        description="Pictures taken per second, on average; the rest is decoded and left out before it is copied. "
+        "Less costs less everywhere behind it; too few and parts pass between two pictures. null: all "
+        "the source gives.",
     )
     live: bool | None = Field(
         None,
-        description="Whether a lost picture is lost for good (freshest wins, the stream's end means reconnect) or can be "
-        "read again (nothing is dropped, the end is the end). null: files and addresses that end like one "
-        "can, everything else is live.",
+        description="Whether a lost picture is lost for good (freshest wins, the stream's end means reconnect) or "
+        "can be read again (nothing is dropped, the end is the end). null: files and addresses that end "
+        "like one can, everything else is live.",
     )
     transport: Transport = Field(
         Transport.TCP,
-        description="tcp loses nothing on the way but waits for what was late; udp is fresher on a bad network and shows "
-        "torn pictures there. RTSP only.",
+        description="tcp loses nothing on the way but waits for what was late; udp is fresher on a bad network and "
+        "shows torn pictures there. RTSP only.",
     )
     threads: int = Field(
         1,
@@ -83,22 +84,23 @@ class CameraSettings(Settings):
     )
     hwaccel: HwAccel = Field(
         HwAccel.NONE,
-        description="Hardware that decodes: cuda, vaapi, or auto for the first that works. Where there is none, software "
-        "decodes and the log says so once. Frees cores; each picture is copied back, so small streams gain nothing.",
+        description="Hardware that decodes: cuda, vaapi, or auto for the first that works. Where there is none, "
+        "software decodes and the log says so once. Frees cores; each picture is copied back, so small "
+        "streams gain nothing.",
     )
     buffer_frames: int = Field(
         2,
         ge=1,
         le=256,
-        description="Pictures held between decoder and pipeline. More ride out a hiccup without a drop, at the price of "
-        "memory and, live, of older pictures.",
+        description="Pictures held between decoder and pipeline. More ride out a hiccup without a drop, at the price "
+        "of memory and, live, of older pictures.",
     )
     keyframes_only_behind_s: float | None = Field(
         2.0,
         gt=0,
         le=60,
-        description="Live: when decoding is this many seconds late, only keyframes are decoded until it has caught up; the "
-        "rest is counted as `behind`. Less stays fresher, more keeps more pictures. null: never.",
+        description="Live: when decoding is this many seconds late, only keyframes are decoded until it has caught "
+        "up; the rest is counted as `behind`. Less stays fresher, more keeps more pictures. null: never.",
     )
     open_timeout_s: float = Field(
         10.0, ge=0.1, le=120, description="Longest wait for a connection. Less notices a dead address sooner."
@@ -107,15 +109,15 @@ class CameraSettings(Settings):
         5.0,
         ge=0.1,
         le=120,
-        description="Longest silence of the network on a live stream before it counts as lost. Must exceed the longest "
-        "pause between two pictures.",
+        description="Longest silence of the network on a live stream before it counts as lost. Must exceed the "
+        "longest pause between two pictures.",
     )
     stall_timeout_s: float = Field(
         10.0,
         ge=0.2,
         le=600,
-        description="Longest time without a picture before the watchdog gives the connection up, whatever the network "
-        "does. Must exceed the time between two keyframes, or a slow start looks like a stall.",
+        description="Longest time without a picture before the watchdog gives the connection up, whatever the "
+        "network does. Must exceed the time between two keyframes, or a slow start looks like a stall.",
     )
     first_backoff_s: float = Field(
         0.5, gt=0, le=60, description="Wait before the first try to reconnect; it doubles from there."
@@ -138,18 +140,19 @@ class CameraSettings(Settings):
     )
     pace: Pace = Field(
         Pace.FAST,
-        description="Files and folders: `fast` reads as fast as they are worked on, `realtime` as a camera would give them.",
+        description="Files and folders: `fast` reads as fast as they are worked on, `realtime` as a camera would "
+        "give them.",
     )
     loop: bool = Field(False, description="Files and folders: start over at the end, for ever.")
     resume: bool = Field(
         False,
-        description="Files and folders: true goes on behind the last picture published of this same file; false "
-        "is a new run from the start.",
+        description="Files and folders: true goes on behind the last picture published of this same file; false is a "
+        "new run from the start.",
     )
     tls_verify: bool = Field(
         False,
-        description="rtsps, https, rtmps: refuse a certificate that no known authority signed. Cameras sign their own, so "
-        "it is off; switch it on for servers on the internet.",
+        description="rtsps, https, rtmps: refuse a certificate that no known authority signed. Cameras sign their "
+        "own, so it is off; switch it on for servers on the internet.",
     )
     options: dict[str, str] = Field(
         default_factory=dict, description="Further FFmpeg options for opening the address; they win over ours."

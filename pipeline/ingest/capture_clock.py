@@ -74,6 +74,10 @@ class MediaClock:
         self._now_s += step
         return self._now_s
 
+    def go_to(self, media_s: float) -> None:
+        """The next picture is the one at this time, not the first."""
+        self._now_s = media_s - self._interval_s
+
     def new_loop(self) -> None:
         """The file starts over: the next picture follows one interval after the last."""
         self._last_pts_s = None

@@ -1,0 +1,448 @@
+"""Pictures by FFmpeg, from streams, files and devices: the only place of ingest that knows PyAV."""
+
+from __future__ import annotations
+
+import functools
+import logging
+import struct
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+from av.codec.hwaccel import HWAccel
+from av.container import InputContainer
+from av.video.frame import VideoFrame
+from av.video.reformatter import ColorRange, VideoReformatter
+from av.video.stream import VideoStream
+
+from pipeline.ingest.address import mask, read_secret
+from pipeline.ingest.camera_settings import CameraSettings, HwAccel, Pace
+from pipeline.ingest.capture_clock import CaptureClock, MediaClock
+from pipeline.ingest.pacing import Pacer
+from pipeline.ingest.sampling import KeyframesOnly, RateSampler
+from pipeline.ingest.source import BadFrame, SourceError, SourceFrame, SourceInvalid, SourceLost, SourceRefused
+from stages.values import Clock, Picture, PixelFormat, UInt8
+
+logger = logging.getLogger(__name__)
+
+DECODE_ERROR = "decode_error"
+BEHIND = "behind"
+_FALLBACK_FPS = 25.0  # for files that do not say theirs
+_ATTACHED_PICTURE = 0x400  # AV_DISPOSITION_ATTACHED_PIC: an album's cover is no video
+
+
+class AvSource:
+    """One run of one address FFmpeg can read. Live where the settings say so."""
+
+    def __init__(
+        self,
+        settings: CameraSettings,
+        wall: Callable[[], float] = time.time,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.live = settings.is_live
+        self.identity = ""
+        self._settings = settings
+        self._wall = wall
+        self._monotonic = monotonic
+        self._secrets = settings.url.secrets()
+        self._container: InputContainer | None = None
+        self._cancelled = threading.Event()
+        self._pictures = _Pictures()
+
+    # The life of a source
+
+    def open(self) -> None:
+        """Connects. Raises SourceLost, SourceRefused or SourceInvalid."""
+        self._container = self._connect()
+        self._stream()  # says at once if there is no video
+        if not self.live:
+            self.identity = self._identify()
+
+    def frames(self, after: tuple[int, int] | None = None) -> Iterator[SourceFrame | BadFrame]:
+        """Pictures in order; behind `after` where the source can be read again."""
+        return self._live_frames() if self.live else self._replayed_frames(after)
+
+    def cancel(self) -> None:
+        """Ends `frames` with the next packet."""
+        self._cancelled.set()
+
+    def close(self) -> None:
+        """Lets go of the connection."""
+        container, self._container = self._container, None
+        if container is not None:
+            container.close()
+
+    # Connecting
+
+    def _connect(self) -> InputContainer:
+        target, format_name, options = self._target()
+        timeout = (self._settings.open_timeout_s, self._settings.read_timeout_s) if self._is_remote else None
+        started = self._monotonic()
+        # The error is raised outside `except`, or FFmpeg's own, which holds the password, would hang on to it.
+        try:
+            return av.open(
+                target,
+                format=format_name,
+                options=options,
+                timeout=timeout,
+                hwaccel=_hwaccel(self._settings.hwaccel, self._settings.camera_id),
+                metadata_errors="replace",
+            )
+        except av.FFmpegError as exc:
+            error = self._open_error(exc, self._monotonic() - started)
+        raise error
+
+    def _target(self) -> tuple[str, str | None, dict[str, str]]:
+        settings, url = self._settings, self._settings.url
+        if url.scheme == "v4l2":
+            rate = {"framerate": f"{settings.fps:g}"} if settings.fps else {}
+            return url.path, "video4linux2,v4l2", {**rate, **settings.options}
+        if not url.is_network:
+            return url.path, None, dict(settings.options)
+        try:
+            username, password = read_secret(settings.username_file), read_secret(settings.password_file)
+        except OSError as exc:
+            raise SourceRefused(f"{self._name}: cannot read {exc.filename}: {exc.strerror}") from None
+        self._secrets = (*url.secrets(), *([password] if password else []))
+        return url.reveal(username, password), None, {**_network_options(settings), **settings.options}
+
+    def _stream(self) -> VideoStream:
+        assert self._container is not None, "open comes first"  # noqa: S101 - a slip of the caller, not of the camera
+        streams = [s for s in self._container.streams.video if not int(s.disposition) & _ATTACHED_PICTURE]
+        if not streams:
+            raise SourceInvalid(f"{self._name} holds no video")
+        stream = max(streams, key=lambda s: s.width * s.height)
+        stream.thread_type = "SLICE" if self.live else "AUTO"  # AUTO gives pictures out two frames late
+        stream.codec_context.thread_count = self._settings.threads
+        return stream
+
+    def _identify(self) -> str:
+        url = self._settings.url
+        if url.is_network:
+            return str(url)
+        path = Path(url.path).resolve()
+        stat = path.stat()
+        return f"{path},{stat.st_size},{stat.st_mtime_ns}"
+
+    @property
+    def _is_remote(self) -> bool:
+        return self._settings.url.scheme != "file"
+
+    @property
+    def _name(self) -> str:
+        return str(self._settings.url)
+
+    # Reading
+
+    def _decoded(self, on_packet: Callable[[Any], bool] | None = None) -> Iterator[VideoFrame | BadFrame]:
+        """Frames in the order they are shown; `on_packet` may have a packet left out. Ends at cancel or at the end."""
+        assert self._container is not None  # noqa: S101 - as above
+        stream = self._stream()
+        packets = self._container.demux(stream)
+        while not self._cancelled.is_set():
+            packet = self._next_packet(packets)
+            if packet is None:
+                return
+            if on_packet is not None and not on_packet(packet):
+                yield BadFrame(BEHIND)
+                continue
+            try:
+                frames = packet.decode()
+            except av.FFmpegError:
+                logger.debug("camera %s: a packet cannot be decoded", self._settings.camera_id)
+                yield BadFrame(DECODE_ERROR)
+                continue
+            for frame in frames:
+                if isinstance(frame, VideoFrame):
+                    yield frame
+
+    def _next_packet(self, packets: Iterator[Any]) -> Any | None:
+        try:
+            return next(packets, None)
+        except av.FFmpegError as exc:
+            error = self._read_error(exc)
+        raise error
+
+    def _live_frames(self) -> Iterator[SourceFrame | BadFrame]:
+        capture = CaptureClock(self._settings.camera_id, self._settings.max_clock_skew_s)
+        sampler = RateSampler(self._settings.fps)
+        keyframes_only = KeyframesOnly(self._settings.keyframes_only_behind_s)
+        pacer = self._pacer() if self._is_finite() else None
+        arrived, seen = self._wall(), False
+
+        def on_packet(packet: Any) -> bool:
+            nonlocal arrived
+            arrived = self._wall()
+            media = _seconds(packet)
+            if media is not None and (camera_wall := _sender_report(packet)) is not None:
+                capture.reported(camera_wall, media, arrived)
+            return not keyframes_only.skip(media, self._monotonic(), packet.is_keyframe)
+
+        for minor, item in enumerate(self._decoded(on_packet)):
+            if isinstance(item, BadFrame):
+                if seen:  # what cannot be decoded before the first keyframe was never ours
+                    yield item
+                continue
+            seen = True
+            media = _seconds(item)
+            if not sampler.take(arrived if media is None else media):
+                continue
+            if pacer is not None and media is not None:
+                pacer.wait_until(media)
+            at, clock = capture.at(media, arrived)
+            yield SourceFrame(self._pictures.of(item), at, clock, self._wall(), 0, minor)
+        if not self._cancelled.is_set() and pacer is None:
+            raise SourceLost(f"{self._name}: the stream ended")
+
+    def _is_finite(self) -> bool:
+        """A recording that a server hands out in pieces: it has an end, and comes faster than it was made."""
+        container = self._container
+        return container is not None and container.format.name == "hls" and bool(container.duration)
+
+    def _replayed_frames(self, after: tuple[int, int] | None) -> Iterator[SourceFrame | BadFrame]:
+        loop, done = after or (0, -1)
+        run = _Run(self._start_time(), MediaClock(1.0 / self._fps()), RateSampler(self._settings.fps), self._pacer())
+        while not self._cancelled.is_set():
+            any_picture = False
+            for item in self._one_pass(run, loop, done):
+                any_picture = True
+                yield item
+            if not any_picture and done < 0 and not self._cancelled.is_set():
+                raise SourceInvalid(f"{self._name} holds no picture that can be decoded")
+            if not self._settings.loop:
+                return
+            loop, done = loop + 1, -1
+            run.media.new_loop()
+            self._rewind()
+
+    def _one_pass(self, run: _Run, loop: int, done: int) -> Iterator[SourceFrame | BadFrame]:
+        index, frames = self._seek_behind(done, run) if done >= 0 else (-1, self._decoded())
+        for item in frames:
+            if isinstance(item, BadFrame):
+                index += item.count
+                if index > done:
+                    yield item
+                continue
+            index += 1
+            at = run.media.at(_seconds(item))
+            if index <= done or not run.sampler.take(at):
+                continue
+            if self._settings.pace is Pace.REALTIME:
+                run.pacer.wait_until(at)
+            yield SourceFrame(self._pictures.of(item), run.start + at, Clock.MEDIA, self._wall(), loop, index)
+
+    def _pacer(self) -> Pacer:
+        return Pacer(self._cancelled.wait, self._monotonic)
+
+    def _start_time(self) -> float:
+        """Capture time of a file's first picture: now, or where runs go on in one another, the same for all of them."""
+        if self._settings.resume and not self._settings.url.is_network:
+            return Path(self._settings.url.path).stat().st_mtime
+        return self._wall()
+
+    def _fps(self) -> float:
+        rate = self._stream().average_rate
+        return float(rate) if rate else _FALLBACK_FPS
+
+    def _rewind(self) -> None:
+        self.close()
+        self._container = self._connect()
+
+    # Going on where an earlier run stopped
+
+    def _seek_behind(self, done: int, run: _Run) -> tuple[int, Iterator[VideoFrame | BadFrame]]:
+        """The index before the first frame the iterator gives, and the iterator.
+
+        From the last keyframe at or before frame `done`, if the file's time stamps tell which frame that is; from the
+        beginning otherwise, which is slower and always right.
+        """
+        shown = None if self._settings.url.is_network else self._shown_order(done)
+        if shown is not None and self._container is not None:
+            order, keyframe = shown
+            self._container.seek(keyframe, stream=self._stream())
+            frames = self._decoded()
+            first = next(frames, None)
+            if isinstance(first, VideoFrame) and first.pts is not None and order.get(first.pts, done + 1) <= done:
+                index = order[first.pts]
+                run.media.go_to((first.pts - min(order)) * float(self._stream().time_base or 0))
+                return index - 1, _chained(first, frames)
+            self._rewind()
+        return -1, self._decoded()
+
+    def _shown_order(self, done: int) -> tuple[dict[int, int], int] | None:
+        """Time stamp -> index of every picture, and the time stamp of the keyframe to start from; None if unclear."""
+        assert self._container is not None  # noqa: S101 - as above
+        stamps: list[int] = []
+        keyframes: list[int] = []
+        for packet in self._container.demux(self._stream()):
+            if packet.size == 0 or packet.is_discard:
+                continue
+            if packet.pts is None:
+                return None
+            stamps.append(packet.pts)
+            if packet.is_keyframe:
+                keyframes.append(packet.pts)
+        order = {pts: index for index, pts in enumerate(sorted(stamps))}
+        before = [pts for pts in keyframes if order[pts] <= done]
+        if len(order) != len(stamps) or done >= len(stamps) or not before:
+            return None
+        return order, max(before)
+
+    # FFmpeg's errors in our words
+
+    def _open_error(self, exc: av.FFmpegError, took_s: float) -> SourceError:
+        """What an error of `av.open` means for a camera; the text never holds what FFmpeg says about the address."""
+        why, name = self._hidden(exc.strerror), self._name
+        if isinstance(exc, av.error.HTTPUnauthorizedError | av.error.HTTPForbiddenError):
+            return SourceRefused(f"{name} refused the login ({why}); check user name and password")
+        if isinstance(exc, av.error.HTTPError):
+            return SourceRefused(f"{name} refused: {why}")
+        if isinstance(
+            exc, av.error.ProtocolNotFoundError | av.error.DemuxerNotFoundError | av.error.DecoderNotFoundError
+        ):
+            return SourceInvalid(f"{name} cannot be read by this build of FFmpeg: {why}")
+        if not self._is_remote:
+            return SourceInvalid(f"{name} cannot be opened: {why}")
+        if took_s >= 0.9 * self._settings.open_timeout_s:
+            return SourceLost(f"{name} did not answer within {self._settings.open_timeout_s:g} s")
+        return SourceLost(f"{name} cannot be reached: {why}")
+
+    def _read_error(self, exc: av.FFmpegError) -> SourceError:
+        if isinstance(exc, av.error.ExitError):
+            return SourceLost(f"{self._name} sent nothing for {self._settings.read_timeout_s:g} s")
+        if not self._is_remote:
+            return SourceInvalid(f"{self._name} cannot be read further: {self._hidden(exc.strerror)}")
+        return SourceLost(f"{self._name} was lost: {self._hidden(exc.strerror)}")
+
+    def _hidden(self, text: str | None) -> str:
+        return mask(text or "unknown error", self._secrets)
+
+
+class _Run:
+    """What goes on through the loops of one run of a file."""
+
+    def __init__(self, start: float, media: MediaClock, sampler: RateSampler, pacer: Pacer) -> None:
+        self.start = start
+        self.media = media
+        self.sampler = sampler
+        self.pacer = pacer
+
+
+def _chained(first: VideoFrame, rest: Iterator[VideoFrame | BadFrame]) -> Iterator[VideoFrame | BadFrame]:
+    yield first
+    yield from rest
+
+
+def _seconds(timed: Any) -> float | None:
+    """Presentation time of a packet or frame, if it has one."""
+    return None if timed.pts is None else timed.pts * float(timed.time_base)
+
+
+def _sender_report(packet: Any) -> float | None:
+    """The camera's wall clock for this packet, Unix seconds, once an RTCP sender report has come."""
+    if not packet.has_sidedata("prft"):
+        return None
+    micros: int = struct.unpack("<q", bytes(packet.get_sidedata("prft"))[:8])[0]
+    return micros / 1e6
+
+
+def _network_options(settings: CameraSettings) -> dict[str, str]:
+    options = {"tls_verify": "1" if settings.tls_verify else "0"} if settings.url.scheme in _TLS_SCHEMES else {}
+    if settings.url.scheme in ("rtsp", "rtsps"):
+        options |= {"rtsp_transport": settings.transport.value, "allowed_media_types": "video"}
+        # A stream that describes itself needs little probing; FFmpeg's defaults cost two seconds at each connect.
+        options |= {"fflags": "nobuffer", "analyzeduration": "300000", "probesize": "32768"}
+        if settings.url.scheme == "rtsps":
+            options["rtsp_transport"] = "tcp"
+    elif settings.is_live:
+        options |= {"fflags": "nobuffer", "analyzeduration": "1000000"}
+    return options
+
+
+_TLS_SCHEMES = ("https", "rtmps", "rtsps")
+
+
+def _hwaccel(wanted: HwAccel, camera_id: str) -> HWAccel | None:
+    if wanted is HwAccel.NONE:
+        return None
+    names = [HwAccel.CUDA, HwAccel.VAAPI] if wanted is HwAccel.AUTO else [wanted]
+    for name in names:
+        if _device_works(name.value):
+            _say_once(camera_id, f"decodes with {name.value}")
+            return HWAccel(name.value, allow_software_fallback=True)
+    _say_once(camera_id, f"decodes in software: no {' or '.join(name.value for name in names)} here")
+    return None
+
+
+@functools.cache
+def _device_works(name: str) -> bool:
+    if name not in av.codec.hwaccel.hwdevices_available():
+        return False
+    try:
+        HWAccel(name).create(av.Codec("h264", "r"))
+    except (av.FFmpegError, NotImplementedError):
+        return False
+    return True
+
+
+@functools.lru_cache(maxsize=1024)
+def _say_once(camera_id: str, what: str) -> None:
+    logger.info("camera %s %s", camera_id, what)
+
+
+class _Pictures:
+    """Makes Pictures of decoded frames: upright, even-sized, limited range; copied, so the decoder may go on."""
+
+    def __init__(self) -> None:
+        self._reformatter = VideoReformatter()  # keeps its tables from frame to frame
+
+    def of(self, frame: VideoFrame) -> Picture:
+        """One picture. 8-bit 4:2:0 and grey as they are, other YUV as 4:2:0, anything else as RGB."""
+        turns = round(frame.rotation / 90) % 4  # quarter turns counter-clockwise
+        frame = self._simple(frame, keep_nv12=not turns)
+        match frame.format.name:
+            case "rgb24":
+                return _of_array(np.rot90(frame.to_ndarray(), turns), PixelFormat.RGB24)
+            case "gray":
+                return _of_array(np.rot90(frame.to_ndarray(), turns), PixelFormat.GRAY8)
+            case name if not turns and not (frame.width | frame.height) & 1:
+                return _of_array(frame.to_ndarray(), PixelFormat(name), frame.width, frame.height)
+        return _turned_planes(frame, turns)
+
+    def _simple(self, frame: VideoFrame, keep_nv12: bool) -> VideoFrame:
+        """The frame in one of yuv420p, nv12, gray and rgb24."""
+        name = frame.format.name
+        full_range = name.startswith("yuvj") or (frame.color_range == ColorRange.JPEG and not frame.format.is_rgb)
+        if name.startswith("gray") and "a" not in name[4:]:
+            return frame if name == "gray" else self._reformatter.reformat(frame, format="gray")
+        if frame.format.is_rgb or name.startswith(("pal", "mono", "bayer", "ya", "gray")):
+            return frame if name == "rgb24" else self._reformatter.reformat(frame, format="rgb24")
+        even = not (frame.width | frame.height) & 1
+        if not full_range and (name == "yuv420p" or (name == "nv12" and keep_nv12 and even)):
+            return frame
+        ranges = {"src_color_range": ColorRange.JPEG, "dst_color_range": ColorRange.MPEG} if full_range else {}
+        return self._reformatter.reformat(frame, format="yuv420p", **ranges)
+
+
+def _of_array(pixels: Any, pixel_format: PixelFormat, width: int = 0, height: int = 0) -> Picture:
+    return Picture(np.ascontiguousarray(pixels), pixel_format, width or pixels.shape[1], height or pixels.shape[0])
+
+
+def _turned_planes(frame: VideoFrame, turns: int) -> Picture:
+    """A yuv420p frame turned, and cropped by its last row and column where they are odd."""
+    width, height = frame.width & ~1, frame.height & ~1
+    sizes = [(width, height), (width // 2, height // 2), (width // 2, height // 2)]
+    planes = [np.rot90(_plane(p, *size), turns) for p, size in zip(frame.planes, sizes, strict=True)]
+    if turns % 2:
+        width, height = height, width
+    data = np.concatenate([plane.reshape(-1) for plane in planes]).reshape(height * 3 // 2, width)
+    return Picture(data, PixelFormat.YUV420P, width, height)
+
+
+def _plane(plane: Any, width: int, height: int) -> UInt8:
+    return np.frombuffer(plane, np.uint8).reshape(-1, plane.line_size)[:height, :width]
