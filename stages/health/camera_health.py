@@ -39,7 +39,7 @@ class HealthSettings(Settings):
         "steam). Higher notices thin covers; too high calls plain empty belts covered.",
     )
     frozen_after_s: float | None = Field(
-        10.0,
+        5.0,
         gt=0,
         le=3600,
         description="Seconds of unchanged pictures until they count as frozen; null never. Keep it above the camera's "
@@ -111,10 +111,10 @@ class HealthSettings(Settings):
 class CameraHealth:
     """The state of one camera. Nothing is kept over a restart; it is STALE until the first picture.
 
-    The first picture is believed at once, so a black, covered or plainly blurred camera is never OK. What needs time to show does need
-    it again after a restart: a freeze `frozen_after_s`, a loss of focus that is still above `min_sharpness` the
-    pictures from before it. Sharpness is learned from good pictures only and blur never becomes the new normal;
-    after refocusing or moving the camera on purpose call `reset`.
+    The first picture is believed at once, so a black, covered or plainly blurred camera is never OK. What needs
+    time to show needs it again after a restart: a freeze `frozen_after_s`; a loss of focus that stays above
+    `min_sharpness` is not seen at all if the camera was never sharp before. Sharpness is learned from good pictures
+    only and blur never becomes the new normal: after refocusing or moving the camera on purpose call `reset`.
     """
 
     def __init__(self, settings: HealthSettings) -> None:

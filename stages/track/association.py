@@ -30,6 +30,7 @@ OCSORT: Any = oc_sort.OCSORT
 
 STILL_WEIGHT = 0.9  # a track that stood still is believed a little less than one that moved as foreseen
 SIGHTINGS_TO_TEACH = 3  # a speed measured over fewer is mostly noise
+STARTLING_IOU = 0.4  # a track whose speed is known meets its next sighting far better than this
 AGREE_SHARE, AGREE_PX = 0.3, 2.0  # how far a track's speed may lie from the common one, of it and at least
 
 
@@ -192,17 +193,29 @@ class _BeltTracker(BYTETracker):
         rows = [i for i, t in enumerate(tracks) if t.sightings == 1] + self._startled(tracks, costs)
         if rows:
             costs[rows] = self._wide_costs([tracks[i] for i in rows], detections)
+        self._put_lost_last(tracks, costs)
         return costs
 
     def _startled(self, tracks: list[_BeltTrack], costs: Float32) -> list[int]:
-        """Rows of tracks not where foreseen, where that holds for most: the belt stopped, started or turned round."""
+        """Rows of tracks not met where foreseen, if that holds for most tracks and most detections.
+
+        Then the belt stopped, started or turned round. Where most detections lie as foreseen, a track not met is
+        simply not seen.
+        """
         moving = [i for i, t in enumerate(tracks) if t.sightings > 1 and t.state == TrackState.Tracked]
-        missed = [i for i in moving if costs[i].min() > self.args.match_thresh]
-        if 2 * len(missed) <= len(moving):
+        missed = [i for i in moving if costs[i].min() > 1 - STARTLING_IOU]
+        explained = np.count_nonzero(costs.min(axis=0) <= 1 - STARTLING_IOU)
+        if 2 * len(missed) <= len(moving) or 2 * explained >= costs.shape[1]:
             return []
         for i in missed:
             tracks[i].startled = True
         return missed
+
+    def _put_lost_last(self, tracks: list[_BeltTrack], costs: Float32) -> None:
+        """A lost track must not take what a track in sight would: it may be a part long gone that stood just there."""
+        lost = [i for i, t in enumerate(tracks) if t.state != TrackState.Tracked]
+        claims = [row.argmin() for i, row in enumerate(costs) if i not in lost and row.min() < self.args.match_thresh]
+        costs[np.ix_(lost, claims)] = 1
 
     def _wide_costs(self, tracks: list[_BeltTrack], detections: list[_BeltTrack]) -> Float32:
         margin = self._settings.first_match_margin
