@@ -1,0 +1,84 @@
+"""How the belt moves and how long its parts are, learned from the parts themselves."""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections import deque
+from collections.abc import Iterable
+from typing import Any
+
+from stages.inspection.trigger import Extent
+
+SETTLES_S = 0.4  # time constant of the speed: long enough to even out boxes that tremble, short enough to follow a stop
+CRUISE_S = 5.0  # time constant of the speed the belt has when it runs
+RUNS = 0.3  # share of the cruising speed from which the belt counts as running
+SIZES = 15  # parts whose size is remembered
+CLEAR_FRAMES = 3  # clear frames after which a part's own size is believed
+
+
+class Belt:
+    """One belt: `travel` is its odometer and `speed` how fast it runs now, in (fractions of) the picture."""
+
+    def __init__(self, part_length: float | None) -> None:
+        self._part_length = part_length
+        self.travel = 0.0
+        self.at: float | None = None  # when it was last seen
+        self.speed: float | None = None  # a second; negative backwards; None until seen moving
+        self.cruise: float | None = None  # its usual speed, stops left out
+        self._sizes: deque[Extent] = deque(maxlen=SIZES)
+
+    def since(self, at: float) -> float:
+        """Seconds since the belt was last seen; 0 at first."""
+        return 0.0 if self.at is None else max(0.0, at - self.at)
+
+    def expected(self, at: float) -> float:
+        """Travel since the belt was last seen, if it went on as it did."""
+        return (self.speed or 0.0) * self.since(at)
+
+    def usual(self, at: float) -> float:
+        """Travel since the belt was last seen, had it run all the time."""
+        return (self.cruise or 0.0) * self.since(at)
+
+    def advance(self, at: float, travel: float, *, measured: bool) -> None:
+        """The belt was seen to move by `travel`; not measured where no part told and it was only extrapolated."""
+        elapsed = self.since(at)
+        self.travel += travel
+        self.at = at if self.at is None else max(self.at, at)
+        if measured and elapsed > 0:
+            self._learn_speed(travel / elapsed, elapsed)
+
+    def learn_size(self, size: Extent) -> None:
+        """A part was judged whose clear boxes had this size on average."""
+        self._sizes.append(size)
+
+    def part_size(self, others: Iterable[Extent] = ()) -> Extent | None:
+        """Size of one part, the median of those known and `others`; None while nothing is known."""
+        sizes = [*self._sizes, *others]
+        if not sizes:
+            return None if self._part_length is None else Extent(self._part_length, math.inf)
+        along = statistics.median(size.along for size in sizes) if self._part_length is None else self._part_length
+        return Extent(along, statistics.median(size.across for size in sizes))
+
+    def shift(self, by_s: float) -> None:
+        """Move remembered times: the camera's clock jumped."""
+        if self.at is not None:
+            self.at += by_s
+
+    def checkpoint(self) -> list[Any]:
+        """Plain data."""
+        sizes = [value for size in self._sizes for value in size]
+        return [self.travel, self.at, self.speed, self.cruise, sizes]
+
+    def restore(self, data: list[Any]) -> None:
+        """Take up where a checkpoint was made."""
+        self.travel, self.at, self.speed, self.cruise, sizes = data
+        self._sizes = deque(map(Extent, sizes[::2], sizes[1::2]), maxlen=SIZES)
+
+    def _learn_speed(self, speed: float, elapsed: float) -> None:
+        known = self.speed if self.speed is not None else speed
+        self.speed = known + (speed - known) * (1 - math.exp(-elapsed / SETTLES_S))
+        if speed <= 0 or (self.cruise is not None and speed < RUNS * self.cruise):
+            return
+        usual = self.cruise if self.cruise is not None else speed
+        self.cruise = usual + (speed - usual) * (1 - math.exp(-elapsed / CRUISE_S))

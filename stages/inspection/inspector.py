@@ -1,0 +1,353 @@
+"""One camera's inspection: parts come, are judged once at the trigger, and go."""
+
+from __future__ import annotations
+
+import zlib
+from collections import deque
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from stages.inspection.belt import Belt
+from stages.inspection.boxes import Look, OwnedMarks, PartBox
+from stages.inspection.matching import Matcher
+from stages.inspection.part import Part, Votes
+from stages.inspection.settings import RESERVED, InspectionSettings
+from stages.inspection.sight import Sight
+from stages.inspection.trigger import Box, Extent, Trigger, Way, between, center
+from stages.inspection.verdict import FIRST_SEEN_LATE, IDENTITY_UNSURE, LOST, Decision, Passage, decide
+from stages.values import (
+    CameraId,
+    Defect,
+    HealthState,
+    Inspection,
+    Position,
+    Tracks,
+    Uninspected,
+)
+
+VERSION = 1  # of the checkpoint
+MAX_PARTS = 64  # known at once; beyond it the one unseen longest is let go
+MEMORY_S = 60.0  # time a part that was judged is remembered unseen
+BORN_IDS = 48  # track ids remembered, so that one used again gives another identity
+MOVED = 0.25  # part lengths something must move down the belt to be a part
+START_SLACK_S = 0.3  # crossings so soon after the start may have been before it
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """What became certain with one frame."""
+
+    inspections: tuple[Inspection, ...] = ()
+    uninspected: tuple[Uninspected, ...] = ()
+
+
+class Inspector:
+    """Gives every part of one camera its one verdict. Times are Unix seconds of capture, handed in; nothing waits.
+
+    `run` names the epoch or run in which parts are born; with the track id it makes their identity. The same calls give
+    the same answers, and so do the calls after a checkpoint, once it is restored.
+    """
+
+    def __init__(
+        self, settings: InspectionSettings, camera_id: CameraId, station: str, run: str, class_names: Sequence[str]
+    ) -> None:
+        self._settings = settings
+        self._camera_id = camera_id
+        self._station = station
+        self._run = run
+        self._look = Look(settings, class_names)
+        self._way = Way(settings.vector)
+        self._trigger = Trigger(settings)
+        self._matcher = Matcher(self._way, settings.dedupe_distance)
+        self._banded = [i for i, rule in enumerate(settings.required) if rule.center_y]
+        self._rules = len(settings.rule_names)
+        self.reset()
+
+    def update(
+        self,
+        tracks: Tracks,
+        size_wh: tuple[int, int],
+        position: Position,
+        captured_at: float,
+        health: HealthState,
+        now: float,
+    ) -> Judged:
+        """What a processed frame shows. Frames come in order; missing ones are no reason for anything by themselves."""
+        self._size_wh, self._position = size_wh, position
+        at = self._on_time(captured_at)
+        if health is not HealthState.OK:
+            return self._go_blind(at, health.value, at_once=False)
+        uninspected = self._hole_before(at) + self._sight.regain(at)
+        seen = self._find_parts(tracks, at)
+        self._count_votes(tracks, seen)
+        return Judged(self._judge(at, now) + self._let_go(at, now), uninspected)
+
+    def camera_state(self, at: float, *, seeing: bool, reason: str) -> Judged:
+        """The camera was lost, or the model is not ready; or it is back (the next good frame says so as well).
+
+        Unseen, the parts on their way can no longer pass. `at` is a time of capture, in the clock of the frames.
+        """
+        at = max(at, self._last_at) if self._last_at is not None else at
+        if seeing:
+            return Judged(uninspected=self._sight.regain(at))
+        return self._go_blind(at, reason, at_once=True)
+
+    def end(self, at: float, now: float | None = None) -> Judged:
+        """The stream is over: parts that must have crossed unseen are lost, an open interval is closed."""
+        at = max(at, self._last_at) if self._last_at is not None else at
+        travel = self._belt.travel + (0.0 if self._sight.seeing else self._belt.expected(at))
+        gone = [part for part in self._parts if self._is_missed(part) and self._place(part, travel) >= 0]
+        lost = tuple(self._lose(part, at, at if now is None else now) for part in gone)
+        return Judged(lost, self._sight.regain(at))
+
+    def reset(self) -> None:
+        """Forget everything: as new."""
+        self._belt = Belt(self._settings.part_length)
+        self._sight = Sight(self._camera_id, self._run, self._settings.blind_after_s)
+        self._parts: list[Part] = []
+        self._born: deque[int] = deque(maxlen=BORN_IDS)
+        self._started_at: float | None = None
+        self._last_at: float | None = None
+        self._size_wh = (1, 1)
+        self._position = Position("", 0, 0)
+
+    def checkpoint(self) -> dict[str, Any]:
+        """Plain data that msgpack takes: about 150 bytes and 200 for each part in the picture."""
+        runs = sorted({part.run for part in self._parts} | {self._run})
+        return {
+            "version": VERSION,
+            "rules": self._fingerprint(),
+            "run": self._run,
+            "runs": runs,
+            "belt": self._belt.checkpoint(),
+            "sight": self._sight.checkpoint(),
+            "parts": [part.checkpoint(runs.index(part.run)) for part in self._parts],
+            "born": list(self._born),
+            "times": [self._started_at, self._last_at],
+            "frame": [*self._size_wh, self._position.encode()],
+        }
+
+    def restore(self, checkpoint: Mapping[str, Any]) -> None:
+        """Go on where `checkpoint` was made. Raises ValueError for a version this one cannot read.
+
+        Under changed rules the votes of parts on their way no longer mean anything: those start again at none.
+        """
+        if checkpoint.get("version") != VERSION:
+            raise ValueError(f"inspection checkpoint has version {checkpoint.get('version')}, this reads {VERSION}")
+        self.reset()
+        same_rules = checkpoint["rules"] == self._fingerprint()
+        self._belt.restore(checkpoint["belt"])
+        self._sight.restore(checkpoint["sight"])
+        self._parts = [Part.restored(part, checkpoint["runs"], self._rules) for part in checkpoint["parts"]]
+        for part in self._parts if not same_rules else ():
+            part.votes = Votes.none(self._rules)
+        if checkpoint["run"] == self._run:
+            self._born.extend(checkpoint["born"])
+        self._started_at, self._last_at = checkpoint["times"]
+        width, height, position = checkpoint["frame"]
+        self._size_wh, self._position = (width, height), Position.decode(position)
+
+    def _fingerprint(self) -> int:
+        settings = self._settings
+        rules = repr((settings.part_label, settings.required, settings.defects))
+        return zlib.crc32(rules.encode())
+
+    # time and sight
+
+    def _on_time(self, captured_at: float) -> float:
+        """This frame's time; where the clock went back, everything remembered goes with it."""
+        if self._started_at is None:
+            self._started_at = captured_at
+        if self._last_at is not None and captured_at < self._last_at:
+            by_s = captured_at - self._last_at
+            self._started_at += by_s
+            self._belt.shift(by_s)
+            self._sight.shift(by_s)
+            for part in self._parts:
+                part.shift(by_s)
+        return captured_at
+
+    def _go_blind(self, at: float, reason: str, *, at_once: bool) -> Judged:
+        self._last_at = at
+        for part in self._parts:
+            if not part.done:
+                part.trouble(reason)
+        return Judged(uninspected=self._sight.lose(at, reason, at_once=at_once))
+
+    def _hole_before(self, at: float) -> tuple[Uninspected, ...]:
+        since, self._last_at = self._last_at, at
+        longest_s = max(self._settings.max_gap_ms / 1000, self._settings.blind_after_s)
+        if since is None or not self._sight.seeing or at - since <= longest_s:
+            return ()
+        return self._sight.hole(since, at)
+
+    # parts
+
+    def _find_parts(self, tracks: Tracks, at: float) -> list[tuple[Part, PartBox]]:
+        """Every part in this frame with its box; parts and belt know of it afterwards."""
+        size = self._part_size()
+        boxes = self._look.parts(tracks, self._size_wh, size)
+        matching = self._matcher.match(self._parts, boxes, self._belt, at, size)
+        self._belt.advance(at, matching.travel, measured=matching.measured)
+        if matching.unsure:
+            for part in self._parts:
+                if not part.done:
+                    part.trouble(IDENTITY_UNSURE)
+        for part, box in matching.pairs:
+            self._see(part, box, at)
+        newborn = [(self._bear(box, at), box) for box in matching.strangers]
+        self._parts.extend(part for part, _ in newborn)
+        return matching.pairs + newborn
+
+    def _part_size(self) -> Extent | None:
+        return self._belt.part_size(size for part in self._parts if not part.done and (size := part.size))
+
+    def _see(self, part: Part, box: PartBox, at: float) -> None:
+        before, before_at = part.box, part.seen_at
+        self._unlink(box.link)
+        part.see(box, at, self._belt.travel, self._way)
+        if part.done or part.crossed_at is not None:
+            return
+        share = self._trigger.crossing(center(before), center(part.box))
+        if share is not None:
+            part.crossed_at = before_at + (at - before_at) * share
+            part.crossed_box = between(before, part.box, share)
+
+    def _bear(self, box: PartBox, at: float) -> Part:
+        self._unlink(box.link)
+        again = self._born.count(box.track_id)
+        self._born.append(box.track_id)
+        start = self._way.along(center(box.box))
+        votes = Votes.none(self._rules)
+        part = Part(self._run, box.track_id, again, box.link, box.box, at, self._belt.travel, start, votes)
+        part.measure(box, self._way)
+        passed = self._trigger.passed(center(box.box))
+        if passed >= 0:
+            self._bear_late(part, passed, at)
+        return part
+
+    def _bear_late(self, part: Part, passed: float, at: float) -> None:
+        """First seen past the trigger: not ours where it crossed before the run began, or on another lane."""
+        cruise, started_at = self._belt.cruise, self._started_at
+        if cruise is None or started_at is None or not self._trigger.spans(center(part.box)):
+            part.done = True
+            return
+        crossed_at = at - passed / cruise
+        if crossed_at < started_at + START_SLACK_S:
+            part.done = True
+            return
+        part.crossed_at, part.crossed_box = crossed_at, self._way.carried(part.box, -passed)
+        part.trouble(FIRST_SEEN_LATE)
+
+    def _unlink(self, link: int) -> None:
+        """A track hangs on one part only: the one it was seen on last."""
+        for part in self._parts if link >= 0 else ():
+            if part.link == link:
+                part.link = -1
+
+    def _count_votes(self, tracks: Tracks, seen: Sequence[tuple[Part, PartBox]]) -> None:
+        marks = self._look.owners([box.box for _, box in seen], self._look.marks(tracks, self._size_wh))
+        for (part, box), shown in zip(seen, marks, strict=True):
+            if not part.done:
+                self._vote(part, box, shown)
+
+    def _vote(self, part: Part, box: PartBox, shown: OwnedMarks) -> None:
+        if box.merged or self._look.doubled(box.box, shown.own):
+            part.votes.merged += 1
+        elif not box.cut:
+            part.votes.add(shown, box.box, len(self._settings.required), self._banded)
+
+    # verdicts
+
+    def _judge(self, at: float, now: float) -> tuple[Inspection, ...]:
+        ready = [
+            (part.crossed_at, part)
+            for part in self._parts
+            if part.crossed_at is not None and not part.done and part.seen_at == at and self._is_real(part)
+        ]
+        ready.sort(key=lambda item: item[0])
+        return tuple(self._verdict(part, crossed_at, part.crossed_box or part.box, now) for crossed_at, part in ready)
+
+    def _let_go(self, at: float, now: float) -> tuple[Inspection, ...]:
+        """Parts not in this frame: forget those that left, call lost those that vanished before the trigger."""
+        lost, kept = [], []
+        for part in self._parts:
+            left = part.seen_at != at and self._has_left(part)
+            overdue = self._unseen_s(part, at) >= (MEMORY_S if part.done else self._settings.lost_after_s)
+            if not left and not overdue:
+                kept.append(part)
+                continue
+            if self._is_missed(part) and (not left or self._place(part, self._belt.travel) >= 0):
+                lost.append(self._lose(part, at, now))
+                kept += [] if left else [part]  # should it come back, it is known
+        self._parts = kept
+        while len(kept) > MAX_PARTS:
+            self._parts.remove(min(kept, key=lambda part: (not part.done, part.seen_at)))
+        return tuple(lost)
+
+    def _unseen_s(self, part: Part, at: float) -> float:
+        """Time in which the part could have been seen and was not."""
+        back_at = self._sight.back_at
+        return at - (part.seen_at if back_at is None else max(part.seen_at, back_at))
+
+    def _has_left(self, part: Part) -> bool:
+        """True when the belt must have carried the whole part out of the picture."""
+        x1, y1, x2, y2 = self._way.carried(part.box, self._belt.travel - part.travel)
+        return x2 < 0 or y2 < 0 or x1 > 1 or y1 > 1
+
+    def _is_missed(self, part: Part) -> bool:
+        """True for a real part that was last seen on its way to the trigger."""
+        middle = center(part.box)
+        on_its_way = self._trigger.passed(middle) < 0 and self._trigger.spans(middle)
+        return not part.done and part.crossed_at is None and on_its_way and self._is_real(part)
+
+    def _is_real(self, part: Part) -> bool:
+        """True for what was seen often enough, and moved with the belt: no flicker, no fixture."""
+        length = self._way.extent(part.box).along
+        return part.sightings >= self._settings.min_sightings and part.moved_on(self._way) >= MOVED * length
+
+    def _place(self, part: Part, travel: float) -> float:
+        """Where the part must be, by the belt's odometer: negative before the trigger."""
+        return self._trigger.passed(center(part.box)) + travel - part.travel
+
+    def _lose(self, part: Part, at: float, now: float) -> Inspection:
+        part.trouble(LOST)
+        before = -self._trigger.passed(center(part.box))
+        crossed_at = part.seen_at + before / self._belt.cruise if self._belt.cruise else part.seen_at
+        return self._verdict(part, min(crossed_at, at), part.box, now)
+
+    def _verdict(self, part: Part, crossed_at: float, box: Box, now: float) -> Inspection:
+        part.done = True
+        if part.size is not None:
+            self._belt.learn_size(part.size)
+        votes = part.votes
+        decision = decide(self._settings, Passage(votes, part.sightings, part.gap_s, tuple(part.troubles)))
+        again = f".{part.again}" if part.again else ""
+        return Inspection(
+            inspection_id=f"{self._camera_id}/{part.run}/{part.track_id}{again}",
+            camera_id=self._camera_id,
+            station=self._station,
+            track_id=part.track_id,
+            verdict=decision.verdict,
+            reasons=decision.reasons,
+            defects=self._defects(decision, votes, box),
+            votes={RESERVED: votes.usable, **dict(zip(self._settings.rule_names, votes.seen, strict=True))},
+            captured_at=crossed_at,
+            decided_at=now,
+            xyxy=self._pixels(box),
+            position=self._position,
+        )
+
+    def _defects(self, decision: Decision, votes: Votes, part: Box) -> tuple[Defect, ...]:
+        """Each certain defect where it was seen best; one of something that is not there, on the whole part."""
+        defects = []
+        for found in decision.found:
+            missing = found.rule < len(self._settings.required) and found.rule not in self._banded
+            score, box = (found.share, part) if missing else votes.best.get(found.rule, (found.share, part))
+            defects.append(Defect(found.name, round(score, 4), self._pixels(box)))
+        return tuple(defects)
+
+    def _pixels(self, box: Box) -> Box:
+        width, height = self._size_wh
+        return box[0] * width, box[1] * height, box[2] * width, box[3] * height
