@@ -26,8 +26,8 @@ class ModelSettings(Settings):
     """One model version: its weights, what to keep of its answers, and how to run it."""
 
     weights: str = Field(
-        description="Path or fsspec URI of a .pt, .onnx or .engine file or an OpenVINO folder. Only .pt can be exported "
-        "to a faster runtime; the others run as they are. A URI needs sha256."
+        description="Path or fsspec URI of a .pt, .onnx or .engine file or an OpenVINO folder. Only .pt can be "
+        "exported to a faster runtime; the others run as they are. A URI needs sha256."
     )
     sha256: str | None = Field(
         None,
@@ -41,8 +41,8 @@ class ModelSettings(Settings):
     )
     image_size: tuple[Side, Side] = Field(
         (384, 640),
-        description="Height and width in pixels the model sees, multiples of 32. Larger finds smaller things; time grows "
-        "with the area. 384 x 640 fits 16:9 pictures without waste.",
+        description="Height and width in pixels the model sees, multiples of 32. Larger finds smaller things; time "
+        "grows with the area. 384 x 640 fits 16:9 pictures without waste.",
     )
     classes: tuple[str, ...] | None = Field(
         None, min_length=1, description="Names of the classes to keep. Fewer gives less to track; unset keeps all."
@@ -57,13 +57,13 @@ class ModelSettings(Settings):
         0.6,
         gt=0,
         le=1,
-        description="Overlap (intersection over union) above which the weaker of two boxes of a class is dropped. Higher "
-        "keeps things that stand close together; lower leaves fewer doubles.",
+        description="Overlap (intersection over union) above which the weaker of two boxes of a class is dropped. "
+        "Higher keeps things that stand close together; lower leaves fewer doubles.",
     )
     agnostic: bool = Field(
         False,
-        description="Drop overlapping boxes of different classes too. On: one box for each thing, whatever it is called; "
-        "off: a part and what sits on it both stay.",
+        description="Drop overlapping boxes of different classes too. On: one box for each thing, whatever it is "
+        "called; off: a part and what sits on it both stay.",
     )
     max_detections: int = Field(
         300,
@@ -79,27 +79,30 @@ class ModelSettings(Settings):
         0,
         ge=0,
         le=256,
-        description="CPU threads the model may use; 0 = all this process may run on. More answers sooner until decoding starves.",
+        description="CPU threads the model may use; 0 = all this process may run on. More answers sooner "
+        "until decoding starves; fewer leaves more for the rest.",
     )
     half: bool | None = Field(
         None,
-        description="16-bit arithmetic: faster on a GPU, scores move in the third digit. Unset: on a GPU yes, on a CPU no.",
+        description="16-bit arithmetic: faster on a GPU, scores move in the third digit. Unset: on a GPU "
+        "yes, on a CPU no (measured slower there).",
     )
     max_batch: int = Field(
         8,
         ge=1,
         le=256,
-        description="Most frames the model takes at once. More fills a GPU better; costs memory and lets early frames wait.",
+        description="Most frames the model takes at once. More fills a GPU better; costs memory and lets early "
+        "frames wait.",
     )
     cache_dir: str | None = Field(
         None,
-        description="Folder for exported models; unset: $XDG_CACHE_HOME/rayline/models. On a shared disk all replicas use "
-        "one export; on a local one each machine makes its own.",
+        description="Folder for exported models; unset: $XDG_CACHE_HOME/rayline/models. On a shared disk all "
+        "replicas use one export; on a local one each machine makes its own.",
     )
     export_timeout_s: float = Field(
         600,
         gt=0,
         le=7200,
-        description="Longest wait for an export, one's own or another process's. Longer suits TensorRT, which takes minutes; "
-        "shorter tells sooner that something hangs.",
+        description="Longest wait for an export, one's own or another process's. Longer suits TensorRT, which takes "
+        "minutes; shorter tells sooner that something hangs.",
     )

@@ -1,0 +1,79 @@
+"""A model's raw answer for one frame becomes detections in source pixels."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from stages.detect.settings import ModelSettings
+from stages.geometry import box_area, box_iou, clip_boxes
+from stages.values import Detections, Float32, Int32
+
+MAX_CANDIDATES = 3000  # boxes that enter suppression, best first: bounds its time where a scene answers everywhere
+
+
+def is_end2end(raw_shape: tuple[int, ...]) -> bool:
+    """True for (n, boxes, 6) answers, rid of their doubles already; false for (n, 4 + classes, anchors)."""
+    return raw_shape[-1] == 6
+
+
+def decode(
+    raw: Float32, settings: ModelSettings, wanted: npt.NDArray[np.bool_], to_source: Float32, source_wh: Int32
+) -> Detections:
+    """Detections of one frame, best first.
+
+    `raw`: (4 + classes, anchors) cx cy w h and class scores, or (boxes, 6) x1 y1 x2 y2 score class, model pixels.
+    `wanted`: (classes,) which classes to keep. `to_source` (4,), `source_wh` (2,): as in `Prepared`.
+    """
+    if is_end2end(raw.shape):
+        xyxy, score, class_id = raw[:, :4], raw[:, 4], raw[:, 5].astype(np.int32)
+        kept = np.flatnonzero((score >= settings.min_score) & wanted[np.clip(class_id, 0, len(wanted) - 1)])
+        kept = kept[np.argsort(-score[kept], kind="stable")]
+        found = Detections(xyxy[kept], score[kept], class_id[kept])
+    else:
+        found = _candidates(raw, settings.min_score, wanted)
+        found = found.keep(suppress(found, settings.iou, settings.max_detections, settings.agnostic))
+    return _in_source(found, to_source, source_wh, settings.max_detections)
+
+
+def suppress(found: Detections, iou: float, most: int, agnostic: bool) -> npt.NDArray[np.intp]:
+    """Indices of at most `most` boxes that no better one of their class covers by more than `iou`; best first.
+
+    `found` must be sorted, best first. `agnostic`: a box of any class may cover it.
+    """
+    kept: list[int] = []
+    left = np.arange(len(found))
+    while len(left) and len(kept) < most:
+        best, rest = left[0], left[1:]
+        kept.append(int(best))
+        covered = box_iou(found.xyxy[best], found.xyxy[rest])[0] > iou
+        if not agnostic:
+            covered &= found.class_id[rest] == found.class_id[best]
+        left = rest[~covered]
+    return np.array(kept, np.intp)
+
+
+def _candidates(raw: Float32, min_score: float, wanted: npt.NDArray[np.bool_]) -> Detections:
+    """Anchors whose best class reaches the score and is wanted, best first, as boxes in model pixels."""
+    reached = np.flatnonzero(raw[4:].max(axis=0) >= min_score)  # few of thousands: the rest is not looked at again
+    columns = raw[:, reached]
+    class_id = columns[4:].argmax(axis=0).astype(np.int32)
+    score = columns[4:].max(axis=0)
+    order = np.argsort(-score, kind="stable")
+    order = order[wanted[class_id[order]]][:MAX_CANDIDATES]
+    center, half_size = columns[:2, order].T, columns[2:4, order].T / 2
+    return Detections(_f32(np.hstack([center - half_size, center + half_size])), _f32(score[order]), class_id[order])
+
+
+def _in_source(found: Detections, to_source: Float32, source_wh: Int32, most: int) -> Detections:
+    scale, offset = np.tile(to_source[:2], 2), np.tile(to_source[2:], 2)
+    xyxy = clip_boxes((found.xyxy - offset) / scale, float(source_wh[0]), float(source_wh[1]))
+    # Boxes in the padding alone end up without area; a half-precision overflow ends up not finite.
+    real = np.isfinite(xyxy).all(axis=1) & (box_area(xyxy) > 0)
+    return Detections(_f32(xyxy), _f32(found.score), found.class_id).keep(np.flatnonzero(real)[:most])
+
+
+def _f32(values: npt.NDArray[Any]) -> Float32:
+    return np.ascontiguousarray(values, np.float32)

@@ -1,0 +1,58 @@
+"""Every other format, through ultralytics' AutoBackend: .pt in torch, .engine in TensorRT."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import cast
+
+import numpy as np
+
+from stages.detect.metadata import ordered
+from stages.detect.vendor import LOAD_ERRORS, check_pickle, prepare_ultralytics
+from stages.errors import ModelError, StageError
+from stages.values import Float32, UInt8
+
+prepare_ultralytics()
+
+import torch  # noqa: E402 - ultralytics must find its environment set
+from ultralytics.nn.autobackend import AutoBackend  # noqa: E402
+
+
+class UltralyticsBackend:
+    """AutoBackend on the GPU where there is one; bytes travel there and become 0..1 on it."""
+
+    def __init__(self, path: Path, sha256: str, threads: int, half: bool = False, trusted: bool = False) -> None:
+        """Raises ModelError where ultralytics cannot load the file, or it may not be trusted."""
+        self.sha256 = sha256
+        self._device = torch.device("cuda:0" if torch.cuda.is_available() else "cpu")
+        torch.set_num_threads(threads)
+        try:
+            if path.suffix == ".pt":
+                check_pickle(path, trusted)
+            # One head for all runtimes: the one ultralytics also exports.
+            self._model = AutoBackend(str(path), device=self._device, fp16=half, verbose=False, end2end=False)
+        except LOAD_ERRORS as exc:
+            raise ModelError(f"{path}: ultralytics cannot load it: {' '.join(str(exc).split())}") from exc
+        if self._model.task not in (None, "detect"):
+            raise ModelError(f"{path}: a model for {self._model.task}; Rayline needs one for detection")
+        # AutoBackend.warmup() is never called: it imports torchvision, which a CPU build of torch may not load.
+        self.names = ordered(path, self._model.names)
+        library = "tensorrt" if path.suffix == ".engine" else "torch"
+        precision = "f16" if self._model.fp16 else "f32"
+        self.runtime = f"{library} {self._device.type} {precision}, {threads} threads"
+
+    def infer(self, tensor: UInt8) -> Float32:
+        """As `Backend.infer`."""
+        try:
+            with torch.inference_mode():
+                pixels = torch.from_numpy(_writable(tensor)).to(self._device)
+                answers = self._model(pixels.to(torch.half if self._model.fp16 else torch.float32).div_(255))
+                first = answers[0] if isinstance(answers, list | tuple) else answers
+                return cast(Float32, first.float().cpu().numpy())
+        except RuntimeError as exc:  # torch.OutOfMemoryError is one
+            raise StageError(f"torch gave up on a batch of {len(tensor)}: {exc}") from exc
+
+
+def _writable(tensor: UInt8) -> UInt8:
+    """torch warns of arrays it could write to and must not, as those out of the object store; it only reads here."""
+    return tensor if tensor.flags.writeable else np.array(tensor)
