@@ -1,0 +1,41 @@
+# `make` alone prints this menu. Every recipe does its own set-up; CI and pre-commit call the same ones.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+PY := .venv/bin/python
+export YOLO_OFFLINE := 1
+export YOLO_AUTOINSTALL := false
+export RAY_USAGE_STATS_ENABLED := 0
+
+help: ## this menu
+	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: .venv/.ready ## create .venv/ with Rayline and all it needs (the others call it first)
+
+.venv/.ready: pyproject.toml constraints.txt scripts/setup
+	scripts/setup
+
+setup-test: setup ## Debian packages that only the tests need (a Redis 7, GStreamer's RTSP server, ffmpeg)
+	scripts/debian-packages test
+
+demo: setup ## the main job, end to end: make demo [DURATION=90] [JSON=out.json] [SEED=1]
+	$(PY) -m pipeline.cli demo $(if $(DURATION),--duration $(DURATION)) $(if $(JSON),--json $(JSON)) $(if $(SEED),--seed $(SEED))
+
+test: setup-test ## all tests: unit, contracts, wiring, services, e2e (under 15 minutes on 2 cores)
+	$(PY) -m pytest -m "not slow and not gpu"
+
+check: setup ## format, lint, types, unit tests (under a minute)
+	.venv/bin/ruff format --check .
+	.venv/bin/ruff check .
+	.venv/bin/mypy
+	$(PY) -m pytest tests/unit -q
+
+drill: setup-test ## the long forms of the tests
+	$(PY) -m pytest -m "slow and not gpu"
+
+bench: setup ## how fast the pipeline is beside the bare model: make bench [JSON=bench.json]
+	$(PY) -m bench.pipeline --cameras 4 $(if $(JSON),--json $(JSON))
+
+schemas: setup ## write configs/schemas anew
+	.venv/bin/rayline schema --export configs/schemas
+
+.PHONY: help setup setup-test demo test check drill bench schemas

@@ -1,0 +1,1 @@
+"""Benchmarks: ratios within one run, the machine named. Not part of any timed test."""

@@ -1,0 +1,55 @@
+"""How fast the bare model is on this machine: `python -m bench.bare`, in a process of its own, nothing else running."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from statistics import median
+
+import numpy as np
+
+from stages.detect.backend import load_backend
+from stages.detect.settings import ModelSettings, Runtime
+
+BATCHES = (1, 2, 4, 8)
+ROUNDS = 5
+
+
+def main() -> None:
+    """Measure every runtime and batch asked for; one JSON line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--weights", required=True)
+    parser.add_argument("--runtimes", default="openvino,onnx")
+    parser.add_argument("--seconds", type=float, default=2.0, help="per runtime and batch")
+    options = parser.parse_args()
+    figures = {
+        f"{runtime} b{batch}": fps
+        for runtime in options.runtimes.split(",")
+        for batch, fps in _runtime(options.weights, runtime, options.seconds).items()
+    }
+    sys.stdout.write(json.dumps(figures) + "\n")
+
+
+def _runtime(weights: str, runtime: str, seconds: float) -> dict[int, float]:
+    settings = ModelSettings(weights=weights, image_size=(384, 640), runtime=Runtime(runtime), max_batch=max(BATCHES))
+    backend = load_backend(settings)
+    rng = np.random.default_rng(0)
+    figures = {}
+    for batch in BATCHES:
+        tensor = rng.integers(0, 256, (batch, 3, 384, 640), dtype=np.uint8)
+        backend.infer(tensor)
+        rates = []
+        for _ in range(ROUNDS):
+            started, images = time.perf_counter(), 0
+            while time.perf_counter() - started < seconds / ROUNDS:
+                backend.infer(tensor)
+                images += batch
+            rates.append(images / (time.perf_counter() - started))
+        figures[batch] = round(median(rates), 2)
+    return figures
+
+
+if __name__ == "__main__":
+    main()
