@@ -17,7 +17,6 @@ from av.codec.hwaccel import HWAccel
 from av.container import InputContainer
 from av.video.frame import VideoFrame
 from av.video.reformatter import ColorRange, VideoReformatter
-from av.video.stream import VideoStream
 
 from pipeline.ingest.address import mask, read_secret
 from pipeline.ingest.camera_settings import CameraSettings, HwAccel, Pace
@@ -58,8 +57,7 @@ class AvSource:
 
     def open(self) -> None:
         """Connects. Raises SourceLost, SourceRefused or SourceInvalid."""
-        self._container = self._connect()
-        self._stream()  # says at once if there is no video
+        self._attach(self._connect())
         if not self.live:
             self.identity = self._identify()
 
@@ -111,15 +109,15 @@ class AvSource:
         self._secrets = (*url.secrets(), *([password] if password else []))
         return url.reveal(username, password), None, {**_network_options(settings), **settings.options}
 
-    def _stream(self) -> VideoStream:
-        assert self._container is not None, "open comes first"  # noqa: S101 - a slip of the caller, not of the camera
-        streams = [s for s in self._container.streams.video if not int(s.disposition) & _ATTACHED_PICTURE]
+    def _attach(self, container: InputContainer) -> None:
+        self._container = container
+        streams = [s for s in container.streams.video if not int(s.disposition) & _ATTACHED_PICTURE]
         if not streams:
             raise SourceInvalid(f"{self._name} holds no video")
         stream = max(streams, key=lambda s: s.width * s.height)
         stream.thread_type = "SLICE" if self.live else "AUTO"  # AUTO gives pictures out two frames late
         stream.codec_context.thread_count = self._settings.threads
-        return stream
+        self._stream = stream
 
     def _identify(self) -> str:
         url = self._settings.url
@@ -141,9 +139,7 @@ class AvSource:
 
     def _decoded(self, on_packet: Callable[[Any], bool] | None = None) -> Iterator[VideoFrame | BadFrame]:
         """Frames in the order they are shown; `on_packet` may have a packet left out. Ends at cancel or at the end."""
-        assert self._container is not None  # noqa: S101 - as above
-        stream = self._stream()
-        packets = self._container.demux(stream)
+        packets = self._demux()
         while not self._cancelled.is_set():
             packet = self._next_packet(packets)
             if packet is None:
@@ -160,6 +156,11 @@ class AvSource:
             for frame in frames:
                 if isinstance(frame, VideoFrame):
                     yield frame
+
+    def _demux(self) -> Iterator[Any]:
+        if self._container is None:
+            raise SourceLost(f"{self._name} is not open")
+        return self._container.demux(self._stream)
 
     def _next_packet(self, packets: Iterator[Any]) -> Any | None:
         try:
@@ -246,12 +247,12 @@ class AvSource:
         return self._wall()
 
     def _fps(self) -> float:
-        rate = self._stream().average_rate
+        rate = self._stream.average_rate
         return float(rate) if rate else _FALLBACK_FPS
 
     def _rewind(self) -> None:
         self.close()
-        self._container = self._connect()
+        self._attach(self._connect())
 
     # Going on where an earlier run stopped
 
@@ -264,26 +265,27 @@ class AvSource:
         shown = None if self._settings.url.is_network else self._shown_order(done)
         if shown is not None and self._container is not None:
             order, keyframe = shown
-            self._container.seek(keyframe, stream=self._stream())
+            self._container.seek(keyframe, stream=self._stream)
             frames = self._decoded()
             first = next(frames, None)
             if isinstance(first, VideoFrame) and first.pts is not None and order.get(first.pts, done + 1) <= done:
                 index = order[first.pts]
-                run.media.go_to((first.pts - min(order)) * float(self._stream().time_base or 0))
+                run.media.go_to((first.pts - min(order)) * float(self._stream.time_base or 0))
                 return index - 1, _chained(first, frames)
             self._rewind()
         return -1, self._decoded()
 
     def _shown_order(self, done: int) -> tuple[dict[int, int], int] | None:
         """Time stamp -> index of every picture, and the time stamp of the keyframe to start from; None if unclear."""
-        assert self._container is not None  # noqa: S101 - as above
         stamps: list[int] = []
         keyframes: list[int] = []
-        for packet in self._container.demux(self._stream()):
+        last_dts = -(2**63)
+        for packet in self._demux():
             if packet.size == 0 or packet.is_discard:
                 continue
-            if packet.pts is None:
-                return None
+            if packet.pts is None or packet.dts is None or packet.dts <= last_dts:
+                return None  # missing or jumping: the order of showing cannot be told without decoding
+            last_dts = packet.dts
             stamps.append(packet.pts)
             if packet.is_keyframe:
                 keyframes.append(packet.pts)
