@@ -12,7 +12,7 @@ from typing import Any, Self
 from redis.asyncio import Redis
 
 from pipeline.sinks.keys import cursor_owner
-from pipeline.sinks.redis_client import RedisSettings, connect, guarded
+from pipeline.sinks.redis_client import RedisLink, RedisSettings
 
 _START = "0-0"
 
@@ -42,13 +42,11 @@ class StreamReader:
     def __init__(self, settings: RedisSettings, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._settings = settings
         self._clock = clock
-        self._client: Redis | None = None
+        self._link = RedisLink(settings)
 
     async def close(self) -> None:
-        """Let go of the connections; may be called more than once."""
-        client, self._client = self._client, None
-        if client is not None:
-            await client.aclose()
+        """Let go of the connection; may be called more than once."""
+        await self._link.close()
 
     async def __aenter__(self) -> Self:
         return self
@@ -60,9 +58,9 @@ class StreamReader:
 
     async def cameras(self) -> list[CameraSeen]:
         """All that ever published and were not removed, by line and name. Raises SinkUnavailable."""
-        async with guarded(self._settings):
-            keys = sorted(await self._scan("rayline:{*}:cursor:*", "hash"))
-            async with self._opened().pipeline(transaction=False) as pipe:
+        async with self._link.use() as client:
+            keys = sorted(await _scan(client, "rayline:{*}:cursor:*", "hash"))
+            async with client.pipeline(transaction=False) as pipe:
                 for key in keys:
                     pipe.hget(key, "cursor")
                 cursors = await pipe.execute() if keys else []
@@ -73,8 +71,8 @@ class StreamReader:
 
     async def read(self, stream: str, after: str = _START, count: int = 1000) -> list[Entry]:
         """At most `count` entries after an id, oldest first. Raises SinkUnavailable."""
-        async with guarded(self._settings):
-            found: Any = await self._opened().xrange(stream, min=f"({after}", count=count)
+        async with self._link.use() as client:
+            found: Any = await client.xrange(stream, min=f"({after}", count=count)
         return [_entry(stream, entry_id, fields) for entry_id, fields in found]
 
     async def tail(
@@ -110,30 +108,25 @@ class StreamReader:
 
     async def _read_once(self, places: dict[str, str], block_s: float, count: int) -> list[Entry]:
         streams: Any = dict(places)
-        async with guarded(self._settings, self._settings.deadline_s + block_s):
-            answer: Any = await self._opened().xread(streams, count=count, block=max(1, int(block_s * 1000)))
+        async with self._link.use(extra_s=block_s) as client:
+            answer: Any = await client.xread(streams, count=count, block=max(1, int(block_s * 1000)))
         return [_entry(stream.decode(), entry_id, fields) for stream, found in answer for entry_id, fields in found]
 
     async def _places(self, patterns: Iterable[str], from_id: str) -> dict[str, str]:
         """Where to read on, by stream; "$" becomes the id that is the last one now, so that nothing falls between."""
-        async with guarded(self._settings):
-            streams = sorted({stream for pattern in patterns for stream in await self._scan(pattern, "stream")})
+        async with self._link.use() as client:
+            streams = sorted({stream for pattern in patterns for stream in await _scan(client, pattern, "stream")})
             if from_id != "$":
                 return dict.fromkeys(streams, from_id)
-            async with self._opened().pipeline(transaction=False) as pipe:
+            async with client.pipeline(transaction=False) as pipe:
                 for stream in streams:
                     pipe.xrevrange(stream, count=1)
                 newest = await pipe.execute() if streams else []
         return {stream: last[0][0].decode() if last else _START for stream, last in zip(streams, newest, strict=True)}
 
-    async def _scan(self, pattern: str, kind: str) -> set[str]:
-        found = self._opened().scan_iter(match=pattern, count=1000, _type=kind)
-        return {key.decode() async for key in found}
 
-    def _opened(self) -> Redis:
-        if self._client is None:
-            self._client = connect(self._settings)
-        return self._client
+async def _scan(client: Redis, pattern: str, kind: str) -> set[str]:
+    return {key.decode() async for key in client.scan_iter(match=pattern, count=1000, _type=kind)}
 
 
 def _entry(stream: str, entry_id: bytes, fields: dict[bytes, bytes]) -> Entry:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import logging
+import re
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any, Self
 from urllib.parse import urlsplit
 
@@ -18,13 +18,13 @@ from redis.backoff import ExponentialBackoff
 from pipeline.sinks.errors import SinkRefused, SinkUnavailable, masked
 from stages.settings import Settings
 
-logger = logging.getLogger(__name__)
-
 EMBEDDED = "embedded"
 _SCHEMES = ("redis", "rediss", "unix")
 
-# Answers of a server that is there but cannot take a write now, and will by itself.
-_PASSING = ("LOADING", "READONLY", "MASTERDOWN", "CLUSTERDOWN", "TRYAGAIN", "BUSY", "OOM", "MISCONF", "NOREPLICAS")
+# Answers of a server that cannot take a write now, and will by itself; 6.2 wraps those a script got.
+_PASSING = re.compile(
+    r"(?:^|-)(?:LOADING|READONLY|MASTERDOWN|CLUSTERDOWN|TRYAGAIN|BUSY|OOM|MISCONF|NOREPLICAS|UNKILLABLE)\b|maxmemory"
+)
 
 
 class RedisSettings(Settings):
@@ -134,19 +134,47 @@ def connect(settings: RedisSettings) -> Redis:
     return client
 
 
-@asynccontextmanager
-async def guarded(settings: RedisSettings, deadline_s: float | None = None) -> AsyncIterator[None]:
-    """Bounds what runs inside and turns redis-py's errors into SinkUnavailable or SinkRefused."""
-    deadline_s = settings.deadline_s if deadline_s is None else deadline_s
-    try:
-        async with asyncio.timeout(deadline_s):
-            yield
-    except TimeoutError as exc:
-        raise SinkUnavailable(f"redis at {settings.address} gave no answer within {deadline_s:g} s") from exc
-    except exceptions.RedisError as exc:
-        raise sink_error(settings, exc) from None  # its text and context may hold the password
-    except OSError as exc:
-        raise SinkUnavailable(f"redis at {settings.address}: {exc.strerror or type(exc).__name__}") from None
+class RedisLink:
+    """One connection, used by one caller at a time, whose every use has an end.
+
+    redis-py gives a connection that was cancelled half-way back to its pool, where its late answer would be taken for
+    the next command's. So no other caller has one meanwhile, and after any failure the connection is thrown away.
+    """
+
+    def __init__(self, settings: RedisSettings) -> None:
+        self.settings = settings
+        self._lock = asyncio.Lock()
+        self._client: Redis | None = None
+
+    @asynccontextmanager
+    async def use(self, extra_s: float = 0.0) -> AsyncIterator[Redis]:
+        """A client for what runs inside, at most `deadline_s` + `extra_s`. Raises SinkUnavailable or SinkRefused."""
+        limit_s = self.settings.deadline_s + extra_s
+        try:
+            async with asyncio.timeout(limit_s), self._lock:
+                try:
+                    self._client = self._client or connect(self.settings)
+                    yield self._client
+                except BaseException:
+                    await self._drop()
+                    raise
+        except TimeoutError as exc:
+            raise SinkUnavailable(f"redis at {self.settings.address} gave no answer within {limit_s:g} s") from exc
+        except exceptions.RedisError as exc:
+            raise sink_error(self.settings, exc) from None  # its own text and causes may hold the password
+        except OSError as exc:
+            raise SinkUnavailable(f"redis at {self.settings.address}: {exc.strerror or type(exc).__name__}") from None
+
+    async def close(self) -> None:
+        """Let go of the connection once its user is done; may be called more than once, and used again after."""
+        async with self._lock:
+            await self._drop()
+
+    async def _drop(self) -> None:
+        client, self._client = self._client, None
+        if client is not None:
+            with suppress(exceptions.RedisError, OSError):
+                await client.aclose()
 
 
 def sink_error(settings: RedisSettings, exc: exceptions.RedisError) -> SinkUnavailable:
@@ -154,11 +182,9 @@ def sink_error(settings: RedisSettings, exc: exceptions.RedisError) -> SinkUnava
     text = f"redis at {settings.address}: {_clean(settings, str(exc)) or type(exc).__name__}"
     if isinstance(exc, exceptions.AuthenticationError | exceptions.NoPermissionError):
         return SinkRefused(text)
-    if isinstance(exc, exceptions.ConnectionError | exceptions.TimeoutError):
+    if isinstance(exc, exceptions.ConnectionError | exceptions.TimeoutError | exceptions.ReadOnlyError):
         return SinkUnavailable(text)
-    if isinstance(exc, exceptions.ReadOnlyError | exceptions.OutOfMemoryError) or str(exc).startswith(_PASSING):
-        return SinkUnavailable(text)
-    return SinkRefused(text)
+    return SinkUnavailable(text) if _PASSING.search(str(exc)) else SinkRefused(text)
 
 
 def _clean(settings: RedisSettings, text: str) -> str:

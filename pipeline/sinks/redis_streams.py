@@ -15,7 +15,7 @@ from redis.asyncio import Redis
 from redis.exceptions import NoScriptError, RedisError
 
 from pipeline.sinks.keys import camera_keys
-from pipeline.sinks.redis_client import RedisSettings, connect, guarded, sink_error
+from pipeline.sinks.redis_client import RedisLink, RedisSettings, sink_error
 from stages.results.messages import message_id_of
 
 __all__ = ["CameraWrite", "RedisSettings", "RedisStreams", "Stored", "WriteOutcome", "WriteStatus"]
@@ -70,26 +70,19 @@ class RedisStreams:
 
     def __init__(self, settings: RedisSettings) -> None:
         self._settings = settings
-        self._client: Redis | None = None
+        self._link = RedisLink(settings)
 
     async def open(self) -> None:
         """Connect and load the script. Raises SinkUnavailable; may be called again then."""
-        client = self._opened()
-        async with guarded(self._settings):
+        async with self._link.use() as client:
             await client.script_load(_SCRIPT)
 
     async def close(self) -> None:
-        """Let go of the connections; may be called more than once."""
-        client, self._client = self._client, None
-        if client is not None:
-            await client.aclose()
+        """Let go of the connection; may be called more than once."""
+        await self._link.close()
 
     async def __aenter__(self) -> Self:
-        try:
-            await self.open()
-        except BaseException:
-            await self.close()
-            raise
+        await self.open()
         return self
 
     async def __aexit__(
@@ -102,20 +95,20 @@ class RedisStreams:
         if not writes:
             return []
         commands = [_evalsha(write, self._settings) for write in writes]
-        async with guarded(self._settings):
-            answers = await self._pipelined(commands)
+        async with self._link.use() as client:
+            answers = await _pipelined(client, commands)
             lost = [i for i, answer in enumerate(answers) if isinstance(answer, NoScriptError)]
             if lost:  # a restarted server knows no scripts
-                await self._opened().script_load(_SCRIPT)
-                for i, answer in zip(lost, await self._pipelined([commands[i] for i in lost]), strict=True):
+                await client.script_load(_SCRIPT)
+                for i, answer in zip(lost, await _pipelined(client, [commands[i] for i in lost]), strict=True):
                     answers[i] = answer
         return [self._outcome(answer) for answer in answers]
 
     async def load(self, camera: str, line: str) -> Stored:
         """Where the camera stands; all None if nothing was ever written. Raises SinkUnavailable."""
         key = camera_keys(line, camera).cursor
-        async with guarded(self._settings):
-            fields: Any = await self._opened().hmget(key, ["cursor", "checkpoint", "checkpoint_at"])
+        async with self._link.use() as client:
+            fields: Any = await client.hmget(key, ["cursor", "checkpoint", "checkpoint_at"])
         cursor, checkpoint, checkpoint_at = fields
         return Stored(_text(cursor), checkpoint, _text(checkpoint_at))
 
@@ -128,27 +121,23 @@ class RedisStreams:
         commands += [_xadd(keys.inspections, settings.maxlen_inspections, message) for message in inspections]
         if not commands:
             return
-        async with guarded(settings):
-            for answer in await self._pipelined(commands):
+        async with self._link.use() as client:
+            for answer in await _pipelined(client, commands):
                 if isinstance(answer, RedisError):
                     raise answer
-
-    def _opened(self) -> Redis:
-        if self._client is None:
-            self._client = connect(self._settings)
-        return self._client
-
-    async def _pipelined(self, commands: Sequence[tuple[Any, ...]]) -> list[Any]:
-        async with self._opened().pipeline(transaction=False) as pipe:
-            for command in commands:
-                pipe.execute_command(*command)
-            return list(await pipe.execute(raise_on_error=False))
 
     def _outcome(self, answer: Any) -> WriteOutcome:
         if isinstance(answer, RedisError):
             raise sink_error(self._settings, answer) from None
         status, stored = answer
         return WriteOutcome(WriteStatus(status.decode()), _text(stored) or None)
+
+
+async def _pipelined(client: Redis, commands: Sequence[tuple[Any, ...]]) -> list[Any]:
+    async with client.pipeline(transaction=False) as pipe:
+        for command in commands:
+            pipe.execute_command(*command)
+        return list(await pipe.execute(raise_on_error=False))
 
 
 def _evalsha(write: CameraWrite, settings: RedisSettings) -> tuple[Any, ...]:

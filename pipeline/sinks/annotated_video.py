@@ -1,0 +1,86 @@
+"""An annotated video of one camera: boxes, labels and ids drawn on its frames, as H.264."""
+
+from __future__ import annotations
+
+import logging
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import av
+import cv2
+
+from pipeline.sinks.snapshots import to_bgr
+from stages.values import Frame, FrameResult, UInt8
+
+logger = logging.getLogger(__name__)
+
+_TIME_BASE = Fraction(1, 1000)
+_COLOURS = ((80, 200, 80), (230, 160, 60), (80, 160, 255), (200, 90, 220), (60, 220, 220), (110, 110, 240))  # B G R
+
+
+class AnnotatedVideo:
+    """Writes frames at their own times; made at the first frame, in its size. Frames of another size are scaled."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._container: Any = None
+        self._stream: Any = None
+        self._first_at = 0.0
+        self._last_pts = -1
+
+    def add(self, frame: Frame, result: FrameResult) -> None:
+        """Draw the result on the frame and append it. Raises OSError when the file cannot be written."""
+        image = to_bgr(frame.image)
+        if image.ndim == 2:
+            image = cv2.cvtColor(image, cv2.COLOR_GRAY2BGR)  # type: ignore[assignment]
+        image = draw(image, result)
+        if self._container is None:
+            self._open(image.shape[1], image.shape[0], frame.captured_at)
+        pts = max(self._last_pts + 1, round((frame.captured_at - self._first_at) * 1000))
+        picture = av.VideoFrame.from_ndarray(image, format="bgr24")
+        picture.pts, picture.time_base, self._last_pts = pts, _TIME_BASE, pts
+        for packet in self._stream.encode(picture):
+            self._container.mux(packet)
+
+    def close(self) -> None:
+        """Finish the file; may be called more than once."""
+        container, self._container = self._container, None
+        if container is None:
+            return
+        for packet in self._stream.encode():
+            container.mux(packet)
+        container.close()
+
+    def _open(self, width: int, height: int, first_at: float) -> None:
+        # Fragmented: what was written can be played even if the process is killed before the end.
+        self._container = av.open(str(self._path), "w", format="mp4", options={"movflags": "frag_keyframe+empty_moov"})
+        self._stream = self._container.add_stream("libx264", rate=30, options={"preset": "veryfast", "crf": "23"})
+        self._stream.width, self._stream.height = width - width % 2, height - height % 2
+        self._stream.pix_fmt = "yuv420p"
+        self._stream.codec_context.time_base = _TIME_BASE
+        self._first_at = first_at
+
+
+def draw(image: UInt8, result: FrameResult) -> UInt8:
+    """A copy of the picture (H, W, 3 uint8 B G R) with every object's box, label, score and id."""
+    canvas = image.copy()
+    names = result.model.class_names
+    tracks = result.tracks
+    for (x1, y1, x2, y2), score, class_id, track_id in zip(
+        tracks.xyxy.round().astype(int).tolist(),
+        tracks.score.tolist(),
+        tracks.class_id.tolist(),
+        tracks.track_id.tolist(),
+        strict=True,
+    ):
+        colour = _COLOURS[class_id % len(_COLOURS)]
+        label = names[class_id] if class_id < len(names) else str(class_id)
+        text = f"{label} {score:.2f}" + (f" #{track_id}" if track_id >= 0 else "")
+        cv2.rectangle(canvas, (x1, y1), (x2, y2), colour, 2)
+        cv2.putText(canvas, text, (x1, max(10, y1 - 4)), cv2.FONT_HERSHEY_SIMPLEX, 0.4, colour, 1, cv2.LINE_AA)
+    for inspection in result.inspections:
+        x1, y1 = (int(v) for v in inspection.xyxy[:2])
+        text = " ".join((inspection.verdict.upper(), *inspection.reasons))
+        cv2.putText(canvas, text, (x1, max(22, y1 - 18)), cv2.FONT_HERSHEY_SIMPLEX, 0.5, (255, 255, 255), 2)
+    return canvas
