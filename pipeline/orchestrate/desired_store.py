@@ -132,11 +132,11 @@ class DesiredStore:
         async with self._redis.pipeline(transaction=True) as pipe:
             for _ in range(TRIES):
                 await pipe.watch(self._key)
-                state = _state_of(await pipe.hgetall(self._key))  # type: ignore[misc]  # awaitable while watching
+                state = _state_of(await pipe.hgetall(self._key))
                 if expected_version not in (None, state.version):
                     raise DesiredConflict(f"version {expected_version} was expected, it is {state.version} by now")
                 override = self._edited(state, CameraId(camera), edit)
-                pipe.multi()
+                pipe.multi()  # type: ignore[no-untyped-call]  # redis-py leaves it untyped
                 if override is None:
                     pipe.hdel(self._key, _CAMERA + camera)
                 else:
@@ -176,7 +176,7 @@ def _known(state: DesiredState, camera: str) -> CameraConfig:
     raise DesiredError(f"there is no camera {camera!r}; {hint}")
 
 
-def _state_of(stored: Mapping[bytes, bytes], file: RaylineConfig | None = None) -> DesiredState:
+def _state_of(stored: Mapping[Any, Any], file: RaylineConfig | None = None) -> DesiredState:
     fields = {key.decode(): value for key, value in stored.items()}
     if file is None:
         file = _stored_file(fields)

@@ -1,0 +1,222 @@
+"""What a valid configuration will still not do well: too big for the machine, batches that never fill, parts unseen."""
+
+from __future__ import annotations
+
+import os
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+from pipeline.config import RaylineConfig, ResolvedCamera
+from pipeline.config_errors import Problem
+from pipeline.names import choices, did_you_mean
+from stages.inspection.settings import InspectionSettings, sightings_before_trigger, travel_to_trigger
+
+
+class Severity(StrEnum):
+    """Whether `up` starts in spite of it."""
+
+    ERROR = "error"
+    WARNING = "warning"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing to say about a configuration."""
+
+    severity: Severity
+    problem: Problem
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """What there is to run on."""
+
+    cores: float
+    gpus: float = 0.0
+
+    @classmethod
+    def here(cls) -> Machine:
+        """This machine, as far as this process may use it."""
+        return cls(cores=float(len(os.sched_getaffinity(0))), gpus=float(_gpus()))
+
+
+def review(config: RaylineConfig, machine: Machine | None = None) -> list[Finding]:
+    """All there is to say, errors first; `machine` None leaves out what only the machine can tell (a cluster's)."""
+    found = [*_batches(config), *_models(config), *_cameras(config), *_lines(config), *_unused(config), *_redis(config)]
+    if machine is not None:
+        found += _machine(config, machine)
+    return sorted(found, key=lambda finding: finding.severity is Severity.WARNING)
+
+
+def _error(path: tuple[str | int, ...], message: str, hint: str = "") -> Finding:
+    return Finding(Severity.ERROR, Problem(path, message, hint))
+
+
+def _warning(path: tuple[str | int, ...], message: str, hint: str = "") -> Finding:
+    return Finding(Severity.WARNING, Problem(path, message, hint))
+
+
+def _machine(config: RaylineConfig, machine: Machine) -> Iterator[Finding]:
+    models = len(config.models_in_use())
+    cpus = config.graph.cpus_needed(config.shard_count(), models)
+    if cpus > machine.cores + 1e-6:
+        yield _error(
+            ("graph",),
+            f"asks Ray for {cpus:g} cores, this machine has {machine.cores:g}: it would wait for ever",
+            "lower `*_cpus` (shares for placement, they throttle nothing) or `*_replicas`, or raise `shard_size`",
+        )
+    gpus = config.graph.gpus_needed(models)
+    if gpus > machine.gpus + 1e-6:
+        yield _error(
+            ("graph", "detect_gpus"),
+            f"asks Ray for {gpus:g} GPUs, this machine has {machine.gpus:g}",
+            "0 runs the models on the CPU; a fraction lets replicas share a GPU",
+        )
+
+
+def _batches(config: RaylineConfig) -> Iterator[Finding]:
+    """Limits that were set and can never be reached; the defaults are meant as ceilings and pass."""
+    graph, models = config.graph, config.models_in_use()
+    if "max_batch" in graph.model_fields_set:
+        held = max((camera.buffer_frames for camera in config.cameras.values()), default=2)
+        most = graph.shard_size * held
+        if graph.max_batch > most:
+            yield _error(
+                ("graph", "max_batch"),
+                f"{graph.max_batch} can never fill: {graph.shard_size} cameras a shard hold {held} frames each at most",
+                f"at most {most} here, or raise `shard_size` or the cameras' `buffer_frames`",
+            )
+        largest = max((model.max_batch for model in models.values()), default=graph.max_batch)
+        if graph.max_batch > largest:
+            yield _error(
+                ("graph", "max_batch"),
+                f"{graph.max_batch} can never fill: no model takes more than {largest} frames at once",
+                "raise the model's `max_batch` as well, or lower this",
+            )
+    for name, model in models.items():
+        most = config.shard_count() * graph.max_in_flight * graph.max_batch
+        if "max_batch" in model.model_fields_set and model.max_batch > most:
+            yield _error(
+                ("models", name, "max_batch"),
+                f"{model.max_batch} can never fill: {config.shard_count()} shards have at most {most} frames in flight",
+                "lower it, or raise `graph.max_batch` or `graph.max_in_flight`",
+            )
+
+
+def _models(config: RaylineConfig) -> Iterator[Finding]:
+    for name, model in config.models_in_use().items():
+        path = Path(model.weights)
+        if "://" in model.weights or path.exists():
+            continue
+        beside = [other.name for other in path.parent.iterdir()] if path.parent.is_dir() else []
+        near = did_you_mean(path.name, beside)
+        there = f"did you mean {near!r}?" if near else f"in {path.parent}: {choices(beside)}"
+        yield _error(("models", name, "weights"), f"{path}: no such file", there)
+
+
+def _cameras(config: RaylineConfig) -> Iterator[Finding]:
+    seen: dict[str, str] = {}
+    for name in config.camera_ids():
+        camera = config.camera(name)
+        url = camera.settings.url
+        if not url.is_network and not Path(url.path).exists():
+            yield _error(("cameras", name, "url"), f"{url.path}: no such file", "a video, a folder or a device")
+        first = seen.setdefault(url.get_secret_value(), name)
+        if first != name:
+            yield _warning(
+                ("cameras", name, "url"),
+                f"camera {first!r} reads the same address",
+                "each opens a connection of its own, and every part is judged twice",
+            )
+        yield from _labels(camera)
+        if camera.recipe.inspection is not None:
+            yield from _sightings(camera, camera.recipe.inspection)
+
+
+def _labels(camera: ResolvedCamera) -> Iterator[Finding]:
+    """Labels a rule waits for and that can never come."""
+    recipe, inspection = camera.recipe, camera.recipe.inspection
+    if inspection is None:
+        return
+    path: tuple[str | int, ...] = ("recipes", camera.recipe_name, "inspection")
+    if camera.recipe.track.classes is not None and inspection.part_label not in camera.recipe.track.classes:
+        yield _error(
+            (*path, "part_label"),
+            f"{inspection.part_label!r} is never tracked, so no part is ever judged",
+            f"add it to recipes.{camera.recipe_name}.track.classes ({choices(recipe.track.classes or ())})",
+        )
+    if camera.model.classes is None:
+        return
+    wanted = {inspection.part_label}.union(*(rule.labels for rule in inspection.required))
+    wanted |= {rule.label for rule in inspection.defects}
+    for label in sorted(wanted - set(camera.model.classes)):
+        near = did_you_mean(label, camera.model.classes)
+        yield _error(
+            path,
+            f"waits for {label!r}, which models.{camera.model_name}.classes leaves out",
+            f"did you mean {near!r}?" if near else f"the model keeps: {choices(camera.model.classes)}",
+        )
+
+
+def _sightings(camera: ResolvedCamera, inspection: InspectionSettings) -> Iterator[Finding]:
+    settings = camera.settings
+    path = ("cameras", camera.camera_id, "belt_speed")
+    if settings.belt_speed is None:
+        return
+    if settings.fps is None:
+        yield _warning(path, "cannot be checked without `fps`", "set `fps` to what the camera gives, or less")
+        return
+    travel = travel_to_trigger(inspection, (1, 1), inspection.part_length or 0.0)
+    seen = sightings_before_trigger(settings.belt_speed, settings.fps, travel)
+    if seen < inspection.min_votes:
+        yield _warning(
+            path,
+            f"a part is seen {seen} times before the trigger, min_votes is {inspection.min_votes}: every part would be "
+            "indeterminate",
+            "raise `fps`, move the trigger along the belt, slow the belt, or lower `min_votes`",
+        )
+
+
+def _lines(config: RaylineConfig) -> Iterator[Finding]:
+    stations: defaultdict[str, list[ResolvedCamera]] = defaultdict(list)
+    for name in config.camera_ids():
+        camera = config.camera(name)
+        stations[camera.line].append(camera)
+    for line, cameras in stations.items():
+        judging = [camera for camera in cameras if camera.recipe.inspection is not None]
+        if len(judging) > 1 and not any(camera.counts for camera in cameras):
+            yield _warning(
+                ("lines", line),
+                f"has {len(judging)} stations and counts its parts at none",
+                f"set `counts: true` at the one all parts pass ({choices(camera.camera_id for camera in judging)})",
+            )
+
+
+def _unused(config: RaylineConfig) -> Iterator[Finding]:
+    cameras = [config.camera(name) for name in config.camera_ids()]
+    used_recipes = {camera.recipe_name for camera in cameras} | {line.recipe for line in config.lines.values()}
+    used_models = {config.recipes[name].model for name in used_recipes}
+    used_lines = {camera.line for camera in cameras}
+    sections = (("models", config.models, used_models), ("recipes", config.recipes, used_recipes))
+    for section, there, used in (*sections, ("lines", config.lines, used_lines)):
+        for name in sorted(there.keys() - used):
+            yield _warning((section, name), "is used by nothing")
+    if not cameras:
+        yield _warning(("cameras",), "there are none", "`rayline cameras add NAME URL` adds them while Rayline runs")
+
+
+def _redis(config: RaylineConfig) -> Iterator[Finding]:
+    if config.redis.embedded:
+        return
+    for key in ("data_dir", "port"):
+        if key in config.redis.model_fields_set:
+            yield _warning(("redis", key), "is for `url: embedded` only and does nothing here")
+
+
+def _gpus() -> int:
+    """NVIDIA GPUs, by the driver's own list: asking torch would cost seconds."""
+    folder = Path("/proc/driver/nvidia/gpus")
+    return len(list(folder.iterdir())) if folder.is_dir() else 0
