@@ -4,11 +4,12 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-Floats = NDArray[np.float32]
+Floats = NDArray[np.floating[Any]]
 Box = tuple[float, float, float, float]
 
 ELEVATION = 0.24  # height over width of every circle seen from the camera, a little above the line
@@ -118,12 +119,12 @@ class Bottle:
         neck = self.product.neck_half
         round_off = neck + (self.half_width - neck) * np.sqrt(np.clip(1 - rise**2, 0, 1))
         middle = np.exp(-(((up / self.height - 0.60) / 0.07) ** 2))
-        return (round_off * (1 - self.product.waist * middle)).astype(np.float32)
+        return np.asarray(round_off * (1 - self.product.waist * middle), np.float32)
 
     def sag(self, x: Floats, half_width: float | None = None) -> Floats:
         """How much higher than in the middle a ring around the bottle is seen at x: the camera looks down on it."""
         half = self.half_width if half_width is None else half_width
-        return (ELEVATION * half * (1 - np.sqrt(np.clip(1 - (x / half) ** 2, 0, 1)))).astype(np.float32)
+        return np.asarray(ELEVATION * half * (1 - np.sqrt(np.clip(1 - (x / half) ** 2, 0, 1))), np.float32)
 
     def on_label(self, x: Floats, up: Floats) -> tuple[Floats, Floats]:
         """These points in the label's own coordinates, each -1 to 1 inside it."""

@@ -126,7 +126,7 @@ class BottleLine:
             yield from (placed for placed in self._deck(deck) if low <= placed.place < high)
 
     def _deal(self, deck: int) -> tuple[Placed, ...]:
-        """The bottles of one deck. Its length on the belt is fixed, so any deck is found without dealing the ones before.
+        """The bottles of one deck. Its length on the belt is fixed, so any deck is found without dealing earlier ones.
 
         Defects lie one in each run of three or four parts and touching pairs in the middle of each half, so that any
         thirty parts in a row hold at least six rejects of four kinds and three pairs.

@@ -39,8 +39,13 @@ class Renderer:
         blur = line.speed_at(t_s) * line.scale * EXPOSURE_S
         for x, placed in line.placed_at(t_s):
             self._stand(picture, self._sprite(placed), x * line.scale, blur)
-        picture = cv2.multiply(picture, self._light.gain_at(t_s), scale=1 / Light.NEUTRAL)
-        return self._noised(picture, t_s)
+        lit = cv2.multiply(picture, self._light.gain_at(t_s), scale=1 / Light.NEUTRAL)
+        return self._noised(np.asarray(lit, np.uint8), t_s)
+
+    @property
+    def cached_sprites(self) -> int:
+        """How many bottles' pictures are held now; at most CACHED_SPRITES."""
+        return self._sprite.cache_info().currsize
 
     def _draw(self, placed: Placed) -> Sprite:
         return draw_sprite(placed.bottle, self._line.scale)
@@ -67,8 +72,7 @@ class Renderer:
         shake = np.random.default_rng((self._line.seed, 3, int(t_s * 1000)))
         y, x = shake.integers(NOISE_MARGIN, size=2)
         noise = self._noise[y : y + picture.shape[0], x : x + picture.shape[1]]
-        noisy: NDArray[np.uint8] = cv2.addWeighted(picture, 1, noise, 1, -128)
-        return noisy
+        return np.asarray(cv2.addWeighted(picture, 1, noise, 1, -128), np.uint8)
 
 
 def _smear(shift: float, blur: float) -> NDArray[np.float32]:

@@ -31,12 +31,12 @@ def background(rng: np.random.Generator, width: int, height: int, base_y: float)
     for _ in range(5):  # lamps and indicator lights
         at = (int(rng.uniform(0, 640) * scale), int(rng.uniform(10, 90) * scale))
         cv2.circle(picture, at, int(rng.uniform(3, 9) * scale), rng.uniform(140, 255, 3).tolist(), -1)
-    picture = cv2.GaussianBlur(picture, (0, 0), 7.5 * scale)
+    picture = np.asarray(cv2.GaussianBlur(picture, (0, 0), 7.5 * scale), np.float32)
     _rail(picture, base_y - 46 * scale, 6 * scale, 120)
     _rail(picture, base_y - 128 * scale, 5 * scale, 105)
     for x in np.arange(rng.uniform(20, 60), 640, 150) * scale:  # the posts that carry the rails
         _post(picture, x, base_y - 134 * scale, base_y - 30 * scale, 5 * scale)
-    picture = cv2.GaussianBlur(picture, (0, 0), 1.1 * scale)
+    picture = np.asarray(cv2.GaussianBlur(picture, (0, 0), 1.1 * scale), np.float32)
     _front(picture, round(base_y + BELT_DEPTH[1] * scale), scale, rng)
     return np.clip(picture, 0, 255).astype(np.uint8)
 
@@ -63,8 +63,8 @@ def _front(picture: Floats, top: int, scale: float, rng: np.random.Generator) ->
     rows = np.arange(picture.shape[0] - top)[:, None, None] / (40 * scale)
     steel = 118 - 62 * rows + 60 * np.exp(-((rows / 0.06) ** 2))
     brushed = rng.normal(0, 1, (picture.shape[0] - top, picture.shape[1], 1)).astype(np.float32)
-    brushed = cv2.blur(brushed, (41, 1))[..., None] * 14
-    picture[top:] = (steel + brushed) * np.array([0.95, 1.0, 1.05])
+    streaks = cv2.blur(brushed, (41, 1))[..., None] * 14
+    picture[top:] = (steel + streaks) * np.array([0.95, 1.0, 1.05])
     for x in np.arange(rng.uniform(0, 60), 640, 78) * scale:
         at = (int(x), int(top + 17 * scale))
         cv2.circle(picture, at, round(4 * scale), (52, 54, 58), -1, cv2.LINE_AA)
@@ -78,7 +78,8 @@ class Belt:
         scale = width / 640
         self.top = round(base_y - BELT_DEPTH[0] * scale)
         self.bottom = round(base_y + BELT_DEPTH[1] * scale)
-        self._texture = _belt_texture(rng)
+        shade = np.linspace(0.72, 1.08, TEXTURE[0])[:, None, None]  # the far edge lies in the machinery's shadow
+        self._texture = np.clip(_belt_texture(rng) * shade, 0, 255).astype(np.uint8)
         rows = self.bottom - self.top
         near = np.linspace(0, 1, rows, dtype=np.float32)[:, None]
         foot = (base_y - self.top) / rows
@@ -86,10 +87,6 @@ class Belt:
         across = (np.arange(width, dtype=np.float32)[None, :] - width / 2) / scale
         self._columns = (across / zoom).astype(np.float32)
         self._rows = np.broadcast_to(near * (TEXTURE[0] - 1), (rows, width)).astype(np.float32)
-        self._shade = np.linspace(0.72, 1.08, rows, dtype=np.float32)
-        self._texture = (self._texture * np.interp(np.linspace(0, 1, TEXTURE[0]), np.linspace(0, 1, rows),
-                         self._shade)[:, None, None]).clip(0, 255).astype(np.uint8)  # fmt: skip
-        self._fixed = cv2.convertMaps(self._columns * 0 + 0, self._rows, cv2.CV_32FC1)[1]
 
     def draw(self, picture: Pixels, travel: float) -> None:
         """Paint the belt into the picture after it moved that many reference pixels."""
@@ -116,7 +113,7 @@ def _belt_texture(rng: np.random.Generator) -> Floats:
         cv2.ellipse(stain, at, (int(rng.integers(14, 60)), int(rng.integers(4, 14))), 0, 0, 360, 1.0, -1)
         texture += cv2.GaussianBlur(stain, (0, 0), 5)[..., None] * rng.uniform(-26, 22)
     blur = max(1, round(125 * EXPOSURE_S))
-    return cv2.blur(texture, (blur + 1, 1), borderType=cv2.BORDER_REFLECT)
+    return np.asarray(cv2.blur(texture, (blur + 1, 1), borderType=cv2.BORDER_REFLECT), np.float32)
 
 
 class Light:
@@ -128,7 +125,9 @@ class Light:
         self._size = (width, height)
         self._mean = rng.uniform(0.92, 1.10)
         self._warm = rng.uniform(-0.05, 0.05)
-        self._waves = [(rng.uniform(*period), rng.uniform(0, 2 * math.pi)) for period in ((50, 90), (17, 31), (60, 120))]
+        self._waves = [
+            (rng.uniform(*period), rng.uniform(0, 2 * math.pi)) for period in ((50, 90), (17, 31), (60, 120))
+        ]
         y, x = np.mgrid[-1:1:9j, -1:1:16j]
         self._vignette = (1.04 - 0.13 * (x**2 + y**2))[..., None].astype(np.float32)
         self._across = x[..., None].astype(np.float32)
@@ -140,4 +139,5 @@ class Light:
         warm = self._warm + 0.035 * third
         colour = np.array([1 + warm, 1.0, 1 - warm], np.float32)
         grid = self._vignette * (1 + 0.07 * second * self._across) * colour * (bright * self.NEUTRAL)
-        return cv2.resize(np.clip(grid, 0, 255).astype(np.uint8), self._size, interpolation=cv2.INTER_LINEAR)
+        small = np.clip(grid, 0, 255).astype(np.uint8)
+        return np.asarray(cv2.resize(small, self._size, interpolation=cv2.INTER_LINEAR), np.uint8)

@@ -67,8 +67,8 @@ def draw_sprite(bottle: Bottle, scale: float = 1.0) -> Sprite:
     _ground(whole, bottle)
     size = (round(2 * half * scale), round((tall + MARGIN_BOTTOM) * scale))
     packed = np.dstack([whole.colour, 1 - whole.opacity]) * np.float32(255)
-    packed = cv2.resize(packed, size, interpolation=cv2.INTER_AREA)
-    pixels = np.clip(packed + 0.5, 0, 255).astype(np.uint8)
+    small = cv2.resize(packed, size, interpolation=cv2.INTER_AREA)
+    pixels = np.clip(small + 0.5, 0, 255).astype(np.uint8)
     through = np.repeat(pixels[..., 3:], 3, axis=2)
     return Sprite(np.ascontiguousarray(pixels[..., :3]), through, half * scale, tall * scale)
 
@@ -88,7 +88,7 @@ def _paint_bottle(canvas: _Canvas, bottle: Bottle) -> None:
 
 def _soft(inside: Floats, width: float = 0.5) -> Floats:
     """Signed distance in pixels to opacity."""
-    return np.clip(0.5 + inside / width, 0, 1).astype(np.float32)
+    return np.asarray(np.clip(0.5 + inside / width, 0, 1), np.float32)
 
 
 def _body(canvas: _Canvas, bottle: Bottle) -> Floats:
@@ -104,7 +104,7 @@ def _round_shade(x: Floats, half: Floats | float) -> Floats:
     """Light on a round body: bright towards the lamp, dark at the far edge."""
     n = np.clip(x / half, -1, 1)
     facing = n * LIGHT_FROM + np.sqrt(1 - n**2) * math.sqrt(1 - LIGHT_FROM**2)
-    return (0.45 + 0.62 * np.clip(facing, 0, 1)).astype(np.float32)
+    return np.asarray(0.45 + 0.62 * np.clip(facing, 0, 1), np.float32)
 
 
 def _glass_and_liquid(canvas: _Canvas, bottle: Bottle) -> None:
@@ -148,7 +148,7 @@ def _lime_print(u: Floats, v: Floats, aspect: float, rng: np.random.Generator) -
     ring = np.abs(np.hypot(u * aspect, v) - 0.42) < 0.11
     leaf = (np.hypot((u - 0.08) * aspect, v - 0.06) < 0.20) & (u * aspect + v > 0.02)
     words = (np.abs(np.abs(u) - 0.62) < 0.16) & (np.sin(v * 19 + rng.uniform(0, 6)) > 0.1) & (np.abs(v) < 0.45)
-    return (bands | ring | leaf | words).astype(np.float32)
+    return np.asarray(bands | ring | leaf | words, np.float32)
 
 
 def _amber_print(u: Floats, v: Floats, aspect: float, rng: np.random.Generator) -> Floats:
@@ -156,7 +156,7 @@ def _amber_print(u: Floats, v: Floats, aspect: float, rng: np.random.Generator) 
     sun = (np.hypot(u * aspect, v - 0.28) < 0.40) & (v <= 0.42)
     rays = (np.abs(np.hypot(u * aspect, v - 0.28) - 0.56) < 0.06) & (v < 0.3)
     bars = (v < -0.52) & (v > -0.84) & (np.sin(u * 34 + rng.uniform(0, 6)) > 0.15) & (np.abs(u) < 0.7)
-    return (band | sun | rays | bars).astype(np.float32)
+    return np.asarray(band | sun | rays | bars, np.float32)
 
 
 def _gloss(canvas: _Canvas, bottle: Bottle, rng: np.random.Generator) -> None:

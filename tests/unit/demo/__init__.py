@@ -1,0 +1,1 @@
+"""The demo's line, renderer and training pictures."""

@@ -1,0 +1,63 @@
+"""The training pictures: in the model's geometry, through a codec, with boxes that lie where things are."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pipeline.demo.dataset import CROP, CROPS_PER_SEED, HELD_OUT, MODEL_SIZE, letterbox, samples, through_codec
+from pipeline.demo.line import BottleLine, TruthBox
+from pipeline.demo.render import CLASS_NAMES, Renderer
+from pipeline.demo.train import FIRST_SEED
+
+
+def test_a_wide_picture_is_centred_between_bars() -> None:
+    fitted, fit = letterbox(np.zeros((360, 640, 3), np.uint8))
+    assert fitted.shape == (MODEL_SIZE[1], MODEL_SIZE[0], 3)
+    assert (fit.left, fit.top, fit.scale) == (0, 11, pytest.approx(0.65))
+    assert (fitted[:11] == 114).all()
+    assert (fitted[11:245] == 0).all()
+    assert (fitted[245:] == 114).all()
+    assert fit.to_input(TruthBox(0, "cap", (0, 0, 640, 360))) == pytest.approx((0, 11, 416, 245))
+
+
+def test_the_codec_keeps_number_and_order_and_costs_some_quality() -> None:
+    renderer = Renderer(BottleLine(1))
+    clean = [renderer.render(10 + number / 15) for number in range(5)]
+    shown = through_codec(clean, fps=15, bit_rate=1_500_000)
+    assert len(shown) == len(clean)
+    for number, picture in enumerate(shown):
+        distances = [np.abs(picture.astype(int) - each.astype(int)).mean() for each in clean]
+        assert int(np.argmin(distances)) == number
+        assert 0.5 < min(distances) < 12
+
+
+def test_samples_are_square_crops_with_boxes_inside_and_the_same_every_time() -> None:
+    first, second = list(samples(77)), list(samples(77))
+    assert len(first) == CROPS_PER_SEED
+    for a, b in zip(first, second, strict=True):
+        assert a.picture.shape == (CROP, CROP, 3)
+        assert np.array_equal(a.picture, b.picture)
+        assert a.boxes == b.boxes
+        for kind, x1, y1, x2, y2 in a.boxes:
+            assert 0 <= kind < len(CLASS_NAMES)
+            assert 0 <= x1 < x2 <= CROP
+            assert 0 <= y1 < y2 <= CROP
+
+
+def test_no_seed_is_both_learnt_and_measured() -> None:
+    assert FIRST_SEED + 100_000 < HELD_OUT
+
+
+def test_a_label_file_names_each_box_by_centre_and_size(tmp_path: Path) -> None:
+    from pipeline.demo.dataset import _write_seed
+
+    _write_seed(tmp_path, tmp_path, 77)
+    for number, sample in enumerate(samples(77)):
+        lines = (tmp_path / f"000077-{number:02d}.txt").read_text().split("\n")[:-1]
+        assert len(lines) == len(sample.boxes)
+        for line, (kind, x1, _, x2, _) in zip(lines, sample.boxes, strict=True):
+            fields = line.split()
+            assert int(fields[0]) == kind
+            assert float(fields[1]) * CROP == pytest.approx((x1 + x2) / 2, abs=0.01)
+        assert (tmp_path / f"000077-{number:02d}.png").exists()
