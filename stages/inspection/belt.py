@@ -28,6 +28,11 @@ class Belt:
         self.cruise: float | None = None  # its usual speed, stops left out
         self._sizes: deque[Extent] = deque(maxlen=SIZES)
 
+    @property
+    def fastest(self) -> float:
+        """The higher of its usual speed and the one it has now; 0 until seen moving."""
+        return max(self.cruise or 0.0, self.speed or 0.0)
+
     def since(self, at: float) -> float:
         """Seconds since the belt was last seen; 0 at first."""
         return 0.0 if self.at is None else max(0.0, at - self.at)

@@ -29,7 +29,7 @@ from stages.values import (
 VERSION = 1  # of the checkpoint
 MAX_PARTS = 64  # known at once; beyond it the one unseen longest is let go
 MEMORY_S = 60.0  # time a part that was judged is remembered unseen
-BORN_IDS = 48  # track ids remembered, so that one used again gives another identity
+TOLD_IDS = 48  # track ids remembered, so that one used again gives another inspection id
 MOVED = 0.25  # part lengths something must move down the belt to be a part
 START_SLACK_S = 0.3  # crossings so soon after the start may have been before it
 
@@ -106,7 +106,7 @@ class Inspector:
         self._belt = Belt(self._settings.part_length)
         self._sight = Sight(self._camera_id, self._run, self._settings.blind_after_s)
         self._parts: list[Part] = []
-        self._born: deque[int] = deque(maxlen=BORN_IDS)
+        self._told: deque[int] = deque(maxlen=TOLD_IDS)
         self._started_at: float | None = None
         self._last_at: float | None = None
         self._size_wh = (1, 1)
@@ -123,7 +123,7 @@ class Inspector:
             "belt": self._belt.checkpoint(),
             "sight": self._sight.checkpoint(),
             "parts": [part.checkpoint(runs.index(part.run)) for part in self._parts],
-            "born": list(self._born),
+            "told": list(self._told),
             "times": [self._started_at, self._last_at],
             "frame": [*self._size_wh, self._position.encode()],
         }
@@ -143,7 +143,7 @@ class Inspector:
         for part in self._parts if not same_rules else ():
             part.votes = Votes.none(self._rules)
         if checkpoint["run"] == self._run:
-            self._born.extend(checkpoint["born"])
+            self._told.extend(checkpoint["told"])
         self._started_at, self._last_at = checkpoint["times"]
         width, height, position = checkpoint["frame"]
         self._size_wh, self._position = (width, height), Position.decode(position)
@@ -216,11 +216,9 @@ class Inspector:
 
     def _bear(self, box: PartBox, at: float) -> Part:
         self._unlink(box.link)
-        again = self._born.count(box.track_id)
-        self._born.append(box.track_id)
         start = self._way.along(center(box.box))
         votes = Votes.none(self._rules)
-        part = Part(self._run, box.track_id, again, box.link, box.box, at, self._belt.travel, start, votes)
+        part = Part(self._run, box.track_id, box.link, box.box, at, self._belt.travel, start, votes)
         part.measure(box, self._way)
         passed = self._trigger.passed(center(box.box))
         if passed >= 0:
@@ -273,9 +271,12 @@ class Inspector:
         """Parts not in this frame: forget those that left, call lost those that vanished before the trigger."""
         lost, kept = [], []
         for part in self._parts:
-            left = part.seen_at != at and self._has_left(part)
-            overdue = self._unseen_s(part, at) >= (MEMORY_S if part.done else self._settings.lost_after_s)
-            if not left and not overdue:
+            if part.seen_at == at:
+                kept.append(part)
+                continue
+            part.missed += 1
+            left = self._has_left(part)
+            if not left and not self._is_overdue(part, at):
                 kept.append(part)
                 continue
             if self._is_missed(part) and (not left or self._place(part, self._belt.travel) >= 0):
@@ -285,6 +286,13 @@ class Inspector:
         while len(kept) > MAX_PARTS:
             self._parts.remove(min(kept, key=lambda part: (not part.done, part.seen_at)))
         return tuple(lost)
+
+    def _is_overdue(self, part: Part, at: float) -> bool:
+        """True when an unseen part is not waited for any longer. What was seen only now and then flickers: no part."""
+        if part.done:
+            return self._unseen_s(part, at) >= MEMORY_S
+        flickers = part.sightings < self._settings.min_sightings and part.missed >= part.sightings
+        return flickers or self._unseen_s(part, at) >= self._settings.lost_after_s
 
     def _unseen_s(self, part: Part, at: float) -> float:
         """Time in which the part could have been seen and was not."""
@@ -323,9 +331,8 @@ class Inspector:
             self._belt.learn_size(part.size)
         votes = part.votes
         decision = decide(self._settings, Passage(votes, part.sightings, part.gap_s, tuple(part.troubles)))
-        again = f".{part.again}" if part.again else ""
         return Inspection(
-            inspection_id=f"{self._camera_id}/{part.run}/{part.track_id}{again}",
+            inspection_id=self._inspection_id(part),
             camera_id=self._camera_id,
             station=self._station,
             track_id=part.track_id,
@@ -338,6 +345,12 @@ class Inspector:
             xyxy=self._pixels(box),
             position=self._position,
         )
+
+    def _inspection_id(self, part: Part) -> str:
+        """Camera, run and track; where the tracker used an id for several parts, their number as well."""
+        before = self._told.count(part.track_id)
+        self._told.append(part.track_id)
+        return f"{self._camera_id}/{part.run}/{part.track_id}" + (f".{before}" if before else "")
 
     def _defects(self, decision: Decision, votes: Votes, part: Box) -> tuple[Defect, ...]:
         """Each certain defect where it was seen best; one of something that is not there, on the whole part."""

@@ -19,6 +19,7 @@ DRIFT = 0.15  # error of the odometer, as a share of the travel since a part was
 MAX_DRIFT = 0.25  # and at most so many part lengths
 STANDSTILL = 0.15  # part lengths within which a part has not moved
 ALIAS = 0.5  # part lengths of travel between two frames from which neighbours could be mixed up
+HURRY = 1.5  # how much faster than ever before the belt may have gone
 COVERED = 0.6  # share of a box that others cover from which it is no part of its own
 LINK_BONUS = 0.5  # how much nearer, in reaches, the box on the same track counts
 
@@ -98,15 +99,15 @@ class Matcher:
         """Other travels that would explain a box, and whether one part found so is enough."""
         yield 0.0, False
         yield belt.usual(at), True
-        for part, box in links:
-            yield self._moved(part, box) - (belt.travel - part.travel), True
+        linked = {(id(part), id(box)) for part, box in links}
         for part in parts:
             for box in boxes:
                 moved = self._moved(part, box)
                 length = self._length(part, box, size)
-                farthest = max(belt.cruise or 0.0, belt.speed or 0.0) * max(0.0, at - part.seen_at)
-                if -STANDSTILL * length <= moved <= farthest + self._dedupe * length:
-                    yield moved - (belt.travel - part.travel), abs(moved) <= STANDSTILL * length
+                farthest = HURRY * belt.fastest * max(0.0, at - part.seen_at) + self._dedupe * length
+                on_link = (id(part), id(box)) in linked and (abs(moved) <= farthest or belt.cruise is None)
+                if on_link or -STANDSTILL * length <= moved <= farthest:
+                    yield moved - (belt.travel - part.travel), on_link or abs(moved) <= STANDSTILL * length
 
     def _found(
         self, parts: Sequence[Part], boxes: Sequence[PartBox], travel: float, size: Extent | None

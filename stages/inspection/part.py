@@ -82,7 +82,6 @@ class Part:
 
     run: str
     track_id: int  # of its first sighting: its identity
-    again: int  # how many parts before it were born of the same track
     link: int  # the track it hangs on now, -1 for none
     box: Box  # where it was last seen
     seen_at: float
@@ -90,6 +89,7 @@ class Part:
     start: float  # where along the belt it was first seen
     votes: Votes
     sightings: int = 1
+    missed: int = 0  # frames since it was last seen
     gap_s: float = 0.0  # longest time unseen
     troubles: list[str] = field(default_factory=list)  # why it cannot be judged, whatever its votes say
     crossed_at: float | None = None
@@ -104,7 +104,7 @@ class Part:
         self.gap_s = max(self.gap_s, at - self.seen_at)
         self.box, self.seen_at, self.travel = seen.box, at, travel
         self.link = seen.link if seen.link >= 0 else self.link
-        self.sightings += 1
+        self.sightings, self.missed = self.sightings + 1, 0
         self.measure(seen, way)
 
     def measure(self, seen: PartBox, way: Way) -> None:
@@ -135,18 +135,18 @@ class Part:
 
     def checkpoint(self, run_index: int) -> list[Any]:
         """Plain data; a part that is done needs only its place."""
-        place = [run_index, self.track_id, self.again, self.link, _to_grid(self.box), self.seen_at, self.travel]
+        place = [run_index, self.track_id, self.link, _to_grid(self.box), self.seen_at, self.travel]
         if self.done:
             return place
         crossed = None if self.crossed_box is None else [self.crossed_at, *self.crossed_box]
-        passage = [self.start, self.sightings, self.gap_s, self.troubles, crossed]
+        passage = [self.start, self.sightings, self.missed, self.gap_s, self.troubles, crossed]
         return [*place, *passage, self.clear, self.length, self.breadth, self.votes.checkpoint()]
 
     @classmethod
     def restored(cls, data: Sequence[Any], runs: Sequence[str], rules: int) -> Part:
         """Inverse of `checkpoint`."""
-        run, track_id, again, link, box, seen_at, travel, *passage = data
-        part = cls(runs[run], track_id, again, link, _from_grid(box), seen_at, travel, 0.0, Votes.none(rules))
+        run, track_id, link, box, seen_at, travel, *passage = data
+        part = cls(runs[run], track_id, link, _from_grid(box), seen_at, travel, 0.0, Votes.none(rules))
         if not passage:
             part.done = True
             return part

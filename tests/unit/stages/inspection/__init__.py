@@ -1,0 +1,1 @@
+"""Inspection: what a part is, and what its verdict may be."""
