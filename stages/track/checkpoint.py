@@ -60,8 +60,13 @@ def unpack_tracks(checkpoint: Mapping[str, Any], with_history: bool, blank: Call
 
 def round_state(tracks: Sequence[Any]) -> None:
     """Bring filter states to what a record can hold, so that a restored tracker has bit for bit the same future."""
-    for track in tracks:
-        track.mean, track.covariance = _rounded(track.mean, track.covariance)
+    if not tracks:
+        return
+    means = np.array([t.mean for t in tracks], np.float32).astype(np.float64)
+    covariances = np.array([t.covariance for t in tracks], np.float32).astype(np.float64) * _KEPT
+    covariances[:, _AXES + 4, _AXES] = covariances[:, _AXES, _AXES + 4]
+    for track, mean, covariance in zip(tracks, means, covariances, strict=True):
+        track.mean, track.covariance = mean, covariance
         if getattr(track, "_saved_mean", None) is not None:
             track._saved_mean, track._saved_covariance = _rounded(track._saved_mean, track._saved_covariance)
 
@@ -114,10 +119,11 @@ def _unpack_history(row: Row, track: Any) -> None:
 # The filters treat x, y, width (or aspect) and height apart: of the 8x8 covariance only the diagonal and the four
 # position-velocity terms are ever other than zero, so 12 numbers stand for 64.
 _AXES = np.arange(4)
+_KEPT = np.eye(8) + np.eye(8, k=4) + np.eye(8, k=-4)
 
 
 def _pack_covariance(covariance: Float64) -> Float64:
-    return np.concatenate([np.diag(covariance), covariance[_AXES, _AXES + 4]])
+    return np.concatenate([covariance.diagonal(), covariance[_AXES, _AXES + 4]])
 
 
 def _unpack_covariance(packed: npt.NDArray[Any]) -> Float64:
