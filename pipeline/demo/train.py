@@ -39,9 +39,9 @@ def main() -> None:
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m pipeline.demo.train", description=__doc__)
     parser.add_argument("--measure", action="store_true", help="measure the weights that are there, train nothing")
-    parser.add_argument("--work", type=Path, default=Path("runs/bottles"), help="folder for pictures and checkpoints")
+    parser.add_argument("--work", type=Path, default=Path("build/bottles"), help="folder for pictures and checkpoints")
     parser.add_argument("--seeds", type=int, default=240, help="lines to render, ten crops each")
-    parser.add_argument("--epochs", type=int, default=60)
+    parser.add_argument("--epochs", type=int, default=16)
     parser.add_argument("--threads", type=int, default=2)
     return parser.parse_args()
 

@@ -1,6 +1,7 @@
 """The script of the line: dense enough in defects and touching pairs, the same for a seed, and in order."""
 
 from collections import Counter
+from itertools import pairwise
 
 import pytest
 
@@ -21,7 +22,7 @@ def test_any_thirty_parts_hold_rejects_of_four_kinds_and_three_touching_pairs(se
         window = parts[first : first + WINDOW]
         assert sum(part.verdict == "reject" for part in window) >= 6
         assert len({defect for part in window for defect in part.defects}) >= 4
-        assert sum(a.touching and b.touching for a, b in zip(window, window[1:], strict=False)) >= 3
+        assert sum(a.touching and b.touching for a, b in pairwise(window)) >= 3
 
 
 def test_most_rejects_have_one_defect_and_all_kinds_are_about_as_common() -> None:
@@ -117,7 +118,7 @@ def test_parts_of_a_bottle_are_large_enough_and_do_not_hide_each_other(seed: int
 def test_touching_parts_touch_and_others_keep_their_distance() -> None:
     line = BottleLine(6)
     parts = line.parts(0, 200)
-    for ahead, behind in zip(parts, parts[1:], strict=False):
+    for ahead, behind in pairwise(parts):
         a = boxes_of(line, ahead.index, ahead.trigger_at_s)["bottle"].xyxy
         b = boxes_of(line, behind.index, ahead.trigger_at_s)["bottle"].xyxy
         gap = a[0] - b[2]

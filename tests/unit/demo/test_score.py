@@ -86,7 +86,7 @@ def votes(fill: float = 0.78, pictures: int = 10, **times: int) -> Votes:
     ],
 )
 def test_votes_make_a_verdict(given: Votes, defects: set[Defect]) -> None:
-    assert given.verdict() == defects
+    assert given.verdict() == frozenset(defects)
 
 
 def test_a_part_never_seen_well_has_no_verdict() -> None:
