@@ -139,7 +139,9 @@ class Bottle:
     def _label_box(self) -> Box:
         step = 0.5  # a crooked label's outline has no handy formula, so look for its ends on a grid
         xs = np.arange(-self.half_width, self.half_width, step, dtype=np.float32) + step / 2
-        ups = np.arange(0, self.height, step, dtype=np.float32) + step / 2
+        reach = np.ceil(np.hypot(*self.label_half) + ELEVATION * self.half_width)
+        low = np.floor(self.label_up) - reach
+        ups = np.arange(low, low + 2 * reach + 1, step, dtype=np.float32) + step / 2
         x, up = np.meshgrid(xs, ups)
         u, v = self.on_label(x, up)
         inside = (np.abs(u) < 1) & (np.abs(v) < 1) & (np.abs(x) < self.half_width_at(up))
