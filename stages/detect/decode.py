@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from stages.detect.settings import ModelSettings
-from stages.geometry import box_area, box_iou, clip_boxes
+from stages.geometry import box_area, clip_boxes
 from stages.values import Detections, Float32, Int32
 
 MAX_CANDIDATES = 3000  # boxes that enter suppression, best first: bounds its time where a scene answers everywhere
@@ -43,16 +43,24 @@ def suppress(found: Detections, iou: float, most: int, agnostic: bool) -> npt.ND
 
     `found` must be sorted, best first. `agnostic`: a box of any class may cover it.
     """
+    boxes = found.xyxy if agnostic else found.xyxy + _class_offsets(found)
+    area = box_area(boxes)
+    low, high = boxes[:, :2], boxes[:, 2:]
     kept: list[int] = []
     left = np.arange(len(found))
     while len(left) and len(kept) < most:
         best, rest = left[0], left[1:]
         kept.append(int(best))
-        covered = box_iou(found.xyxy[best], found.xyxy[rest])[0] > iou
-        if not agnostic:
-            covered &= found.class_id[rest] == found.class_id[best]
-        left = rest[~covered]
+        sides = (np.minimum(high[best], high[rest]) - np.maximum(low[best], low[rest])).clip(0)
+        shared = sides[:, 0] * sides[:, 1]
+        left = rest[shared <= iou * (area[best] + area[rest] - shared)]  # no division: empty boxes cover nothing
     return np.array(kept, np.intp)
+
+
+def _class_offsets(found: Detections) -> Float32:
+    """(N, 1) pixels that move each class where it overlaps no other."""
+    reach = float(found.xyxy.max(initial=0) - found.xyxy.min(initial=0)) + 1
+    return (found.class_id * reach).astype(np.float32)[:, None]
 
 
 def _candidates(raw: Float32, min_score: float, wanted: npt.NDArray[np.bool_]) -> Detections:
