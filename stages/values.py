@@ -119,6 +119,19 @@ class EndOfStream:
 
 
 @dataclass(frozen=True, slots=True)
+class CameraNotice:
+    """A camera changed state; travels the road of its frames, so that it is told in order with them."""
+
+    camera_id: CameraId
+    number: int  # counts the camera's notices since the actor started; makes a resend recognisable
+    at: float  # Unix seconds, UTC
+    state: str
+    reason: str
+    seeing: bool  # False: parts may pass unseen from here on
+    epoch: int  # Unix milliseconds of the run or epoch it was made in
+
+
+@dataclass(frozen=True, slots=True)
 class FrameBatch:
     """What travels through the graph: frames of several cameras of one shard, in order per camera."""
 
@@ -126,6 +139,7 @@ class FrameBatch:
     batch_no: int
     frames: tuple[Frame, ...]
     ends: tuple[EndOfStream, ...] = ()
+    notices: tuple[CameraNotice, ...] = ()
 
     def __len__(self) -> int:
         return len(self.frames)

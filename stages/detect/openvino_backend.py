@@ -101,7 +101,9 @@ def _readable(path: Path) -> str:
 
 def _shared(array: UInt8 | Float32) -> Any:
     """An OpenVINO tensor over the array's own memory."""
-    return ov.Tensor(cast(Any, np.ascontiguousarray(array)), shared_memory=True)
+    # What comes out of Ray's object store is read-only, and OpenVINO takes no such array: then it is copied.
+    array = np.ascontiguousarray(array) if array.flags.writeable else array.copy()
+    return ov.Tensor(cast(Any, array), shared_memory=True)
 
 
 def _first_line(error: RuntimeError) -> str:

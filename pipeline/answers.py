@@ -1,0 +1,35 @@
+"""What the track deployment answers to the ingest actor, per camera."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from stages.values import CameraId
+
+
+class Outcome(StrEnum):
+    """What became of a camera's part of a batch."""
+
+    PUBLISHED = "published"  # written now, or found written by an earlier attempt
+    CONFLICT = "conflict"  # somebody else wrote since; send again from behind `cursor`
+    UNAVAILABLE = "unavailable"  # the store cannot be reached; replayable sources send again, live ones go on
+    GIVEN_UP = "given_up"  # the graph stayed away too long; the frames are counted as lost
+
+
+@dataclass(frozen=True, slots=True)
+class CameraAnswer:
+    """One camera's outcome and, after a conflict, the cursor that is stored."""
+
+    outcome: Outcome
+    cursor: str | None = None
+    published: int = 0  # frames written by this call
+    latencies_s: tuple[float, ...] = ()  # capture (or arrival) to publish, one per frame published
+
+
+@dataclass(frozen=True, slots=True)
+class BatchAnswer:
+    """One answer per camera of the batch."""
+
+    cameras: Mapping[CameraId, CameraAnswer] = field(default_factory=dict)

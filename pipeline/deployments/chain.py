@@ -1,0 +1,145 @@
+"""One camera behind the detector: tracker, zones, health and inspection, with one checkpoint for all."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import msgpack
+
+from pipeline.deployments.job import CameraJob
+from stages.health.camera_health import CameraHealth
+from stages.inspection.inspector import Inspector, Judged
+from stages.track.tracker import Tracker
+from stages.track.zones import Zones
+from stages.values import (
+    CameraNotice,
+    Clock,
+    Detections,
+    Event,
+    Frame,
+    FrameFailed,
+    FrameResult,
+    HealthState,
+    ModelInfo,
+    PictureStats,
+    Tracks,
+)
+
+CHECKPOINT_VERSION = 1
+
+
+class CameraChain:
+    """Works on one camera's frames, in order. Owned by one track replica at a time."""
+
+    def __init__(self, job: CameraJob, class_names: tuple[str, ...], run: str) -> None:
+        self.job = job
+        self._tracker = Tracker(job.track, class_names)
+        self._zones = Zones(job.zones, job.camera_id, class_names)
+        self._health = CameraHealth(job.health)
+        self._inspector = (
+            Inspector(job.inspection, job.camera_id, job.station, run, class_names) if job.inspection else None
+        )
+        self._last_health = HealthState.OK
+
+    def update(
+        self,
+        frame: Frame,
+        found: Detections | FrameFailed,
+        stats: PictureStats | FrameFailed,
+        model: ModelInfo,
+        timings_ms: Mapping[str, float],
+    ) -> FrameResult:
+        """All that comes of one frame. A failed frame gives a result with `error`, and nothing is tracked in it."""
+        started = time.perf_counter()
+        now = time.time()
+        failed = next((x.reason for x in (found, stats) if isinstance(x, FrameFailed)), None)
+        size_wh = (frame.image.width, frame.image.height)
+        tracks, judged = Tracks.empty(), Judged()
+        events: tuple[Event, ...] = ()
+        if not isinstance(found, FrameFailed) and not isinstance(stats, FrameFailed):
+            health = self._health.update(
+                stats, frame.captured_at, frame.captured_at if frame.clock is Clock.MEDIA else now
+            )
+            skipped = sum(frame.dropped.values())
+            tracks = self._tracker.update(found, frame.image, skipped)
+            events = self._zones.update(tracks, size_wh, frame.position, frame.captured_at)
+            events += self._health_event(health, frame)
+            judged = self._judge(tracks, size_wh, frame, health, now)
+        return FrameResult(
+            camera_id=frame.camera_id,
+            seq=frame.seq,
+            captured_at=frame.captured_at,
+            clock=frame.clock,
+            position=frame.position,
+            size_wh=size_wh,
+            tracks=tracks,
+            health=self._last_health,
+            model=model,
+            dropped=frame.dropped,
+            timings_ms={**timings_ms, "track": (time.perf_counter() - started) * 1e3},
+            events=events,
+            inspections=judged.inspections,
+            uninspected=judged.uninspected,
+            error=failed,
+        )
+
+    def notice(self, notice: CameraNotice) -> tuple[Event, Judged]:
+        """The camera's new state as an event, and what it means for the parts under way."""
+        event = Event(
+            event_id=f"{notice.camera_id}/{notice.epoch}/state/{notice.number}",
+            kind="camera_state",
+            at=notice.at,
+            data={"state": notice.state, "reason": notice.reason},
+        )
+        if self._inspector is None:
+            return event, Judged()
+        return event, self._inspector.camera_state(
+            notice.at, seeing=notice.seeing, reason=notice.reason or notice.state
+        )
+
+    def end(self, at: float, now: float) -> Judged:
+        """The stream is over: parts that never reached the trigger get their verdict now."""
+        return self._inspector.end(at, now) if self._inspector else Judged()
+
+    def checkpoint(self) -> bytes:
+        """Plain data (msgpack), at most 4 kB, from which another replica goes on."""
+        data: bytes = msgpack.packb(
+            {
+                "version": CHECKPOINT_VERSION,
+                "config": self.job.config_hash,
+                "tracker": self._tracker.checkpoint(),
+                "zones": self._zones.checkpoint(),
+                "inspector": self._inspector.checkpoint() if self._inspector else None,
+            }
+        )
+        return data
+
+    def restore(self, checkpoint: bytes) -> None:
+        """Go on where `checkpoint` was taken. Raises ValueError if it is of an unknown version."""
+        data: dict[str, Any] = msgpack.unpackb(checkpoint, strict_map_key=False)
+        if data.get("version") != CHECKPOINT_VERSION:
+            raise ValueError(f"checkpoint version {data.get('version')!r}, this Rayline knows {CHECKPOINT_VERSION}")
+        self._tracker.restore(data["tracker"])
+        self._zones.restore(data["zones"])
+        if self._inspector and data["inspector"] is not None:
+            self._inspector.restore(data["inspector"])
+
+    def _judge(self, tracks: Tracks, size_wh: tuple[int, int], frame: Frame, health: HealthState, now: float) -> Judged:
+        if self._inspector is None:
+            return Judged()
+        return self._inspector.update(tracks, size_wh, frame.position, frame.captured_at, health, now)
+
+    def _health_event(self, health: HealthState, frame: Frame) -> tuple[Event, ...]:
+        before, self._last_health = self._last_health, health
+        if health is before:
+            return ()
+        return (
+            Event(
+                event_id=f"{frame.camera_id}/{frame.position.encode()}/health",
+                kind="camera_health",
+                at=frame.captured_at,
+                data={"health": health.value, "before": before.value},
+            ),
+        )

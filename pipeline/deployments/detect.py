@@ -1,0 +1,36 @@
+"""Serve wrapper of the detect stage: one deployment per model version, stateless."""
+
+from __future__ import annotations
+
+import asyncio
+
+from ray import serve
+
+from pipeline.deployments.progress import Progress
+from stages.detect.detector import Detector, ModelSettings
+from stages.values import Detected, Prepared
+
+
+class DetectDeployment:
+    """Batches what several shards send at once; one shard's batch is complete when it comes."""
+
+    def __init__(self, name: str, settings: ModelSettings, stall_timeout_s: float) -> None:
+        # Loading exports and warms up: the replica is ready only when the model answers at speed.
+        self._detector = Detector.load(settings, name)
+        self._progress = Progress(stall_timeout_s)
+        # Frames are counted, not calls; no wait, for batches are made once, at ingest.
+        self._batched.set_max_batch_size(settings.max_batch)  # type: ignore[attr-defined]
+
+    async def __call__(self, prepared: Prepared) -> Detected:
+        """Detections for every frame of one prepared batch."""
+        with self._progress.working():
+            answer: Detected = await self._batched(prepared)
+            return answer
+
+    @serve.batch(max_batch_size=8, batch_wait_timeout_s=0.0, batch_size_fn=lambda calls: sum(map(len, calls)))
+    async def _batched(self, calls: list[Prepared]) -> list[Detected]:
+        return await asyncio.to_thread(self._detector.detect_many, calls)
+
+    def check_health(self) -> None:
+        """Called by Serve; raising replaces this replica."""
+        self._progress.check()

@@ -1,0 +1,27 @@
+"""Serve wrapper of the preprocess stage: stateless, scales."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+
+from pipeline.deployments.progress import Progress
+from stages.preprocess.letterbox import Preprocessor, Roi
+from stages.values import CameraId, FrameBatch, Prepared
+
+
+class PreprocessDeployment:
+    """One preprocessor per model rectangle; a call carries a whole batch."""
+
+    def __init__(self, sizes_hw: Mapping[str, tuple[int, int]], stall_timeout_s: float) -> None:
+        self._preprocessors = {model: Preprocessor(size_hw) for model, size_hw in sizes_hw.items()}
+        self._progress = Progress(stall_timeout_s)
+
+    async def __call__(self, batch: FrameBatch, model: str, rois: Mapping[CameraId, Roi]) -> Prepared:
+        """The batch as one tensor for `model`, beside the numbers camera health is judged by."""
+        with self._progress.working():
+            return await asyncio.to_thread(self._preprocessors[model].prepare, batch.frames, rois)
+
+    def check_health(self) -> None:
+        """Called by Serve; raising replaces this replica."""
+        self._progress.check()

@@ -1,0 +1,87 @@
+"""The graph as the ingest actor calls it: Serve handles, made once, and Ray's failures in our words."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import ray
+from ray import serve
+from ray.exceptions import RayError, RayTaskError
+from ray.serve.exceptions import RayServeException
+
+from pipeline.answers import BatchAnswer
+from pipeline.deployments.job import CameraJob
+from pipeline.ingest.graph import BatchRefused, GraphError, GraphUnavailable
+from stages.values import CameraId, Detected, FrameBatch, FrameFailed, ModelInfo
+
+APP = "rayline"
+PREPROCESS = "preprocess"
+TRACK = "track"
+
+
+def detect_deployment(model: str) -> str:
+    """The name of the deployment that runs `model`."""
+    return f"detect-{model}"
+
+
+class ServeGraph:
+    """One shard's road through the Serve application. Its cameras all use `model`."""
+
+    def __init__(self, shard: str, model: str, jobs: Callable[[], Mapping[CameraId, CameraJob]]) -> None:
+        self._model = model
+        self._jobs = jobs
+        self._preprocess = serve.get_deployment_handle(PREPROCESS, APP)
+        self._detect = serve.get_deployment_handle(detect_deployment(model), APP)
+        # One session per shard: the consistent-hash router keeps it on the replica that holds its trackers.
+        self._track = serve.get_deployment_handle(TRACK, APP).options(session_id=shard)
+        self._refs: dict[int, ray.ObjectRef[FrameBatch]] = {}
+
+    async def detect(self, batch: FrameBatch) -> Detected:
+        """See `Graph.detect`. The pixels are written once and read in place by preprocess and track."""
+        jobs = self._jobs()
+        rois = {c: jobs[c].roi for c in {f.camera_id for f in batch.frames} if c in jobs and jobs[c].roi}
+        try:
+            prepared = self._preprocess.remote(self._ref(batch), self._model, rois)
+            detected: Detected = await self._detect.remote(prepared)
+            return detected
+        except (RayError, RayServeException) as exc:
+            self.forget(batch)  # the pixels may be what was lost: write them anew next time
+            raise _ours(exc) from exc
+
+    async def track(self, batch: FrameBatch, detected: Detected | None) -> BatchAnswer:
+        """See `Graph.track`."""
+        jobs = self._jobs()
+        mine = {c: jobs[c] for c in _cameras_of(batch) if c in jobs}
+        try:
+            answer: BatchAnswer = await self._track.remote(self._ref(batch), detected, mine)
+            return answer
+        except (RayError, RayServeException) as exc:
+            self.forget(batch)
+            raise _ours(exc) from exc
+
+    def forget(self, batch: FrameBatch) -> None:
+        """See `Graph.forget`: the object store may free the pixels."""
+        self._refs.pop(batch.batch_no, None)
+
+    def failed(self, batch: FrameBatch, reason: str) -> Detected:
+        """See `Graph.failed`."""
+        failed = tuple(FrameFailed(reason) for _ in batch.frames)
+        return Detected(failed, failed, ModelInfo(self._model, "", "", ()))
+
+    def _ref(self, batch: FrameBatch) -> ray.ObjectRef[FrameBatch]:
+        if batch.batch_no not in self._refs:
+            self._refs[batch.batch_no] = ray.put(batch)
+        return self._refs[batch.batch_no]
+
+
+def _cameras_of(batch: FrameBatch) -> set[CameraId]:
+    return (
+        {f.camera_id for f in batch.frames} | {n.camera_id for n in batch.notices} | {e.camera_id for e in batch.ends}
+    )
+
+
+def _ours(exc: RayError | RayServeException) -> GraphError:
+    """A stage that raised is not a replica that went away."""
+    if isinstance(exc, RayTaskError):
+        return BatchRefused(str(exc.cause) if exc.cause is not None else str(exc).splitlines()[-1])
+    return GraphUnavailable(f"{type(exc).__name__}: {str(exc).splitlines()[0]}")

@@ -1,0 +1,133 @@
+"""Serve wrapper of track, inspect and publish: stateful, one replica per shard at a time."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Mapping
+
+from pipeline.answers import BatchAnswer, CameraAnswer, Outcome
+from pipeline.deployments.job import CameraJob
+from pipeline.deployments.progress import Progress
+from pipeline.deployments.tracked_camera import Seen, TrackedCamera
+from pipeline.sinks.errors import SinkUnavailable
+from pipeline.sinks.redis_streams import CameraWrite, RedisSettings, RedisStreams, WriteOutcome
+from pipeline.sinks.snapshots import Snapshots, SnapshotSettings
+from stages.values import CameraId, Detected, FrameBatch, ModelInfo
+
+logger = logging.getLogger(__name__)
+
+NO_MODEL = ModelInfo("", "", "", ())
+
+
+class TrackDeployment:
+    """Owns the cameras whose shards are routed here, and writes their results.
+
+    `graph` are the handles of the stages before: Serve runs what the ingress is bound to, and the calls come from the
+    ingest actors.
+    """
+
+    def __init__(
+        self,
+        redis: RedisSettings,
+        snapshots: SnapshotSettings | None,
+        stall_timeout_s: float,
+        graph: Mapping[str, object],
+    ) -> None:
+        self._redis = RedisStreams(redis)
+        self._snapshots = Snapshots(snapshots) if snapshots is not None else None
+        self._progress = Progress(stall_timeout_s)
+        self._cameras: dict[CameraId, TrackedCamera] = {}
+
+    async def __call__(
+        self, batch: FrameBatch, detected: Detected | None, jobs: Mapping[CameraId, CameraJob]
+    ) -> BatchAnswer:
+        """Work on one batch and publish it; a shard's batches come one after another, each when this has answered."""
+        try:
+            await self._adopt(jobs)
+        except SinkUnavailable:
+            return BatchAnswer({camera_id: CameraAnswer(Outcome.UNAVAILABLE) for camera_id in jobs})
+        with self._progress.working():
+            writes = await asyncio.to_thread(self._work, batch, detected, jobs)
+        outcomes = await self._publish(writes)
+        await self._publish_loose(jobs)
+        answers = {camera_id: self._settle(camera_id, outcomes.get(camera_id)) for camera_id in jobs}
+        for end in batch.ends:
+            self._forget(end.camera_id)
+        return BatchAnswer(answers)
+
+    async def _adopt(self, jobs: Mapping[CameraId, CameraJob]) -> None:
+        """Take over cameras that are new here, or whose job changed, from what the store holds."""
+        for camera_id, job in jobs.items():
+            known = self._cameras.get(camera_id)
+            if known is not None and known.job.config_hash == job.config_hash:
+                continue
+            self._forget(camera_id)
+            stored = await self._redis.load(camera_id, job.line)
+            self._cameras[camera_id] = TrackedCamera(job, stored, self._snapshots)
+
+    def _work(
+        self, batch: FrameBatch, detected: Detected | None, jobs: Mapping[CameraId, CameraJob]
+    ) -> list[CameraWrite]:
+        seen = _by_camera(batch, detected)
+        model = detected.model if detected is not None else NO_MODEL
+        ends = {end.camera_id: end for end in batch.ends}
+        now = time.time()
+        writes = []
+        for camera_id in jobs:
+            notices = [n for n in batch.notices if n.camera_id == camera_id]
+            camera = self._cameras[camera_id]
+            write = camera.work(seen.get(camera_id, []), notices, ends.get(camera_id), model, now)
+            if write is not None:
+                writes.append(write)
+        return writes
+
+    async def _publish(self, writes: list[CameraWrite]) -> dict[str, WriteOutcome | None]:
+        """One pipelined round trip for all cameras of the batch; None for all where the store cannot be reached."""
+        if not writes:
+            return {}
+        try:
+            outcomes = await self._redis.write(writes)
+        except SinkUnavailable:
+            return {write.camera: None for write in writes}
+        return {write.camera: outcome for write, outcome in zip(writes, outcomes, strict=True)}
+
+    async def _publish_loose(self, jobs: Mapping[CameraId, CameraJob]) -> None:
+        """Camera states and verdicts of parts that never came to the trigger; kept for the next call on failure."""
+        for camera_id, job in jobs.items():
+            events, verdicts = self._cameras[camera_id].loose()
+            if not (events or verdicts):
+                continue
+            try:
+                await self._redis.append(camera_id, job.line, events, verdicts)
+            except SinkUnavailable:
+                logger.warning("camera %s: %d events wait for Redis", camera_id, len(events) + len(verdicts))
+                return
+            self._cameras[camera_id].loose_written()
+
+    def _settle(self, camera_id: CameraId, outcome: WriteOutcome | None) -> CameraAnswer:
+        camera = self._cameras[camera_id]
+        answer = camera.settle(outcome, time.time())
+        if not camera.trusted:
+            self._forget(camera_id)
+        return answer
+
+    def _forget(self, camera_id: CameraId) -> None:
+        camera = self._cameras.pop(camera_id, None)
+        if camera is not None:
+            camera.close()
+
+    def check_health(self) -> None:
+        """Called by Serve; raising replaces this replica."""
+        self._progress.check()
+
+
+def _by_camera(batch: FrameBatch, detected: Detected | None) -> dict[CameraId, list[Seen]]:
+    seen: dict[CameraId, list[Seen]] = {}
+    if detected is None:
+        return seen
+    for frame, found, stats in zip(batch.frames, detected.detections, detected.stats, strict=True):
+        timings_ms = dict(detected.timings_ms)
+        seen.setdefault(frame.camera_id, []).append(Seen(frame, found, stats, timings_ms))
+    return seen

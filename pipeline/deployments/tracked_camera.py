@@ -1,0 +1,286 @@
+"""One camera in a track replica: its chain, the cursor it trusts, and what is still to be written."""
+
+from __future__ import annotations
+
+import logging
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from pipeline.answers import CameraAnswer, Outcome
+from pipeline.deployments.chain import CameraChain
+from pipeline.deployments.job import CameraJob
+from pipeline.sinks.annotated_video import AnnotatedVideo
+from pipeline.sinks.redis_streams import CameraWrite, Stored, WriteOutcome, WriteStatus
+from pipeline.sinks.snapshots import SnapshotFailed, Snapshots
+from stages.inspection.inspector import Judged
+from stages.results.messages import (
+    ResultContext,
+    camera_event_message,
+    detection_message,
+    event_message,
+    inspection_message,
+    rfc3339,
+    uninspected_message,
+)
+from stages.values import (
+    CameraNotice,
+    Clock,
+    Detections,
+    EndOfStream,
+    Event,
+    Frame,
+    FrameFailed,
+    FrameResult,
+    HealthState,
+    Inspection,
+    ModelInfo,
+    PictureStats,
+    Position,
+    Tracks,
+)
+
+logger = logging.getLogger(__name__)
+
+MOST_CARRIED = 1000  # events and verdicts a live camera keeps while the store is away
+LIVE_CHECKPOINT_EVERY_S = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """One frame with what preprocess and detect made of it."""
+
+    frame: Frame
+    found: Detections | FrameFailed
+    stats: PictureStats | FrameFailed
+    timings_ms: dict[str, float]
+
+
+class TrackedCamera:
+    """Owns everything that is known of one camera. `stored` is what the store held when it was taken over."""
+
+    def __init__(self, job: CameraJob, stored: Stored, snapshots: Snapshots | None) -> None:
+        self.job = job
+        self.trusted = True
+        self._snapshots = snapshots
+        self._cursor = stored.cursor
+        self._stored_checkpoint = stored.checkpoint
+        self._context = ResultContext(job.line, job.station, job.source_kind, job.recipe, job.config_hash)
+        self._chain: CameraChain | None = None
+        self._last: FrameResult | None = None  # of the last frame the chain worked on
+        self._write: CameraWrite | None = None  # under way, or waiting for the same frames to come again
+        self._captured: tuple[float, ...] = ()  # of the frames in that write
+        self._told: tuple[float, int] = (0.0, 0)  # the last notice: a resent one is not told twice
+        self._loose_events: deque[bytes] = deque(maxlen=MOST_CARRIED)
+        self._loose_verdicts: deque[bytes] = deque(maxlen=MOST_CARRIED)
+        self._carried_events: deque[bytes] = deque(maxlen=MOST_CARRIED)
+        self._carried_verdicts: deque[bytes] = deque(maxlen=MOST_CARRIED)
+        self._lost_frames = 0  # live frames that could not be written since `_lost_since`
+        self._lost_since: float | None = None
+        self._checkpoint_at = 0.0
+        self._video: AnnotatedVideo | None = None
+
+    def work(
+        self,
+        seen: Sequence[Seen],
+        notices: Sequence[CameraNotice],
+        end: EndOfStream | None,
+        model: ModelInfo,
+        now: float,
+    ) -> CameraWrite | None:
+        """What is to be written for this camera's part of a batch; None if all of it is there already.
+
+        Frames at or before the cursor, or that the chain has worked on, are dropped before the tracker sees them.
+        A write that did not land the last time is given again, for the same frames are being sent again.
+        """
+        if self._write is not None:
+            return self._write
+        results = [self._work_on(s, model) for s in seen if not self._is_done(s.frame.position)]
+        draft = _Draft([detection_message(r, self._context) for r in results])
+        for result in results:
+            draft.events += [event_message(e, result, self._context) for e in result.events]
+            draft.verdicts += self._verdicts(Judged(result.inspections, result.uninspected), result)
+        for notice in notices:
+            self._tell(notice, model)
+        if end is not None and self._chain is not None and self._last is not None:
+            self._loose_verdicts += self._verdicts(self._chain.end(self._last.captured_at, now), self._last)
+        if not results:
+            return None
+        self._captured = tuple(r.captured_at for r in results)
+        self._write = self._compose(results[-1].position.encode(), draft, now)
+        return self._write
+
+    def loose(self) -> tuple[list[bytes], list[bytes]]:
+        """Events and verdicts that no frame of a write stands behind; `loose_written` when they are stored."""
+        return list(self._loose_events), list(self._loose_verdicts)
+
+    def loose_written(self) -> None:
+        """What `loose` gave is stored."""
+        self._loose_events.clear()
+        self._loose_verdicts.clear()
+
+    def _compose(self, cursor: str, draft: _Draft, now: float) -> CameraWrite:
+        job = self.job
+        events = [*self._carried_events, *self._lost_event(now), *draft.events]
+        verdicts = [*self._carried_verdicts, *draft.verdicts]
+        checkpoint = self._checkpoint(bool(draft.verdicts), now)
+        return CameraWrite(
+            job.camera_id, job.line, self._cursor, cursor, draft.detections, events, verdicts, checkpoint
+        )
+
+    def settle(self, outcome: WriteOutcome | None, now: float) -> CameraAnswer:
+        """Take note of what became of the write; None means that the store could not be reached.
+
+        After a conflict, or when an earlier attempt went further than this one, `trusted` is False: this tracker no
+        longer is the one whose results are stored, and the caller must load the camera anew.
+        """
+        write, self._write = self._write, None
+        if write is None:
+            return CameraAnswer(Outcome.PUBLISHED, self._cursor)
+        if outcome is None:
+            self._not_written(write, now)
+            return CameraAnswer(Outcome.UNAVAILABLE, self._cursor)
+        if outcome.status is WriteStatus.CONFLICT:
+            self.trusted = False
+            return CameraAnswer(Outcome.CONFLICT, outcome.stored)
+        self.trusted = outcome.status is WriteStatus.WRITTEN or outcome.stored == write.new
+        self._cursor = write.new
+        self._carried_events.clear()
+        self._carried_verdicts.clear()
+        self._lost_frames, self._lost_since = 0, None
+        latencies = tuple(max(0.0, now - at) for at in self._captured)
+        return CameraAnswer(Outcome.PUBLISHED, self._cursor, len(write.detections), latencies)
+
+    def _not_written(self, write: CameraWrite, now: float) -> None:
+        if (
+            self._last is not None and not self._last.position.is_live
+        ):  # the same frames will be sent again, and find this write
+            self._write = write
+            return
+        self._lost_frames += len(write.detections)
+        self._lost_since = self._lost_since or now
+        # What was carried is part of this write: put back, oldest first, with the new behind.
+        self._carried_events.clear()
+        self._carried_events.extend(write.events)
+        self._carried_verdicts.clear()
+        self._carried_verdicts.extend(write.inspections)
+
+    def _lost_event(self, now: float) -> list[bytes]:
+        """One system event when the store is back, saying what it cost."""
+        if not self._lost_frames or self._lost_since is None:
+            return []
+        event = Event(
+            event_id=f"{self.job.camera_id}/{self._lost_since:.3f}/sink_unavailable",
+            kind="system",
+            at=now,
+            data={"what": "sink_unavailable", "since": rfc3339(self._lost_since), "frames_lost": self._lost_frames},
+        )
+        return [camera_event_message(event, self.job.camera_id, self._context)]
+
+    def _checkpoint(self, has_verdicts: bool, now: float) -> bytes | None:
+        """Replayable: with each write. Live: at most once a second, and with each verdict."""
+        if self._chain is None or self._last is None:
+            return None
+        live = self._last.position.is_live
+        if live and not has_verdicts and now - self._checkpoint_at < LIVE_CHECKPOINT_EVERY_S:
+            return None
+        self._checkpoint_at = now
+        return self._chain.checkpoint()
+
+    def _is_done(self, position: Position) -> bool:
+        if self._last is not None and position.source == self._last.position.source:
+            return position <= self._last.position
+        return self._on_stored_road(position) and position.encode() <= (self._cursor or "")
+
+    def _on_stored_road(self, position: Position) -> bool:
+        return self._cursor is not None and self._cursor.startswith(position.source + "|")
+
+    def _work_on(self, seen: Seen, model: ModelInfo) -> FrameResult:
+        frame = seen.frame
+        chain = self._chain
+        if chain is None or self._last is None or frame.position.source != self._last.position.source:
+            chain = self._chain = self._begin(frame.position, model)
+        if self._lost_frames:
+            frame = replace(frame, dropped={**frame.dropped, "sink_unavailable": self._lost_frames})
+        result = chain.update(frame, seen.found, seen.stats, model, seen.timings_ms)
+        if result.inspections:
+            result = replace(result, inspections=tuple(self._pictured(i, frame) for i in result.inspections))
+        self._last = result
+        if self.job.annotated_to is not None:
+            self._annotate(frame, result)
+        return result
+
+    def _pictured(self, inspection: Inspection, frame: Frame) -> Inspection:
+        """The verdict with the picture of its part, written before the entry, or with the reason there is none."""
+        if self._snapshots is None or not self._snapshots.wanted(inspection.inspection_id, inspection.verdict):
+            return inspection
+        written = self._snapshots.write(inspection.inspection_id, frame.image, inspection.xyxy, inspection.captured_at)
+        if isinstance(written, SnapshotFailed):
+            return inspection.with_snapshot(None, None, written.reason)
+        return inspection.with_snapshot(written.uri, written.sha256)
+
+    def _begin(self, position: Position, model: ModelInfo) -> CameraChain:
+        """A new chain; where the store holds this road's checkpoint, it goes on from there."""
+        run = str(position.major) if position.is_live else position.source.partition(":")[2]
+        waiting = self._chain if self._last is None else None  # made by a notice that came before any frame
+        chain = waiting or CameraChain(self.job, model.class_names, run)
+        checkpoint, self._stored_checkpoint = self._stored_checkpoint, None
+        if checkpoint is None or not self._on_stored_road(position):
+            return chain
+        try:
+            chain.restore(checkpoint)
+        except (ValueError, KeyError, TypeError) as exc:
+            logger.warning("camera %s: checkpoint not usable, tracking starts anew: %s", self.job.camera_id, exc)
+            return CameraChain(self.job, model.class_names, run)
+        return chain
+
+    def _tell(self, notice: CameraNotice, model: ModelInfo) -> None:
+        if (notice.at, notice.number) <= self._told:
+            return
+        self._told = (notice.at, notice.number)
+        if self._chain is None:
+            self._chain = CameraChain(self.job, model.class_names, str(notice.epoch))
+        event, judged = self._chain.notice(notice)
+        self._loose_events.append(camera_event_message(event, notice.camera_id, self._context))
+        self._loose_verdicts += self._verdicts(judged, self._last or _before_any_frame(notice, model))
+
+    def _verdicts(self, judged: Judged, result: FrameResult) -> list[bytes]:
+        messages = [inspection_message(i, result, self._context) for i in judged.inspections]
+        return messages + [uninspected_message(u, result, self._context) for u in judged.uninspected]
+
+    def _annotate(self, frame: Frame, result: FrameResult) -> None:
+        if self._video is None:
+            self._video = AnnotatedVideo(Path(self.job.annotated_to or ""))
+        self._video.add(frame, result)
+
+    def close(self) -> None:
+        """Let go of what is open; the camera has ended or moved."""
+        if self._video is not None:
+            self._video.close()
+            self._video = None
+
+
+@dataclass(slots=True)
+class _Draft:
+    """The messages of one write, by stream."""
+
+    detections: list[bytes]
+    events: list[bytes] = field(default_factory=list)
+    verdicts: list[bytes] = field(default_factory=list)
+
+
+def _before_any_frame(notice: CameraNotice, model: ModelInfo) -> FrameResult:
+    return FrameResult(
+        camera_id=notice.camera_id,
+        seq=0,
+        captured_at=notice.at,
+        clock=Clock.ARRIVAL,
+        position=Position("live", notice.epoch, 0),
+        size_wh=(0, 0),
+        tracks=Tracks.empty(),
+        health=HealthState.STALE,
+        model=model,
+        dropped={},
+        timings_ms={},
+    )

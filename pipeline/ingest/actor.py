@@ -1,0 +1,94 @@
+"""The ingest actor: a Ray shell around a shard."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import ray
+
+from pipeline.deployments.job import CameraJob
+from pipeline.deployments.serve_graph import ServeGraph
+from pipeline.ingest.carrier import CarrierSettings
+from pipeline.ingest.shard import CameraFigures, CameraTask, Shard
+from pipeline.observe.logs import bind_log_context, set_up_logs
+from pipeline.observe.metrics import ray_metrics
+from pipeline.observe.settings import ObserveSettings
+from pipeline.sinks.redis_streams import RedisSettings, RedisStreams
+from stages.values import CameraId, Position
+
+
+@dataclass(frozen=True, slots=True)
+class ShardSpec:
+    """What makes a shard: fixed for an actor's life. Its cameras come and go by `apply`."""
+
+    name: str
+    model: str
+    live: bool
+    max_batch: int
+    carrier: CarrierSettings
+    redis: RedisSettings
+    observe: ObserveSettings
+
+
+@dataclass(frozen=True, slots=True)
+class ShardReport:
+    """How a shard does, for the supervisor."""
+
+    name: str
+    pid: int
+    applied: str  # the tag of the last `apply`
+    cameras: tuple[CameraFigures, ...] = ()
+    ended: bool = False
+    failure: str | None = None
+
+
+@ray.remote
+class IngestActor:
+    """Owns one shard. Every method returns quickly; a call that is lost can be made again."""
+
+    def __init__(self, spec: ShardSpec) -> None:
+        set_up_logs(spec.observe)
+        bind_log_context(shard=spec.name)
+        self._spec = spec
+        self._applied = ""
+        self._jobs: dict[CameraId, CameraJob] = {}
+        self._redis = RedisStreams(spec.redis)
+        graph = ServeGraph(spec.name, spec.model, lambda: self._jobs)
+        self._shard = Shard(
+            spec.name, spec.live, spec.max_batch, spec.carrier, graph, self._stored_cursor, ray_metrics()
+        )
+        self._is_started = False
+
+    async def apply(self, tag: str, tasks: Mapping[CameraId, CameraTask], jobs: Mapping[CameraId, CameraJob]) -> None:
+        """Make the shard's cameras equal to `tasks`; `tag` names this state and comes back in the report."""
+        # Jobs of cameras that leave stay until their last frames have landed: a job is small, a shard has few.
+        self._jobs = {**self._jobs, **jobs}
+        if not self._is_started:  # here, on the actor's loop: a constructor has none
+            self._shard.start()
+            self._is_started = True
+        await self._shard.apply(tasks)
+        self._applied = tag
+
+    async def report(self) -> ShardReport:
+        """How the shard does now."""
+        failure = self._shard.failure()
+        return ShardReport(
+            name=self._spec.name,
+            pid=os.getpid(),
+            applied=self._applied,
+            cameras=tuple(self._shard.figures()),
+            ended=self._shard.ended(),
+            failure=None if failure is None else f"{type(failure).__name__}: {failure}",
+        )
+
+    async def stop(self, timeout_s: float) -> None:
+        """Stop the cameras, let what is under way land, close."""
+        await self._shard.stop(timeout_s)
+        await asyncio.wait_for(self._redis.close(), timeout_s)
+
+    async def _stored_cursor(self, camera_id: CameraId) -> Position | None:
+        stored = await self._redis.load(camera_id, self._jobs[camera_id].line)
+        return None if stored.cursor is None else Position.decode(stored.cursor)

@@ -1,0 +1,204 @@
+"""Carries a shard's batches through the graph: overlapping in detect, strictly one after another in track."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import time
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterator
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+from pydantic import Field
+
+from pipeline.answers import BatchAnswer, CameraAnswer, Outcome
+from pipeline.ingest.backoff import backoff_delays
+from pipeline.ingest.batcher import Gathered
+from pipeline.ingest.graph import BatchRefused, Graph, GraphUnavailable
+from stages.settings import Settings
+from stages.values import CameraId, Detected, Frame, FrameBatch
+
+logger = logging.getLogger(__name__)
+
+_T = TypeVar("_T")
+
+
+class CarrierSettings(Settings):
+    """How many batches are under way, and how long a batch is worth another try."""
+
+    max_in_flight: int = Field(
+        2,
+        ge=1,
+        le=16,
+        description="Batches of one shard in the graph at once. More hides latency of slow stages; too many make "
+        "frames old before they are tracked.",
+    )
+    live_give_up_s: float = Field(
+        20.0,
+        gt=0,
+        description="Seconds a live batch is tried again while the graph is away. Longer loses fewer frames over a "
+        "restart; shorter is back at the present sooner.",
+    )
+    refused_tries: int = Field(
+        2,
+        ge=1,
+        description="Times a batch on which a stage raised is sent in all, before its frames are published as failed.",
+    )
+
+
+@dataclass(slots=True)
+class CarrierFigures:
+    """What went through, since the start."""
+
+    batches: int = 0
+    frames_published: Counter[CameraId] = field(default_factory=Counter)
+    dropped: dict[CameraId, Counter[str]] = field(default_factory=dict)
+
+    def drop(self, frame: Frame, reason: str) -> None:
+        """Count a frame that left the road."""
+        self.dropped.setdefault(frame.camera_id, Counter())[reason] += 1
+
+
+class Carrier:
+    """The one place where a shard's order is kept and a failed batch is sent again or given up.
+
+    `gather` gives the next batch (Batcher.next_batch); `on_answer` is told each batch's fate.
+    """
+
+    def __init__(
+        self,
+        shard: str,
+        gather: Callable[[], Awaitable[Gathered]],
+        graph: Graph,
+        settings: CarrierSettings,
+        live: bool,
+        on_answer: Callable[[FrameBatch, BatchAnswer], None] = lambda batch, answer: None,
+    ) -> None:
+        self._shard = shard
+        self._gather = gather
+        self._graph = graph
+        self._settings = settings
+        self._live = live
+        self._on_answer = on_answer
+        self._slots = asyncio.Semaphore(settings.max_in_flight)
+        self._turn: asyncio.Event | None = None
+        self._under_way: set[asyncio.Task[None]] = set()
+        self._stopping = asyncio.Event()
+        self.figures = CarrierFigures()
+
+    async def run(self) -> None:
+        """Carries batches until cancelled or a carried batch ends in an error that is not the graph's."""
+        batch_no = 0
+        while True:
+            await self._slots.acquire()
+            # The batch is filled only now that it can go: the freshest frames at dispatch.
+            gathered = await self._gather()
+            batch = FrameBatch(self._shard, batch_no, gathered.frames, gathered.ends, gathered.notices)
+            batch_no += 1
+            before, self._turn = self._turn, asyncio.Event()
+            task = asyncio.create_task(self._carry(batch, before, self._turn))
+            self._under_way.add(task)
+            task.add_done_callback(self._landed)
+
+    async def drain(self, timeout_s: float) -> None:
+        """Wait for what is under way, at most `timeout_s`; what has not landed by then is left."""
+        self._stopping.set()
+        if self._under_way:
+            _, late = await asyncio.wait(self._under_way, timeout=timeout_s)
+            for task in late:
+                task.cancel()
+
+    def _landed(self, task: asyncio.Task[None]) -> None:
+        self._under_way.discard(task)
+        self._slots.release()
+        if not task.cancelled() and (error := task.exception()) is not None:
+            logger.error("shard %s: a batch was lost to an unforeseen error", self._shard, exc_info=error)
+
+    async def _carry(self, batch: FrameBatch, before: asyncio.Event | None, mine: asyncio.Event) -> None:
+        try:
+            detected = await self._detect(batch) if batch.frames else None
+            if before is not None:
+                await before.wait()
+            answer = await self._track(batch, detected)
+            self._note(batch, answer)
+        finally:
+            mine.set()
+            self._graph.forget(batch)
+
+    async def _detect(self, batch: FrameBatch) -> Detected:
+        return await self._persist(
+            batch, lambda: self._graph.detect(batch), lambda reason: self._graph.failed(batch, reason)
+        )
+
+    async def _track(self, batch: FrameBatch, detected: Detected | None) -> BatchAnswer:
+        """Track's answer; where a camera's part did not land it is sent again, as its kind of source demands."""
+        delays = _delays()
+        deadline = time.monotonic() + self._settings.live_give_up_s
+        while True:
+            answer = await self._persist(
+                batch, lambda: self._graph.track(batch, detected), lambda _: _all_given_up(batch)
+            )
+            again = [c for c, a in answer.cameras.items() if self._worth_again(a)]
+            if not again or self._given_up(deadline):
+                return answer
+            await self._pause(next(delays))
+
+    def _worth_again(self, answer: CameraAnswer) -> bool:
+        # Live frames go on after a conflict or without the store, counted; replayable ones wait.
+        return not self._live and answer.outcome is not Outcome.PUBLISHED
+
+    async def _persist(self, batch: FrameBatch, call: Callable[[], Awaitable[_T]], give_up: Callable[[str], _T]) -> _T:
+        delays = _delays()
+        deadline = time.monotonic() + self._settings.live_give_up_s
+        refused = 0
+        while True:
+            try:
+                return await call()
+            except BatchRefused as exc:
+                refused += 1
+                logger.warning("shard %s: batch %d refused: %s", self._shard, batch.batch_no, exc)
+                if refused >= self._settings.refused_tries:
+                    return give_up(str(exc))
+            except GraphUnavailable as exc:
+                logger.warning("shard %s: batch %d waits for the graph: %s", self._shard, batch.batch_no, exc)
+                if self._given_up(deadline):
+                    return give_up(str(exc))
+            await self._pause(next(delays))
+
+    def _given_up(self, deadline: float) -> bool:
+        return self._stopping.is_set() or (self._live and time.monotonic() > deadline)
+
+    async def _pause(self, delay_s: float) -> None:
+        """Sleep, but not through a stop."""
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._stopping.wait(), delay_s)
+
+    def _note(self, batch: FrameBatch, answer: BatchAnswer) -> None:
+        self.figures.batches += 1
+        for camera_id, its in answer.cameras.items():
+            if its.outcome is Outcome.PUBLISHED:
+                self.figures.frames_published[camera_id] += its.published
+        for frame in batch.frames:
+            outcome = answer.cameras[frame.camera_id].outcome
+            if outcome is not Outcome.PUBLISHED:
+                self.figures.drop(frame, _REASONS[outcome])
+        self._on_answer(batch, answer)
+
+
+_REASONS = {
+    Outcome.CONFLICT: "superseded",
+    Outcome.UNAVAILABLE: "sink_unavailable",
+    Outcome.GIVEN_UP: "graph_unavailable",
+}
+
+
+def _all_given_up(batch: FrameBatch) -> BatchAnswer:
+    cameras = {f.camera_id for f in batch.frames} | {n.camera_id for n in batch.notices}
+    cameras |= {e.camera_id for e in batch.ends}
+    return BatchAnswer({camera: CameraAnswer(Outcome.GIVEN_UP) for camera in cameras})
+
+
+def _delays() -> Iterator[float]:
+    return backoff_delays(first_s=0.05, most_s=2.0)

@@ -1,0 +1,173 @@
+"""A shard: a few cameras, their hand-overs, one batcher and one carrier. No Ray; the actor only carries it."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections import deque
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from pipeline.answers import BatchAnswer, Outcome
+from pipeline.ingest.batcher import Batcher, Gathered
+from pipeline.ingest.camera import Camera, make_handoff
+from pipeline.ingest.camera_settings import CameraSettings
+from pipeline.ingest.camera_state import CameraState, CameraStatus
+from pipeline.ingest.carrier import Carrier, CarrierSettings
+from pipeline.ingest.graph import Graph
+from pipeline.observe.metrics import Metrics
+from stages.values import CameraId, CameraNotice, FrameBatch, Position
+
+logger = logging.getLogger(__name__)
+
+LATENCIES_KEPT = 512
+TICK_S = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class CameraTask:
+    """What a shard is to do with one camera."""
+
+    settings: CameraSettings
+    paused: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class CameraFigures:
+    """One camera as its shard sees it, for status and metrics."""
+
+    status: CameraStatus
+    published: int
+    dropped: Mapping[str, int]  # by reason, since the shard started
+    latencies_s: tuple[float, ...]  # newest last: capture (or arrival) to publish
+
+
+class Shard:
+    """Reads its cameras and sends their frames through the graph. All methods run on one event loop."""
+
+    def __init__(
+        self,
+        name: str,
+        live: bool,
+        max_batch: int,
+        carrier: CarrierSettings,
+        graph: Graph,
+        stored_cursor: Callable[[CameraId], Awaitable[Position | None]],
+        metrics: Metrics,
+    ) -> None:
+        self.name = name
+        self._live = live
+        self._stored_cursor = stored_cursor
+        self._metrics = metrics
+        self._batcher = Batcher(max_batch)
+        self._carrier = Carrier(name, self._gather, graph, carrier, live, self._answered)
+        self._cameras: dict[CameraId, Camera] = {}
+        self._tasks: dict[CameraId, CameraTask] = {}
+        self._latencies: dict[CameraId, deque[float]] = {}
+        self._notice_numbers: dict[CameraId, int] = {}
+        self._running: list[asyncio.Task[None]] = []
+
+    def start(self) -> None:
+        """Begin carrying; cameras come with `apply`."""
+        self._running = [asyncio.create_task(self._carrier.run()), asyncio.create_task(self._tick())]
+
+    async def apply(self, tasks: Mapping[CameraId, CameraTask]) -> None:
+        """Make what runs equal to `tasks`; cameras whose task did not change are not touched."""
+        for camera_id in self._cameras.keys() - tasks.keys():
+            await self._remove(camera_id)
+        for camera_id, task in tasks.items():
+            before = self._tasks.get(camera_id)
+            if before is not None and before.settings != task.settings:
+                await self._remove(camera_id)
+            if camera_id not in self._cameras:
+                await self._add(camera_id, task)
+            elif before is not None and before.paused != task.paused:
+                camera = self._cameras[camera_id]
+                (camera.pause if task.paused else camera.resume)()
+            self._tasks[camera_id] = task
+
+    def figures(self) -> list[CameraFigures]:
+        """How every camera does."""
+        return [self._figures_of(camera_id) for camera_id in self._cameras]
+
+    def ended(self) -> bool:
+        """True when no camera here will ever give another frame and all that came was carried."""
+        done = {CameraState.ENDED, CameraState.FAILED}
+        return bool(self._cameras) and all(c.status().state in done for c in self._cameras.values())
+
+    async def stop(self, timeout_s: float) -> None:
+        """Stop reading, let what is under way land, and let go; at most about `timeout_s` in all."""
+        deadline = time.monotonic() + timeout_s
+        await asyncio.gather(*(self._remove(camera_id, timeout_s / 2) for camera_id in list(self._cameras)))
+        for task in self._running:
+            task.cancel()
+        await asyncio.gather(*self._running, return_exceptions=True)
+        await self._carrier.drain(max(0.1, deadline - time.monotonic()))
+
+    def failure(self) -> BaseException | None:
+        """What ended the carrier or the watchdog, if anything did: the shard is then useless."""
+        ended = [t for t in self._running if t.done() and not t.cancelled()]
+        return next((error for t in ended if (error := t.exception()) is not None), None)
+
+    async def _add(self, camera_id: CameraId, task: CameraTask) -> None:
+        handoff = make_handoff(task.settings)
+        loop = asyncio.get_running_loop()
+
+        def on_state(camera: CameraId, state: CameraState, reason: str) -> None:
+            # Called on whichever thread moved the camera; the notice is made on the loop, in order.
+            loop.call_soon_threadsafe(self._tell, camera, state, reason, time.time())
+
+        cursor = await self._stored_cursor(camera_id)
+        camera = Camera(task.settings, handoff, on_state=on_state, cursor=cursor)
+        self._cameras[camera_id] = camera
+        self._latencies[camera_id] = deque(maxlen=LATENCIES_KEPT)
+        self._batcher.add(camera_id, handoff)
+        camera.start()
+        if task.paused:
+            camera.pause()
+
+    async def _remove(self, camera_id: CameraId, timeout_s: float = 5.0) -> None:
+        camera = self._cameras.pop(camera_id)
+        self._tasks.pop(camera_id, None)
+        await asyncio.to_thread(camera.stop, timeout_s)
+        self._batcher.remove(camera_id)
+
+    def _tell(self, camera_id: CameraId, state: CameraState, reason: str, at: float) -> None:
+        number = self._notice_numbers[camera_id] = self._notice_numbers.get(camera_id, 0) + 1
+        camera = self._cameras.get(camera_id)
+        epoch = camera.status().epoch if camera is not None else 0
+        seeing = state is CameraState.RUNNING
+        self._metrics.camera_state(camera_id, state.value)
+        self._batcher.notice(CameraNotice(camera_id, number, at, state.value, reason, seeing, epoch))
+
+    async def _gather(self) -> Gathered:
+        return await self._batcher.next_batch()
+
+    async def _tick(self) -> None:
+        """The watchdog of all cameras, outside their decode threads."""
+        while True:
+            await asyncio.sleep(TICK_S)
+            for camera in self._cameras.values():
+                camera.tick()
+
+    def _answered(self, batch: FrameBatch, answer: BatchAnswer) -> None:
+        for camera_id, its in answer.cameras.items():
+            if its.outcome is Outcome.PUBLISHED and camera_id in self._latencies:
+                self._latencies[camera_id].extend(its.latencies_s)
+                for latency_s in its.latencies_s:
+                    self._metrics.frame_published(camera_id, latency_s)
+        self._metrics.batch_carried(self.name, len(batch))
+
+    def _figures_of(self, camera_id: CameraId) -> CameraFigures:
+        status = self._cameras[camera_id].status()
+        figures = self._carrier.figures
+        dropped = dict(status.dropped)
+        for reason, count in figures.dropped.get(camera_id, {}).items():
+            dropped[reason] = dropped.get(reason, 0) + count
+        return CameraFigures(
+            status=status,
+            published=figures.frames_published[camera_id],
+            dropped=dropped,
+            latencies_s=tuple(self._latencies[camera_id]),
+        )

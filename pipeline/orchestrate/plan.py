@@ -1,0 +1,78 @@
+"""From a configuration to what each shard must do: pure, and the same wherever it is made."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+
+from pipeline.config import RaylineConfig, ResolvedCamera, config_hash
+from pipeline.deployments.job import CameraJob
+from pipeline.ingest.camera import CameraSettings
+from pipeline.ingest.shard import CameraTask
+from pipeline.orchestrate.shards import assign, members_of
+from stages.values import CameraId
+
+
+@dataclass(frozen=True, slots=True)
+class ShardPlan:
+    """One shard's cameras, all of one model and one kind (live, or read at our pace)."""
+
+    name: str
+    model: str
+    live: bool
+    max_batch: int
+    tasks: Mapping[CameraId, CameraTask]
+    jobs: Mapping[CameraId, CameraJob]
+
+    @property
+    def tag(self) -> str:
+        """Changes when the shard must be told anew."""
+        told = [(c, repr(t), self.jobs[c].config_hash) for c, t in sorted(self.tasks.items())]
+        return hashlib.sha256(repr(told).encode()).hexdigest()[:16]
+
+
+def plan_shards(
+    config: RaylineConfig, paused: Collection[str] = (), previous: Mapping[CameraId, str] | None = None
+) -> dict[str, ShardPlan]:
+    """Shard name -> plan. Cameras stay where `previous` has them if they can."""
+    cameras = {camera_id: config.camera(camera_id) for camera_id in config.camera_ids()}
+    groups = {camera_id: camera.shard_group for camera_id, camera in cameras.items()}
+    assignment = assign(groups, config.graph.shard_size, previous)
+    plans = {}
+    for shard, members in members_of(assignment).items():
+        first = cameras[members[0]]
+        plans[shard] = ShardPlan(
+            name=shard,
+            model=first.model_name,
+            live=first.settings.is_live,
+            max_batch=min(config.graph.max_batch, first.model.max_batch),
+            tasks={c: _task(cameras[c], c in paused) for c in members},
+            jobs={c: job_of(cameras[c]) for c in members},
+        )
+    return plans
+
+
+def job_of(camera: ResolvedCamera) -> CameraJob:
+    """What the graph must know of the camera."""
+    recipe = camera.recipe
+    return CameraJob(
+        camera_id=camera.camera_id,
+        line=camera.line,
+        station=camera.station,
+        model=camera.model_name,
+        recipe=camera.recipe_name,
+        config_hash=config_hash(camera),
+        source_kind=camera.settings.url.scheme,
+        track=recipe.track,
+        zones=recipe.zones,
+        health=recipe.health,
+        inspection=recipe.inspection,
+        roi=recipe.roi,
+    )
+
+
+def _task(camera: ResolvedCamera, paused: bool) -> CameraTask:
+    fields = CameraSettings.model_fields
+    settings = CameraSettings(**{name: getattr(camera.settings, name) for name in fields})
+    return CameraTask(settings, paused)

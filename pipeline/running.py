@@ -1,0 +1,159 @@
+"""A running Rayline from start to stop: Redis, Ray, the graph, the supervisor, opened in order and closed backwards."""
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pipeline.instance import Instance, write_instance
+from pipeline.sinks.embedded_redis import EmbeddedRedis
+
+if TYPE_CHECKING:
+    from ray.serve import Application
+    from rich.console import Console
+
+    from pipeline.config import RaylineConfig
+
+logger = logging.getLogger(__name__)
+
+STOP_TIMEOUT_S = 8.0
+QUIET = {"log_level": "WARNING", "enable_access_log": False}
+OBJECT_STORE_BYTES = 512 * 1024 * 1024  # far above max_in_flight batches of full-HD frames
+
+
+@dataclass(frozen=True, slots=True)
+class Rayline:
+    """What is running: where its results are, and how to ask whether it is done."""
+
+    config: RaylineConfig
+    redis_url: str
+    supervisor: Any  # Ray actor handle of Supervisor
+
+    def all_ended(self) -> bool:
+        """True when every camera has ended for good and its last frame is published."""
+        import ray
+
+        return bool(ray.get(self.supervisor.all_ended.remote(), timeout=STOP_TIMEOUT_S))
+
+
+@contextmanager
+def started(
+    config: RaylineConfig,
+    address: str | None = None,
+    save: Path | None = None,
+    build: Callable[[RaylineConfig], Application] | None = None,
+) -> Iterator[Rayline]:
+    """Everything running; on leaving it is stopped in the opposite order, within seconds, and nothing is left.
+
+    `address` joins a Ray cluster instead of starting one here. `save` writes an annotated video of the first camera. `build`
+    binds another graph than `pipeline.app.build_app`.
+    """
+    from pipeline.app import build_app
+
+    with ExitStack() as stack:
+        redis_url = _redis(config, stack)
+        config = config.with_redis(redis_url)
+        _ray(config, address, stack)
+        _graph(config, build or build_app, stack)
+        supervisor = _supervisor(config, save, stack)
+        yield Rayline(config, redis_url, supervisor)
+
+
+def _redis(config: RaylineConfig, stack: ExitStack) -> str:
+    if not config.redis.embedded:
+        return config.redis.url.get_secret_value()
+    return stack.enter_context(EmbeddedRedis(config.redis.data_dir)).url
+
+
+def _ray(config: RaylineConfig, address: str | None, stack: ExitStack) -> None:
+    """Join the cluster at `address`, or start one here. A process that is in a cluster already stays in it."""
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nothing calls home
+    import ray
+    from ray import serve
+
+    if ray.is_initialized():
+        return
+    if address is not None:
+        ray.init(address=address, namespace="rayline", logging_level=logging.WARNING)
+    else:
+        ray.init(
+            namespace="rayline",
+            include_dashboard=False,
+            object_store_memory=OBJECT_STORE_BYTES,
+            logging_level=logging.WARNING,
+            _metrics_export_port=config.observe.metrics_port,
+        )
+    stack.callback(ray.shutdown)
+    # Pixels never come in by HTTP: without proxies there is one process less and no open port.
+    serve.start(proxy_location="Disabled", logging_config=QUIET)
+    stack.callback(serve.shutdown)
+
+
+def _graph(config: RaylineConfig, build: Callable[[RaylineConfig], Application], stack: ExitStack) -> None:
+    from ray import serve
+
+    from pipeline.deployments.serve_graph import APP
+
+    serve.run(build(config), name=APP, route_prefix=None, logging_config=QUIET)
+    stack.callback(serve.delete, APP)
+
+
+def _supervisor(config: RaylineConfig, save: Path | None, stack: ExitStack) -> Any:
+    import ray
+
+    from pipeline.orchestrate.supervisor import start_supervisor
+
+    supervisor = start_supervisor(config, save)
+
+    def stop() -> None:
+        try:
+            ray.get(supervisor.stop.remote(STOP_TIMEOUT_S), timeout=STOP_TIMEOUT_S + 2)
+        except (ray.exceptions.RayError, TimeoutError) as exc:
+            logger.warning("the supervisor did not stop in %.0f s: %s", STOP_TIMEOUT_S, exc)
+        ray.kill(supervisor)
+
+    stack.callback(stop)
+    return supervisor
+
+
+def run(
+    config: RaylineConfig,
+    *,
+    address: str | None,
+    duration_s: float | None,
+    save: Path | None,
+    console: Console,
+) -> int:
+    """`rayline up`: run until Ctrl-C, for a time, or until every source has ended. The process's exit code."""
+    console.print(f"Starting Rayline with {len(config.cameras)} cameras ...")
+    with suppress(KeyboardInterrupt), started(config, address, save) as rayline:
+        with noted(rayline):
+            console.print(f"Running; results are in {rayline.config.redis.address}. In another terminal:")
+            console.print("  rayline status        rayline consume detections        (Ctrl-C here stops all)")
+            _wait(rayline, duration_s)
+        console.print("Stopping ...")
+    return 0
+
+
+@contextmanager
+def noted(rayline: Rayline) -> Iterator[None]:
+    """Inside, `rayline status` and the others on this machine find this Rayline by themselves."""
+    path = write_instance(Instance(rayline.redis_url, os.getpid(), time.time()))
+    try:
+        yield
+    finally:
+        path.unlink(missing_ok=True)
+
+
+def _wait(rayline: Rayline, duration_s: float | None) -> None:
+    until = None if duration_s is None else time.monotonic() + duration_s
+    while until is None or time.monotonic() < until:
+        time.sleep(0.5)
+        if rayline.all_ended():
+            return
