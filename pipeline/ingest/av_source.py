@@ -272,7 +272,7 @@ class AvSource:
                 index = order[first.pts]
                 run.media.go_to((first.pts - min(order)) * float(self._stream.time_base or 0))
                 return index - 1, _chained(first, frames)
-            self._rewind()
+        self._rewind()
         return -1, self._decoded()
 
     def _shown_order(self, done: int) -> tuple[dict[int, int], int] | None:
@@ -283,9 +283,10 @@ class AvSource:
         for packet in self._demux():
             if packet.size == 0 or packet.is_discard:
                 continue
-            if packet.pts is None or packet.dts is None or packet.dts <= last_dts:
+            dts = last_dts if packet.dts is None else packet.dts
+            if packet.pts is None or dts < last_dts:
                 return None  # missing or jumping: the order of showing cannot be told without decoding
-            last_dts = packet.dts
+            last_dts = dts
             stamps.append(packet.pts)
             if packet.is_keyframe:
                 keyframes.append(packet.pts)
@@ -358,11 +359,12 @@ def _network_options(settings: CameraSettings) -> dict[str, str]:
     if settings.url.scheme in ("rtsp", "rtsps"):
         options |= {"rtsp_transport": settings.transport.value, "allowed_media_types": "video"}
         # A stream that describes itself needs little probing; FFmpeg's defaults cost two seconds at each connect.
-        options |= {"fflags": "nobuffer", "analyzeduration": "300000", "probesize": "32768"}
+        # Not fflags=nobuffer: it throws away what was probed, the first keyframe with it, and saves no latency.
+        options |= {"analyzeduration": "300000", "probesize": "32768"}
         if settings.url.scheme == "rtsps":
             options["rtsp_transport"] = "tcp"
     elif settings.is_live:
-        options |= {"fflags": "nobuffer", "analyzeduration": "1000000"}
+        options |= {"analyzeduration": "1000000"}
     return options
 
 

@@ -1,0 +1,92 @@
+"""Stand-ins for the edge of the system: small classes that keep the same promises as the real things."""
+
+from __future__ import annotations
+
+import functools
+import threading
+from collections.abc import Callable, Iterator, Sequence
+
+import numpy as np
+
+from pipeline.ingest.source import BadFrame, SourceFrame
+from stages.values import Clock, Picture, PixelFormat
+
+
+class ManualClock:
+    """A clock that stands until it is told to go on."""
+
+    def __init__(self, now: float = 0.0) -> None:
+        self.now = now
+
+    def __call__(self) -> float:
+        return self.now
+
+    def advance(self, seconds: float) -> None:
+        self.now += seconds
+
+
+@functools.cache  # one object for one brightness, so that frames can be compared
+def grey_picture(level: int = 0, width: int = 4, height: int = 2) -> Picture:
+    """A tiny picture of one brightness."""
+    return Picture(np.full((height, width), level % 256, np.uint8), PixelFormat.GRAY8, width, height)
+
+
+def source_frame(minor: int, major: int = 0, captured_at: float | None = None) -> SourceFrame:
+    """A picture as a source gives it; its brightness is its number."""
+    at = 1000.0 + minor / 10 if captured_at is None else captured_at
+    return SourceFrame(grey_picture(minor), at, Clock.MEDIA, at, major, minor)
+
+
+Step = SourceFrame | BadFrame | Exception | Callable[[], None]
+
+
+class ScriptedSource:
+    """Plays a script: pictures are given, errors raised, callables called (to wait in, or to look around).
+
+    A live one raises what the script ends with, or hangs until it is cancelled.
+    """
+
+    def __init__(
+        self,
+        script: Sequence[Step],
+        live: bool = False,
+        on_open: Callable[[], None] | Exception | None = None,
+        identity: str = "scripted",
+    ) -> None:
+        self.live = live
+        self.identity = "" if live else identity
+        self.asked_after: tuple[int, int] | None = None
+        self.opened = self.closed = 0
+        self.cancelled = threading.Event()
+        self._script = script
+        self._on_open = on_open
+
+    def open(self) -> None:
+        self.opened += 1
+        if isinstance(self._on_open, Exception):
+            raise self._on_open
+        if self._on_open is not None:
+            self._on_open()
+
+    def frames(self, after: tuple[int, int] | None = None) -> Iterator[SourceFrame | BadFrame]:
+        self.asked_after = after
+        for step in self._script:
+            if self.cancelled.is_set():
+                return
+            if isinstance(step, Exception):
+                raise step
+            if isinstance(step, SourceFrame):
+                if after is None or self.live or (step.major, step.minor) > after:
+                    yield step
+            elif isinstance(step, BadFrame):
+                yield step
+            else:
+                step()
+        if self.live:
+            self.cancelled.wait()
+
+    def cancel(self) -> None:
+        self.cancelled.set()
+
+    def close(self) -> None:
+        self.closed += 1

@@ -1,0 +1,121 @@
+"""Addresses that do not give their password away."""
+
+import pickle
+from pathlib import Path
+from urllib.parse import quote, quote_plus
+
+import pytest
+from pydantic import ValidationError
+
+from pipeline.ingest.address import SecretUrl, mask, read_secret
+from pipeline.ingest.camera import CameraSettings
+
+NASTY = "rtsp://admin:p@ss/w#rd%3A1@10.0.0.7:554/Streaming/101"
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        pytest.param("rtsp://admin:hunter2@cam/1", id="plain"),
+        pytest.param("rtsp://admin:hunt%65r2@cam/1", id="percent-encoded"),
+        pytest.param("http://cam/video.cgi?user=admin&password=hunter2&res=hd", id="in the query"),
+        pytest.param("rtsp://cam:554/user=admin_password=hunter2_channel=1.sdp", id="in the path"),
+        pytest.param("rtsp://admin:hunter2@x@cam/1", id="at signs in it"),
+        pytest.param("rtsp://admin:hunter2/x#@cam/1", id="slashes and hashes in it"),
+        pytest.param("RTSP://admin:hunter2@cam/1", id="scheme in capitals"),
+    ],
+)
+def test_no_text_form_of_an_address_holds_the_password(raw: str) -> None:
+    settings = CameraSettings(camera_id="cam", url=raw)
+    for text in (str(settings.url), repr(settings.url), repr(settings), settings.model_dump_json(), f"{settings.url}"):
+        assert "hunt" not in text
+        assert "cam" in text
+    assert settings.url.get_secret_value() == raw
+
+
+@pytest.mark.parametrize("secret", ["pä ss:w/rd@1", "100%sure", "a+b&c"])
+def test_a_known_secret_is_masked_in_every_spelling(secret: str) -> None:
+    spelled = {secret, quote(secret), quote(secret, safe=""), quote(secret, safe="").lower()}
+    for text in spelled:
+        assert mask(f"error in {text}: refused", [secret]) == "error in ***: refused"
+    assert "***" in mask(f"rtsp://u:{quote_plus(secret)}@h/", [secret])
+
+
+def test_text_without_credentials_is_left_alone() -> None:
+    text = "rtsp://10.0.0.7/live is slow; see http://host/photos/name@2x.jpg"
+    assert mask(text) == text
+
+
+def test_a_very_short_password_does_not_blank_out_the_text() -> None:
+    assert mask("rtsp://u:1@10.0.0.1/1", ["1"]) == "rtsp://u:***@10.0.0.1/1"
+
+
+def test_credentials_from_files_replace_those_of_the_address() -> None:
+    assert SecretUrl("rtsp://cam/1").reveal("admin", "p@ss/1") == "rtsp://admin:p%40ss%2F1@cam/1"
+    assert SecretUrl("rtsp://old:older@cam/1").reveal(password="new") == "rtsp://old:new@cam/1"
+    assert SecretUrl(NASTY).reveal() == NASTY
+
+
+def test_the_first_line_of_a_secret_file_is_the_secret(tmp_path: Path) -> None:
+    file = tmp_path / "password"
+    file.write_text("hunter2\n")
+    assert read_secret(file) == "hunter2"
+    assert read_secret(None) is None
+
+
+@pytest.mark.parametrize(
+    ("raw", "path"),
+    [
+        ("/data/a b.mp4", "/data/a b.mp4"),
+        ("clips/x.mp4", "clips/x.mp4"),
+        ("file:clips/x.mp4", "clips/x.mp4"),
+        ("file:/data/x%20y.mp4", "/data/x%20y.mp4"),
+        ("file:///data/x%20y.mp4", "/data/x y.mp4"),
+        ("file://localhost/data/x.mp4", "/data/x.mp4"),
+        ("v4l2:/dev/video0", "/dev/video0"),
+    ],
+)
+def test_a_path_is_read_from_each_way_to_write_it(raw: str, path: str) -> None:
+    assert SecretUrl(raw).path == path
+
+
+@pytest.mark.parametrize(
+    ("raw", "said"),
+    [
+        ("rtps://cam/1", "unknown scheme 'rtps'"),
+        ("rtsp:///1", "names no host"),
+        ("rtsp://user:hunter2@/1", "names no host"),
+        ("file:", "names no path"),
+    ],
+)
+def test_an_address_that_can_never_work_is_refused_in_words_without_its_password(raw: str, said: str) -> None:
+    with pytest.raises(ValidationError) as caught:
+        CameraSettings(camera_id="cam", url=raw)
+    assert said in str(caught.value)
+    assert "hunter2" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("raw", "live"),
+    [
+        ("rtsp://cam/1", True),
+        ("rtmp://host/app/key", True),
+        ("http://cam/mjpeg.cgi?x=1", True),
+        ("https://host/live/index.m3u8", True),
+        ("https://u:p@ss/w@host/clip.MP4?x=1", False),
+        ("v4l2:/dev/video0", True),
+        ("clip.mp4", False),
+    ],
+)
+def test_what_can_be_read_again_is_not_live(raw: str, live: bool) -> None:
+    assert CameraSettings(url=raw).is_live is live
+
+
+def test_settings_survive_a_journey_to_another_process() -> None:
+    settings = CameraSettings(camera_id="cam", url="rtsp://admin:hunter2@cam/1")
+    assert pickle.loads(pickle.dumps(settings)) == settings
+
+
+def test_every_setting_says_what_it_does() -> None:
+    schema = CameraSettings.model_json_schema()
+    assert all(field.get("description") for field in schema["properties"].values())

@@ -1,0 +1,83 @@
+"""Target rates, lag and the rhythm of recorded pictures."""
+
+import pytest
+
+from pipeline.ingest.pacing import Pacer
+from pipeline.ingest.sampling import KeyframesOnly, Lag, RateSampler
+from tests.fakes import ManualClock
+
+
+def taken(sampler: RateSampler, times: list[float]) -> list[int]:
+    return [i for i, at in enumerate(times) if sampler.take(at)]
+
+
+@pytest.mark.parametrize(
+    ("source_fps", "target_fps", "expected"),
+    [
+        pytest.param(30, 10, 100, id="a third"),
+        pytest.param(30, 25, 250, id="five of six"),
+        pytest.param(30, 30, 300, id="all of an equal rate"),
+        pytest.param(25, 30, 250, id="all of a slower one"),
+        pytest.param(29.97, 30, 300, id="all of a slightly slower one"),
+        pytest.param(30, None, 300, id="no target"),
+    ],
+)
+def test_ten_seconds_give_the_target_rate(source_fps: float, target_fps: float | None, expected: int) -> None:
+    times = [round(i / source_fps, 3) for i in range(int(source_fps * 10 + 0.5))]
+    assert len(taken(RateSampler(target_fps), times)) == pytest.approx(expected, abs=1)
+
+
+def test_the_pictures_taken_are_evenly_spaced() -> None:
+    assert taken(RateSampler(10), [i / 30 for i in range(30)]) == list(range(0, 30, 3))
+
+
+@pytest.mark.parametrize("jump", [-1000.0, 1000.0])
+def test_a_jump_of_time_neither_floods_nor_starves(jump: float) -> None:
+    times = [i / 30 for i in range(300)] + [10 + jump + i / 30 for i in range(300)]
+    assert len(taken(RateSampler(10), times)) == pytest.approx(200, abs=2)
+
+
+def test_lag_is_counted_from_the_promptest_packet() -> None:
+    lag = Lag()
+    assert lag.behind_s(0.0, 100.0) == 0.0
+    assert lag.behind_s(1.0, 100.9) == 0.0
+    assert lag.behind_s(2.0, 104.9) == pytest.approx(3.0)
+
+
+def test_clocks_that_drift_apart_over_a_day_are_no_lag() -> None:
+    lag = Lag()
+    behind = [lag.behind_s(second, second * 1.00005) for second in range(0, 86400, 10)]
+    assert max(behind) < 0.1
+
+
+def test_far_behind_only_keyframes_are_read_until_caught_up_at_a_keyframe() -> None:
+    only = KeyframesOnly(2.0)
+    assert not only.skip(0.0, 0.0, keyframe=True)
+    assert only.skip(1.0, 4.0, keyframe=False), "three seconds late"
+    assert not only.skip(2.0, 5.0, keyframe=True)
+    assert only.skip(2.1, 2.2, keyframe=False), "caught up, but what lies between was left out"
+    assert not only.skip(3.0, 3.1, keyframe=True)
+    assert not only.skip(3.1, 3.2, keyframe=False)
+
+
+def test_a_jump_of_time_stamps_is_no_lag() -> None:
+    only = KeyframesOnly(2.0)
+    assert not only.skip(5000.0, 0.0, keyframe=True)
+    assert not only.skip(1.0, 0.1, keyframe=False)
+
+
+def test_pictures_wait_for_their_time_and_a_hold_up_is_not_made_up_for_in_a_burst() -> None:
+    clock = ManualClock()
+    waits: list[float] = []
+
+    def wait(seconds: float) -> None:
+        waits.append(round(seconds, 3))
+        clock.advance(seconds)
+
+    pacer = Pacer(wait, clock)
+    for media_s in (5.0, 5.1, 5.2):
+        pacer.wait_until(media_s)
+    clock.advance(30.0)
+    for media_s in (5.3, 5.4):
+        pacer.wait_until(media_s)
+    assert waits == [0.1, 0.1, 0.1]
