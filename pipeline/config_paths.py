@@ -52,5 +52,9 @@ def _anchor(entry: dict[str, Any], key: str, base: Path) -> None:
 
 def _anchor_url(camera: dict[str, Any], base: Path) -> None:
     url = camera.get("url")
-    if isinstance(url, str) and url.startswith("file:") and not url.startswith("file:/"):
+    if not isinstance(url, str) or not url or url.startswith("file:/"):
+        return
+    if url.startswith("file:"):
         camera["url"] = f"file:{base / url.removeprefix('file:')}"
+    elif not _SCHEME.match(url):
+        camera["url"] = str(base / Path(url).expanduser())

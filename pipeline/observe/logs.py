@@ -17,7 +17,6 @@ from pipeline.observe.settings import LogFormat, LogSettings
 __all__ = ["LogSettings", "bind_log_context", "log_context", "mask_secrets", "set_up_logs"]
 
 
-
 SECRET_KEYS = frozenset({"password", "passwd", "token", "secret", "authorization", "api_key"})
 
 # Libraries that log each retry of a dead peer: our own line says it once

@@ -1,0 +1,182 @@
+"""`rayline status`: how every camera does, from Redis; no Ray connection needed."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.console import Group, RenderableType
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from pipeline.commands.common import JsonOption, RedisOption, complain, out, run, stores
+
+if TYPE_CHECKING:
+    from pipeline.orchestrate.desired import DesiredState
+    from pipeline.orchestrate.state import CameraReport, SystemReport
+
+REFRESH_S = 1.0
+
+_COLOURS = {"RUNNING": "green", "PAUSED": "cyan", "ENDED": "blue", "FAILED": "bold red", "STARTING": "yellow"}
+
+
+def status(
+    once: Annotated[bool, typer.Option("--once", help="Show it once and leave; 1 if nothing runs.")] = False,
+    as_json: JsonOption = False,
+    redis: RedisOption = None,
+) -> None:
+    """Show every camera live: state, rates, drops by reason, latency, last error."""
+    if as_json:
+        run(_print_json(redis))
+    elif once or not out.is_terminal:
+        run(_print_once(redis))
+    else:
+        run(_follow(redis))
+
+
+async def look(redis: str | None) -> tuple[DesiredState | None, SystemReport | None]:
+    """What is to run and what is reported; None where nobody said. Raises SinkUnavailable."""
+    from pipeline.orchestrate.desired_store import NothingDesired
+
+    async with stores(redis) as here:
+        try:
+            desired = await here.desired.read()
+        except NothingDesired:
+            desired = None
+        return desired, await here.state.read()
+
+
+async def _print_json(redis: str | None) -> None:
+    desired, report = await look(redis)
+    typer.echo(_as_json(desired, report))
+    if report is None:
+        raise typer.Exit(1)
+
+
+async def _print_once(redis: str | None) -> None:
+    desired, report = await look(redis)
+    if report is None:
+        complain(_nothing_runs(desired))
+        raise typer.Exit(1)
+    out.print(shown(desired, report, time.time()))
+
+
+async def _follow(redis: str | None) -> None:
+    from pipeline.sinks.errors import SinkUnavailable
+
+    desired, report = await look(redis)  # a wrong address is told at once, and ends it
+    with Live(console=out, auto_refresh=False, transient=False) as live:
+        while True:
+            now = time.time()
+            body: RenderableType = shown(desired, report, now) if report else Text(_nothing_runs(desired), "yellow")
+            live.update(body, refresh=True)
+            await asyncio.sleep(REFRESH_S)
+            try:
+                desired, report = await look(redis)
+            except SinkUnavailable as exc:
+                live.update(Text(f"{exc}; trying again", "red"), refresh=True)
+                report = None
+
+
+def shown(desired: DesiredState | None, report: SystemReport, now: float) -> RenderableType:
+    """The live table and what stands below it."""
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for name in ("camera", "line / station", "state"):
+        table.add_column(name, no_wrap=True)
+    for name in ("fps in", "fps out", "p50 ms", "p95 ms"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for name in ("dropped", "parts", "last error"):
+        table.add_column(name, overflow="fold")
+    for camera in report.cameras:
+        table.add_row(*_row(camera, now))
+    for name, what in _unreported(desired, report).items():
+        table.add_row(name, "", Text(what, _COLOURS.get(what, "dim")))
+    return Group(table, *_below(desired, report, now))
+
+
+def _row(camera: CameraReport, now: float) -> tuple[str | Text, ...]:
+    state = Text(f"{camera.state} {_span(now - camera.since)}", _COLOURS.get(camera.state, "yellow"))
+    if camera.health != "ok":
+        state.append(f" {camera.health}", "bold magenta")
+    place = camera.line if camera.station in (camera.camera, camera.line) else f"{camera.line} / {camera.station}"
+    name = Text(camera.camera)
+    if camera.override:
+        name.append(f" ({camera.override})", "dim")
+    return (
+        name,
+        place,
+        state,
+        f"{camera.fps_in:.1f}",
+        f"{camera.fps_out:.1f}",
+        _ms(camera.latency_ms_p50),
+        _ms(camera.latency_ms_p95),
+        _counts(camera.dropped),
+        _counts(camera.parts),
+        Text(_error(camera, now), "red"),
+    )
+
+
+def _below(desired: DesiredState | None, report: SystemReport, now: float) -> list[Text]:
+    ready = sum(shard.state == "RUNNING" for shard in report.shards)
+    up = f"up {_span(now - report.started_at)}, {ready} of {len(report.shards)} shards running"
+    lines = [Text(f"\n{up}", "dim")]
+    lines += [Text(f"shard {s.shard}: {s.last_error}", "red") for s in report.shards if s.last_error]
+    if desired is not None and desired.version > report.desired_version:
+        lines.append(Text("the last change is being put into force", "yellow"))
+    lines += [Text(f"camera {name}: its change is not in force: {why}", "red") for name, why in report.problems.items()]
+    return lines
+
+
+def _unreported(desired: DesiredState | None, report: SystemReport) -> dict[str, str]:
+    """Cameras that are to run, or were taken away, and that no report is about."""
+    if desired is None:
+        return {}
+    known = {camera.camera for camera in report.cameras}
+    starting: dict[str, str] = {name: "STARTING" for name in desired.config.camera_ids() if name not in known}
+    starting.update({name: "removed" for name in desired.removed() if name not in known})
+    return starting
+
+
+def _nothing_runs(desired: DesiredState | None) -> str:
+    if desired is None:
+        return "nothing runs here: start one with `rayline up`, or name its Redis (--redis)"
+    return f"{len(desired.config.cameras)} cameras are to run, and nothing reports: has `rayline up` ended?"
+
+
+def _as_json(desired: DesiredState | None, report: SystemReport | None) -> str:
+    import json
+
+    data: dict[str, Any] = {
+        "running": report is not None,
+        "desired_version": desired.version if desired else None,
+        "removed": list(desired.removed()) if desired else [],
+        "report": report.model_dump(mode="json") if report else None,
+    }
+    return json.dumps(data, indent=2)
+
+
+def _counts(counts: Mapping[str, int]) -> str:
+    return ", ".join(f"{reason} {number}" for reason, number in sorted(counts.items()) if number) or "-"
+
+
+def _error(camera: CameraReport, now: float) -> str:
+    if not camera.last_error:
+        return ""
+    ago = f" ({_span(now - camera.last_error_at)} ago)" if camera.last_error_at else ""
+    return f"{camera.last_error}{ago}"
+
+
+def _ms(value: float | None) -> str:
+    return "-" if value is None else f"{value:.0f}"
+
+
+def _span(seconds: float) -> str:
+    seconds = max(0.0, seconds)
+    for size, unit in ((86400, "d"), (3600, "h"), (60, "min")):
+        if seconds >= size:
+            return f"{seconds / size:.0f} {unit}"
+    return f"{seconds:.0f} s"
