@@ -20,9 +20,9 @@ _START_TIMEOUT_S = 20.0
 _ANSWER_TIMEOUT_S = 5.0
 _STOP_TIMEOUT_S = 5.0
 _ENCODERS = {
-    "h264": "x264enc tune=zerolatency speed-preset=ultrafast key-int-max={fps} threads=1 bitrate=1000"
+    "h264": "x264enc tune=zerolatency speed-preset=ultrafast key-int-max={gop} threads=1 bitrate=1000"
     " ! rtph264pay name=pay0 pt=96 config-interval=-1",
-    "hevc": "x265enc tune=zerolatency speed-preset=ultrafast key-int-max={fps} bitrate=1000"
+    "hevc": "x265enc tune=zerolatency speed-preset=ultrafast key-int-max={gop} bitrate=1000"
     " ! rtph265pay name=pay0 pt=96 config-interval=-1",
     "mjpeg": "jpegenc ! rtpjpegpay name=pay0 pt=26",
 }
@@ -45,7 +45,7 @@ class GstRtspServer:
         self._path, self._user, self._password = path, user, password
         source = f"videotestsrc is-live=true pattern=ball ! capsfilter name=size caps={_caps(width, height, fps)}"
         login = None if user is None else {"user": user, "password": password, "auth": auth}
-        launch = f"( {source} ! videoconvert ! {_ENCODERS[codec].format(fps=fps)} )"
+        launch = f"( {source} ! videoconvert ! {_ENCODERS[codec].format(gop=max(1, fps // 3))} )"
         self._plan = {"path": path, "launch": launch, "fps": fps, "login": login}
         self._process: subprocess.Popen[str] | None = None
         self.port = 0

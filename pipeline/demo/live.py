@@ -22,7 +22,10 @@ logger = logging.getLogger(__name__)
 PictureAt = Callable[[int], npt.NDArray[np.uint8]]  # frame number -> (H, W, 3) uint8 RGB
 OnFrame = Callable[[int, float], Any]  # frame number, captured_at (Unix seconds)
 
+Deliver = Callable[[EncodedFrame, Callable[[], None]], None]  # a frame, and what to call once it was sent on
+
 _STOP_TIMEOUT_S = 5.0
+_UNSENT_LIMIT = 8  # frames coded and not yet sent on: beyond, frames are dropped, and it goes on with a keyframe
 _CLOCK_STEP_S = 2.0
 
 
@@ -66,7 +69,7 @@ class LiveStream:
         self,
         settings: StreamSettings,
         picture_at: PictureAt,
-        deliver: Callable[[EncodedFrame], None],
+        deliver: Deliver,
         on_frame: OnFrame | None = None,
         on_failure: Callable[[], None] = lambda: None,
         late_s: float = 0.25,
@@ -82,6 +85,7 @@ class LiveStream:
         self._watched = self._stopping = False
         self._keyframe_wanted = True
         self._number = -1
+        self._unsent = threading.BoundedSemaphore(_UNSENT_LIMIT)
         self._first_captured_at = 0.0
         self._encoder: VideoEncoder | None = None
         self._thread: threading.Thread | None = None
@@ -92,6 +96,7 @@ class LiveStream:
         self._encoder = VideoEncoder(self.settings)
         self.parameters = self._encoder.parameters
         self._stopping, self._number, self.error = False, -1, None
+        self._unsent = threading.BoundedSemaphore(_UNSENT_LIMIT)
         self.pace.first_frame_wall = self._first_captured_at = time.time()
         self._thread = threading.Thread(target=self._run, name="rtsp-encoder", daemon=True)
         self._thread.start()
@@ -201,6 +206,12 @@ class LiveStream:
         rtp_time = self.stamper.rtp_time(captured_at - self._first_captured_at)
         packets = tuple(self.stamper.stamp(packet, rtp_time) for packet in coded.packets)
         self.frames_encoded += 1
-        self._deliver(EncodedFrame(number, captured_at, rtp_time, coded.keyframe, packets))
+        self._hand_over(EncodedFrame(number, captured_at, rtp_time, coded.keyframe, packets))
         if self._on_frame is not None:
             self._on_frame(number, captured_at)
+
+    def _hand_over(self, frame: EncodedFrame) -> None:
+        if self._unsent.acquire(blocking=False):
+            self._deliver(frame, self._unsent.release)
+        else:
+            self.want_keyframe()

@@ -17,7 +17,8 @@ from pipeline.demo.rtsp_viewer import Datagrams, Interleaved, Mount, Road, Viewe
 
 logger = logging.getLogger(__name__)
 
-_REQUEST_TIMEOUT_S = 150.0  # longer than the keep-alive a session asks for
+_SILENCE_TIMEOUT_S = 150.0  # longer than the keep-alive a session asks for
+_REST_TIMEOUT_S = 10.0  # what has begun must soon be whole
 _SESSION_TIMEOUT_S = 60
 _LARGEST_HEAD_BYTES = 16 * 1024
 _LARGEST_BODY_BYTES = 64 * 1024
@@ -128,10 +129,11 @@ class Connection:
 
     async def _next_request(self) -> Request:
         """The next request; interleaved packets of the client's are read over. Raises when there can be none."""
-        async with asyncio.timeout(_REQUEST_TIMEOUT_S):
-            while (first := await self._reader.readexactly(1)) == b"$":
+        while (first := await self._first_byte()) == b"$":  # its receiver reports count as a sign of life
+            async with asyncio.timeout(_REST_TIMEOUT_S):
                 header = await self._reader.readexactly(3)
                 await self._reader.readexactly(int.from_bytes(header[1:], "big"))
+        async with asyncio.timeout(_REST_TIMEOUT_S):
             head = first + await self._reader.readuntil(b"\r\n\r\n")
             request = _parse(head)
             length = int(request.headers.get("content-length", "0"))
@@ -139,6 +141,10 @@ class Connection:
                 raise ValueError("body too large")
             await self._reader.readexactly(length)
             return request
+
+    async def _first_byte(self) -> bytes:
+        async with asyncio.timeout(_SILENCE_TIMEOUT_S):
+            return await self._reader.readexactly(1)
 
     def _answer(self, request: Request) -> Answer:
         try:

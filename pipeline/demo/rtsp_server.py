@@ -30,7 +30,6 @@ logger = logging.getLogger(__name__)
 _CALL_TIMEOUT_S = 5.0
 _START_TIMEOUT_S = 5.0
 _SEND_BUFFER_BYTES = 256 * 1024
-_UNDELIVERED_LIMIT = 8  # frames coded and not yet sent on: beyond, the loop is behind and frames are dropped
 
 T = TypeVar("T")
 
@@ -68,7 +67,6 @@ class RtspServer:
         self._host, self._port, self._tls = host, port, tls
         self._mounts: dict[str, Mount] = {}
         self._streams: list[LiveStream] = []
-        self._undelivered: dict[LiveStream, int] = {}
         self._connections: dict[Connection, asyncio.Task[None]] = {}
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
@@ -92,14 +90,17 @@ class RtspServer:
         skipped; with `realtime` False none ever is, and frames come late. Raises ValueError if the path is taken.
         """
         mount = Mount(_clean(path), self._new_stream(settings, picture_at, on_frame, realtime))
-        self._add(mount)
-        self._streams.append(mount.stream)
+        self._check_free(mount.path)
         if self._loop is not None:
             mount.stream.start()
+        self._streams.append(mount.stream)
+        self._mounts[mount.path] = mount
 
     def add_alias(self, path: str, other_path: str) -> None:
         """Another camera that shows what `other_path` shows, from the same encoder; its faults are its own."""
-        self._add(Mount(_clean(path), self._mount(other_path).stream))
+        mount = Mount(_clean(path), self._mount(other_path).stream)
+        self._check_free(mount.path)
+        self._mounts[mount.path] = mount
 
     def url(self, path: str, with_credentials: bool = True) -> str:
         """Where a client finds a path, user and password included unless told otherwise."""
@@ -141,7 +142,6 @@ class RtspServer:
         self._thread.start()
         try:
             started.result(_START_TIMEOUT_S)
-            self._undelivered = dict.fromkeys(self._streams, 0)
             for stream in self._streams:
                 stream.start()
         except BaseException:
@@ -232,22 +232,19 @@ class RtspServer:
     def _new_stream(
         self, settings: StreamSettings, picture_at: PictureAt, on_frame: OnFrame | None, realtime: bool
     ) -> LiveStream:
-        late_s = 0.25 if realtime else math.inf
         stream = LiveStream(
             settings,
             picture_at,
-            deliver=lambda frame: self._hand_over(stream, frame),
+            deliver=lambda frame, sent: self._call_soon(self._deliver, stream, frame, sent),
             on_frame=on_frame,
             on_failure=lambda: self._call_soon(self._drop_all_of, stream),
-            late_s=late_s,
+            late_s=0.25 if realtime else math.inf,
         )
-        self._undelivered[stream] = 0
         return stream
 
-    def _add(self, mount: Mount) -> None:
-        if mount.path in self._mounts:
-            raise ValueError(f"path {mount.path!r} is taken")
-        self._mounts[mount.path] = mount
+    def _check_free(self, path: str) -> None:
+        if path in self._mounts:
+            raise ValueError(f"path {path!r} is taken")
 
     def _mount(self, path: str) -> Mount:
         mount = self.mount(path)
@@ -258,23 +255,10 @@ class RtspServer:
     def _mounts_of(self, stream: LiveStream) -> list[Mount]:
         return [mount for mount in tuple(self._mounts.values()) if mount.stream is stream]
 
-    def _hand_over(self, stream: LiveStream, frame: EncodedFrame) -> None:
-        """From the encoder's thread to the loop; dropped, and a keyframe asked for, when the loop is behind."""
-        if self._undelivered[stream] >= _UNDELIVERED_LIMIT:
-            stream.want_keyframe()
-            self._call_soon(self._restart_all_of, stream)
-            return
-        self._undelivered[stream] += 1
-        self._call_soon(self._deliver, stream, frame)
-
-    def _deliver(self, stream: LiveStream, frame: EncodedFrame) -> None:
-        self._undelivered[stream] -= 1
+    def _deliver(self, stream: LiveStream, frame: EncodedFrame, sent: Callable[[], None]) -> None:
+        sent()
         for mount in self._mounts_of(stream):
             mount.take(frame)
-
-    def _restart_all_of(self, stream: LiveStream) -> None:
-        for mount in self._mounts_of(stream):
-            mount.restart_viewers()
 
     def _drop_all_of(self, stream: LiveStream) -> None:
         for mount in self._mounts_of(stream):

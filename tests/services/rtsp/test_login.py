@@ -1,5 +1,9 @@
 """Who is let in."""
 
+import ssl
+import subprocess
+from pathlib import Path
+
 import av
 import pytest
 
@@ -47,3 +51,17 @@ def test_every_request_past_options_needs_the_password() -> None:
             assert client.ask("OPTIONS").status == 200
             for method in ("DESCRIBE", "SETUP", "PLAY", "PAUSE", "GET_PARAMETER"):
                 assert client.ask(method).status == 401
+
+
+def test_a_server_with_a_certificate_is_read_over_tls(tmp_path: Path) -> None:
+    key, certificate = tmp_path / "key.pem", tmp_path / "certificate.pem"
+    command = "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 1 -subj /CN=127.0.0.1"
+    files = ["-keyout", str(key), "-out", str(certificate)]
+    subprocess.run([*command.split(), *files], check=True, capture_output=True, timeout=20)
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    tls.load_cert_chain(certificate, key)
+    with RtspServer(user="eve", password="x", tls=tls) as server:
+        server.add_stream("cam", soon(fps=30), numbered())
+        assert server.url("cam").startswith("rtsps://")
+        with open_camera(server.url("cam")) as camera:
+            assert numbers(take(camera, 3))
