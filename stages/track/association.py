@@ -14,18 +14,15 @@ from ultralytics.trackers import bot_sort, byte_tracker, oc_sort
 from ultralytics.trackers.basetrack import TrackState
 
 from stages.geometry import box_iou
+from stages.track.belt_track import BeltTrack, BotTrack, Boxes, ByteTrack, OcTrack
 from stages.track.checkpoint import pack_tracks, round_state, unpack_tracks
 from stages.track.tracker import TrackerKind, TrackSettings
-from stages.values import Detections, Float32, Int32
+from stages.values import Detections, Float32
 
 Float = npt.NDArray[np.float64]
 
-# The library's own annotations are narrower than its use (a track's `mean` is None for ever, they say).
-STrack: Any = byte_tracker.STrack
 BYTETracker: Any = byte_tracker.BYTETracker
-BOTrack: Any = bot_sort.BOTrack
 BOTSORT: Any = bot_sort.BOTSORT
-OCSortTrack: Any = oc_sort.OCSortTrack
 OCSORT: Any = oc_sort.OCSORT
 
 STILL_WEIGHT = 0.9  # a track that stood still is believed a little less than one that moved as foreseen
@@ -53,82 +50,10 @@ class Associator(Protocol):
         """Take over a checkpoint's tracks. Called on a fresh associator. Raises ValueError if it cannot be read."""
 
 
-class _Boxes:
-    """Detections in the shape the library asks for."""
-
-    def __init__(self, xyxy: Float32, conf: Float32, cls: Int32) -> None:
-        self.xyxy, self.conf, self.cls = xyxy, conf, cls
-
-    def __len__(self) -> int:
-        return len(self.conf)
-
-    def __getitem__(self, rows: npt.NDArray[Any]) -> _Boxes:
-        return _Boxes(self.xyxy[rows], self.conf[rows], self.cls[rows])
-
-    @property
-    def xywh(self) -> Float32:
-        sides = self.xyxy[:, 2:] - self.xyxy[:, :2]
-        return np.concatenate([self.xyxy[:, :2] + sides / 2, sides], axis=1)
-
-
-class _BeltTrack(STrack):
-    """A track whose speed is measured at its second sighting and whose size is the last one seen."""
-
-    own_id = 0  # the camera's identity; 0 until the track is confirmed
-    sightings = 0
-    startled = False  # this frame's detections contradict the motion foreseen
-    start_velocity: Float = np.zeros(2)  # pixels per frame
-
-    def activate(self, kalman_filter: Any, frame_id: int) -> None:
-        super().activate(kalman_filter, frame_id)
-        self.sightings = 1
-        self.mean[4:6] = self.start_velocity
-
-    def update(self, new_track: Any, frame_id: int) -> None:
-        gap = frame_id - self.frame_id
-        before = self.mean[:2] - gap * self.mean[4:6]
-        super().update(new_track, frame_id)
-        seen = self.convert_coords(new_track.tlwh)
-        if self.sightings == 1 or self.startled:
-            self._measure_velocity(before, seen, gap)
-        self._take_over(seen)
-
-    def re_activate(self, new_track: Any, frame_id: int, new_id: bool = False) -> None:
-        super().re_activate(new_track, frame_id, new_id)
-        self._take_over(self.convert_coords(new_track.tlwh))
-
-    def _measure_velocity(self, before: Float, seen: Float, gap: int) -> None:
-        # The filter starts at speed 0 and would need a dozen frames to believe a fast belt: two points tell at once.
-        self.mean[:2] = seen[:2]
-        self.mean[4:6] = (seen[:2] - before) / gap
-        for axis in (0, 1):
-            variance = self.covariance[axis, axis]
-            self.covariance[axis + 4, axis + 4] = 2 * variance / gap**2
-            self.covariance[axis, axis + 4] = self.covariance[axis + 4, axis] = variance / gap
-
-    def _take_over(self, seen: Float) -> None:
-        # A part entering through the picture's edge grows within a few frames; the filter's aspect takes dozens.
-        self.mean[2:4] = seen[2:4]
-        self.sightings = min(self.sightings + 1, 255)
-        self.startled = False
-
-
-class _ByteTrack(_BeltTrack):
-    pass
-
-
-class _BotTrack(_BeltTrack, BOTrack):
-    pass
-
-
-class _OcTrack(_BeltTrack, OCSortTrack):
-    pass
-
-
 class _BeltTracker(BYTETracker):
     """What the three trackers share beyond the library."""
 
-    track_class: type[_BeltTrack] = _ByteTrack
+    track_class: type[BeltTrack] = ByteTrack
     tracked_stracks: list[Any]
     lost_stracks: list[Any]
     keeps_history = False  # past sightings belong to the state
@@ -139,7 +64,7 @@ class _BeltTracker(BYTETracker):
         self.velocity: Float = np.array(settings.start_velocity_px, np.float64)
 
     def follow(self, detections: Detections) -> list[Any]:
-        self.update(_Boxes(detections.xyxy, detections.score, detections.class_id))
+        self.update(Boxes(detections.xyxy, detections.score, detections.class_id))
         # The library keeps a thousand removed tracks, and a removed one in the pool for a frame: neither is wanted.
         self.lost_stracks = [t for t in self.lost_stracks if t.state == TrackState.Lost]
         self.removed_stracks.clear()
@@ -172,7 +97,7 @@ class _BeltTracker(BYTETracker):
         self.tracked_stracks = [t for t in tracks if t.state == TrackState.Tracked]
         self.lost_stracks = [t for t in tracks if t.state == TrackState.Lost]
 
-    def init_track(self, results: _Boxes, img: Any = None) -> list[_BeltTrack]:
+    def init_track(self, results: Boxes, img: Any = None) -> list[BeltTrack]:
         """The library's hook: one candidate track per detection."""
         boxes = np.column_stack([results.xywh, np.arange(len(results))])
         rows = zip(boxes, results.conf, results.cls, strict=True)
@@ -181,11 +106,11 @@ class _BeltTracker(BYTETracker):
             track.start_velocity = self.velocity
         return tracks
 
-    def multi_predict(self, tracks: list[_BeltTrack]) -> None:
+    def multi_predict(self, tracks: list[BeltTrack]) -> None:
         """The library's hook: move the pool one frame on; unconfirmed tracks, which it leaves standing, move too."""
         super().multi_predict([*tracks, *(t for t in self.tracked_stracks if not t.is_activated)])
 
-    def get_dists(self, tracks: list[_BeltTrack], detections: list[_BeltTrack]) -> Float32:
+    def get_dists(self, tracks: list[BeltTrack], detections: list[BeltTrack]) -> Float32:
         """The library's hook: cost of each pair, 0..1; rows whose speed cannot be trusted get the wide comparison."""
         costs: Float32 = super().get_dists(tracks, detections)
         if not tracks or not detections:
@@ -196,7 +121,7 @@ class _BeltTracker(BYTETracker):
         self._put_lost_last(tracks, costs)
         return costs
 
-    def _startled(self, tracks: list[_BeltTrack], costs: Float32) -> list[int]:
+    def _startled(self, tracks: list[BeltTrack], costs: Float32) -> list[int]:
         """Rows of tracks not met where foreseen, if that holds for most tracks and most detections.
 
         Then the belt stopped, started or turned round. Where most detections lie as foreseen, a track not met is
@@ -211,13 +136,13 @@ class _BeltTracker(BYTETracker):
             tracks[i].startled = True
         return missed
 
-    def _put_lost_last(self, tracks: list[_BeltTrack], costs: Float32) -> None:
+    def _put_lost_last(self, tracks: list[BeltTrack], costs: Float32) -> None:
         """A lost track must not take what a track in sight would: it may be a part long gone that stood just there."""
         lost = [i for i, t in enumerate(tracks) if t.state != TrackState.Tracked]
         claims = [row.argmin() for i, row in enumerate(costs) if i not in lost and row.min() < self.args.match_thresh]
         costs[np.ix_(lost, claims)] = 1
 
-    def _wide_costs(self, tracks: list[_BeltTrack], detections: list[_BeltTrack]) -> Float32:
+    def _wide_costs(self, tracks: list[BeltTrack], detections: list[BeltTrack]) -> Float32:
         margin = self._settings.first_match_margin
         foreseen = np.array([t.xyxy for t in tracks])
         moved = np.array([(self.frame_id - t.frame_id) * t.mean[4:6] for t in tracks])
@@ -227,7 +152,7 @@ class _BeltTracker(BYTETracker):
         costs: Float32 = 1 - np.maximum(as_foreseen, np.float32(STILL_WEIGHT) * as_standing)
         return costs
 
-    def _learn_common_motion(self, seen: list[_BeltTrack]) -> None:
+    def _learn_common_motion(self, seen: list[BeltTrack]) -> None:
         velocities = np.array([t.mean[4:6] for t in seen if t.sightings >= SIGHTINGS_TO_TEACH])
         if not self._settings.common_motion or not len(velocities):
             return
@@ -237,7 +162,7 @@ class _BeltTracker(BYTETracker):
         if 2 * np.count_nonzero(agreeing) > len(velocities):
             self.velocity = common
 
-    def _blank_track(self) -> _BeltTrack:
+    def _blank_track(self) -> BeltTrack:
         track = self.track_class(np.array([0, 0, 1, 1, 0], np.float32), 0.0, 0)
         track.kalman_filter = self.kalman_filter
         return track
@@ -247,11 +172,11 @@ class _BeltTracker(BYTETracker):
 
 
 class _BotTracker(_BeltTracker, BOTSORT):
-    track_class = _BotTrack
+    track_class = BotTrack
 
 
 class _OcTracker(_BeltTracker, OCSORT):
-    track_class = _OcTrack
+    track_class = OcTrack
     keeps_history = True
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
@@ -202,7 +203,10 @@ class Tracker:
 
 
 def _associator(settings: TrackSettings) -> Associator:
-    # The tracker library pulls in torch (1-2 s): configuration, command line and ingest read settings without it.
+    # The library asks the network and may install packages when imported, unless told not to.
+    os.environ.setdefault("YOLO_OFFLINE", "1")
+    os.environ.setdefault("YOLO_AUTOINSTALL", "false")
+    # It also pulls in torch (1-2 s): configuration, command line and ingest read the settings without it.
     from stages.track.association import make_associator
 
     return make_associator(settings)

@@ -1,0 +1,92 @@
+"""One object's track as the library keeps it, with a speed measured at once and a size that follows what is seen."""
+
+# mypy: allow-subclassing-any
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from ultralytics.trackers import bot_sort, byte_tracker, oc_sort
+
+from stages.values import Float32, Int32
+
+Float = npt.NDArray[np.float64]
+
+# The library's own annotations are narrower than its use (a track's `mean` is None for ever, they say).
+STrack: Any = byte_tracker.STrack
+BOTrack: Any = bot_sort.BOTrack
+OCSortTrack: Any = oc_sort.OCSortTrack
+
+
+class Boxes:
+    """Detections in the shape the library asks for."""
+
+    def __init__(self, xyxy: Float32, conf: Float32, cls: Int32) -> None:
+        self.xyxy, self.conf, self.cls = xyxy, conf, cls
+
+    def __len__(self) -> int:
+        return len(self.conf)
+
+    def __getitem__(self, rows: npt.NDArray[Any]) -> Boxes:
+        return Boxes(self.xyxy[rows], self.conf[rows], self.cls[rows])
+
+    @property
+    def xywh(self) -> Float32:
+        sides = self.xyxy[:, 2:] - self.xyxy[:, :2]
+        return np.concatenate([self.xyxy[:, :2] + sides / 2, sides], axis=1)
+
+
+class BeltTrack(STrack):
+    """A track whose speed is measured at its second sighting and whose size is the last one seen."""
+
+    own_id = 0  # the camera's identity; 0 until the track is confirmed
+    sightings = 0
+    startled = False  # this frame's detections contradict the motion foreseen
+    start_velocity: Float = np.zeros(2)  # pixels per frame
+
+    def activate(self, kalman_filter: Any, frame_id: int) -> None:
+        super().activate(kalman_filter, frame_id)
+        self.sightings = 1
+        self.mean[4:6] = self.start_velocity
+
+    def update(self, new_track: Any, frame_id: int) -> None:
+        gap = frame_id - self.frame_id
+        before = self.mean[:2] - gap * self.mean[4:6]
+        super().update(new_track, frame_id)
+        seen = self.convert_coords(new_track.tlwh)
+        if self.sightings == 1 or self.startled:
+            self._measure_velocity(before, seen, gap)
+        self._take_over(seen)
+
+    def re_activate(self, new_track: Any, frame_id: int, new_id: bool = False) -> None:
+        super().re_activate(new_track, frame_id, new_id)
+        self._take_over(self.convert_coords(new_track.tlwh))
+
+    def _measure_velocity(self, before: Float, seen: Float, gap: int) -> None:
+        # The filter starts at speed 0 and would need a dozen frames to believe a fast belt: two points tell at once.
+        self.mean[:2] = seen[:2]
+        self.mean[4:6] = (seen[:2] - before) / gap
+        for axis in (0, 1):
+            variance = self.covariance[axis, axis]
+            self.covariance[axis + 4, axis + 4] = 2 * variance / gap**2
+            self.covariance[axis, axis + 4] = self.covariance[axis + 4, axis] = variance / gap
+
+    def _take_over(self, seen: Float) -> None:
+        # A part entering through the picture's edge grows within a few frames; the filter's aspect takes dozens.
+        self.mean[2:4] = seen[2:4]
+        self.sightings = min(self.sightings + 1, 255)
+        self.startled = False
+
+
+class ByteTrack(BeltTrack):
+    pass
+
+
+class BotTrack(BeltTrack, BOTrack):
+    pass
+
+
+class OcTrack(BeltTrack, OCSortTrack):
+    pass
