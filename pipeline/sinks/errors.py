@@ -9,7 +9,7 @@ import re
 
 from stages.errors import RaylineError
 
-_USER_INFO = re.compile(r"(?<=://)[^\s/@]*(?:/[^\s/@]*)*@")
+_USER_INFO = re.compile(r"(?<=://)\S*@")  # up to the last @: a password may hold one
 
 
 class SinkError(RaylineError):

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import Any, Self
 from urllib.parse import urlsplit
 
@@ -154,7 +154,8 @@ class RedisLink:
             async with asyncio.timeout(limit_s), self._lock:
                 try:
                     self._client = self._client or connect(self.settings)
-                    yield self._client
+                    with _cancellation_kept():
+                        yield self._client
                 except BaseException:
                     await self._drop()
                     raise
@@ -175,6 +176,19 @@ class RedisLink:
         if client is not None:
             with suppress(exceptions.RedisError, OSError):
                 await client.aclose()
+
+
+@contextmanager
+def _cancellation_kept() -> Iterator[None]:
+    """Cancels what ran inside if that was asked for and got lost.
+
+    redis-py sends through asyncio.wait_for, which on Python 3.11 swallows a cancellation that comes just as it is done.
+    """
+    task = asyncio.current_task()
+    before = task.cancelling() if task is not None else 0
+    yield
+    if task is not None and task.cancelling() > before:
+        raise asyncio.CancelledError
 
 
 def sink_error(settings: RedisSettings, exc: exceptions.RedisError) -> SinkUnavailable:

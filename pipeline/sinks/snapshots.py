@@ -8,21 +8,18 @@ import re
 import threading
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
-from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
 import numpy.typing as npt
-from fsspec.core import url_to_fs  # type: ignore[import-untyped]  # fsspec ships no types
-from fsspec.implementations.local import LocalFileSystem  # type: ignore[import-untyped]
 from pydantic import Field
 
 from pipeline.sinks.errors import masked
+from pipeline.sinks.shelf import Shelf, ShelfLimits
 from stages.settings import Settings
 from stages.values import Picture, PixelFormat, UInt8, Verdict
 
@@ -30,7 +27,6 @@ logger = logging.getLogger(__name__)
 
 Xyxy = tuple[float, float, float, float]
 
-_OURS = re.compile(r"[A-Za-z0-9._-]{1,80}-[0-9a-f]{12}\.jpg")  # what may be deleted here: nothing but our own files
 _UNSAFE = re.compile(r"[^A-Za-z0-9_-]+")
 _TO_BGR = {
     PixelFormat.YUV420P: cv2.COLOR_YUV2BGR_I420,
@@ -114,13 +110,6 @@ class SnapshotFailed:
     reason: str
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class _Stored:
-    at: float
-    path: str
-    size: int
-
-
 class Snapshots:
     """Writes one JPEG per chosen part. Blocks on storage: call it in a thread; several may call at once."""
 
@@ -128,7 +117,7 @@ class Snapshots:
         self._settings = settings
         self._clock = clock
         self._lock = threading.Lock()
-        self._shelf: _Shelf | None = None
+        self._shelf: Shelf | None = None
 
     def wanted(self, inspection_id: str, verdict: Verdict) -> bool:
         """True for all but passes, and for the same sample of passes on every replay."""
@@ -164,16 +153,18 @@ class Snapshots:
             raise ValueError(f"OpenCV cannot encode a picture of {image.shape}")
         return jpeg.tobytes()
 
-    def _tidy(self, shelf: _Shelf, now: float) -> None:
+    def _tidy(self, shelf: Shelf, now: float) -> None:
         try:
             with self._lock:
                 shelf.trim(now)
-        except Exception:  # as above; the picture is stored, and the next write tidies again
-            logger.warning("old snapshots could not be tidied away", exc_info=True)
+        except Exception as exc:  # as above; the picture is stored, and the next write tidies again
+            logger.warning("old snapshots stay: %s: %s", type(exc).__name__, masked(str(exc)))
 
-    def _open_shelf(self) -> _Shelf:
+    def _open_shelf(self) -> Shelf:
         if self._shelf is None:
-            self._shelf = _Shelf(self._settings)
+            settings = self._settings
+            limits = ShelfLimits(settings.max_files, settings.max_bytes, settings.max_age_s)
+            self._shelf = Shelf(settings.uri, settings.storage_options, limits)
         return self._shelf
 
 
@@ -201,96 +192,3 @@ def crop(image: npt.NDArray[np.uint8], box: Xyxy, margin: float) -> UInt8:
     if right <= left or bottom <= top:
         return image
     return np.ascontiguousarray(image[top:bottom, left:right])
-
-
-class _Shelf:
-    """The folder, what is in it, and the limits on that. Counts again now and then, as others may write there too."""
-
-    _recount_every = 200  # writes
-
-    def __init__(self, settings: SnapshotSettings) -> None:
-        self._settings = settings
-        self._fs, self._root = url_to_fs(settings.uri, **settings.storage_options)
-        self._stored: dict[str, _Stored] = {}  # oldest first
-        self._bytes = 0
-        self._since_count = self._recount_every
-
-    def put(self, name: str, data: bytes, now: float) -> str:
-        """Write a file, whole or not at all; answers its address."""
-        path = f"{self._root.rstrip('/')}/{name}"
-        if isinstance(self._fs, LocalFileSystem):
-            _write_whole(Path(path), data)
-        else:
-            self._fs.makedirs(path.rsplit("/", 1)[0], exist_ok=True)
-            self._fs.pipe_file(path, data)
-        self._note(_Stored(now, path, len(data)))
-        uri: str = self._fs.unstrip_protocol(path)
-        return uri
-
-    def trim(self, now: float) -> None:
-        """Delete the oldest until the limits hold; the newest always stays, for its address is about to be told."""
-        self._since_count += 1
-        if self._since_count >= self._recount_every:
-            self._recount(now)
-        while len(self._stored) > 1:
-            oldest = next(iter(self._stored.values()))
-            if not self._exceeds(now - oldest.at):
-                return
-            self._note_gone(oldest)
-            self._delete(oldest.path)
-
-    def _exceeds(self, oldest_age_s: float) -> bool:
-        limits = self._settings
-        return len(self._stored) > limits.max_files or self._bytes > limits.max_bytes or oldest_age_s > limits.max_age_s
-
-    def _note(self, stored: _Stored) -> None:
-        before = self._stored.get(stored.path)
-        if before is not None:
-            self._note_gone(before)
-        self._bytes += stored.size
-        self._stored[stored.path] = stored
-
-    def _note_gone(self, stored: _Stored) -> None:
-        del self._stored[stored.path]
-        self._bytes -= stored.size
-
-    def _recount(self, now: float) -> None:
-        self._since_count = 0
-        found: dict[str, Any] = self._fs.find(self._root, detail=True)
-        ours = [
-            _Stored(_modified(info, now), path, int(info.get("size") or 0))
-            for path, info in found.items()
-            if _OURS.fullmatch(path.rsplit("/", 1)[-1])
-        ]
-        self._stored = {stored.path: stored for stored in sorted(ours)}
-        self._bytes = sum(stored.size for stored in ours)
-
-    def _delete(self, path: str) -> None:
-        try:
-            self._fs.rm_file(path)
-        except FileNotFoundError:
-            logger.debug("snapshot %s was already gone", path)
-        except OSError as exc:
-            logger.warning("old snapshot %s stays: %s", path, masked(str(exc)))
-        if isinstance(self._fs, LocalFileSystem):
-            with suppress(OSError):  # not empty yet
-                Path(path).parent.rmdir()
-
-
-def _write_whole(path: Path, data: bytes) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_suffix(".part")
-    try:
-        temporary.write_bytes(data)
-        temporary.replace(path)  # a reader never sees half a picture
-    except OSError:
-        temporary.unlink(missing_ok=True)
-        raise
-
-
-def _modified(info: dict[str, Any], now: float) -> float:
-    """When a file was written, Unix seconds, from whatever the backend calls it; `now` if it does not say."""
-    value = info.get("mtime") or info.get("LastModified") or info.get("last_modified") or info.get("created")
-    if isinstance(value, datetime):
-        return value.replace(tzinfo=value.tzinfo or UTC).timestamp()
-    return float(value) if isinstance(value, int | float) else now
