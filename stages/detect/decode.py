@@ -28,10 +28,7 @@ def decode(
     `wanted`: (classes,) which classes to keep. `to_source` (4,), `source_wh` (2,): as in `Prepared`.
     """
     if is_end2end(raw.shape):
-        xyxy, score, class_id = raw[:, :4], raw[:, 4], raw[:, 5].astype(np.int32)
-        kept = np.flatnonzero((score >= settings.min_score) & wanted[np.clip(class_id, 0, len(wanted) - 1)])
-        kept = kept[np.argsort(-score[kept], kind="stable")]
-        found = Detections(xyxy[kept], score[kept], class_id[kept])
+        found = _suppressed_already(raw, settings.min_score, wanted)
     else:
         found = _candidates(raw, settings.min_score, wanted)
         found = found.keep(suppress(found, settings.iou, settings.max_detections, settings.agnostic))
@@ -63,10 +60,22 @@ def _class_offsets(found: Detections) -> Float32:
     return (found.class_id * reach).astype(np.float32)[:, None]
 
 
+def _suppressed_already(raw: Float32, min_score: float, wanted: npt.NDArray[np.bool_]) -> Detections:
+    """Rows that reach the score and are of a wanted class, best first."""
+    rows = raw[np.isfinite(raw).all(axis=1) & (raw[:, 4] >= min_score)]
+    class_id = rows[:, 5].astype(np.int32)
+    known = (class_id >= 0) & (class_id < len(wanted))
+    rows, class_id = rows[known], class_id[known]
+    order = np.argsort(-rows[:, 4], kind="stable")
+    order = order[wanted[class_id[order]]]
+    return Detections(_f32(rows[order, :4]), _f32(rows[order, 4]), class_id[order])
+
+
 def _candidates(raw: Float32, min_score: float, wanted: npt.NDArray[np.bool_]) -> Detections:
     """Anchors whose best class reaches the score and is wanted, best first, as boxes in model pixels."""
     reached = np.flatnonzero(raw[4:].max(axis=0) >= min_score)  # few of thousands: the rest is not looked at again
     columns = raw[:, reached]
+    columns = columns[:, np.isfinite(columns[:4]).all(axis=0)]  # half precision may overflow
     class_id = columns[4:].argmax(axis=0).astype(np.int32)
     score = columns[4:].max(axis=0)
     order = np.argsort(-score, kind="stable")
@@ -78,9 +87,8 @@ def _candidates(raw: Float32, min_score: float, wanted: npt.NDArray[np.bool_]) -
 def _in_source(found: Detections, to_source: Float32, source_wh: Int32, most: int) -> Detections:
     scale, offset = np.tile(to_source[:2], 2), np.tile(to_source[2:], 2)
     xyxy = clip_boxes((found.xyxy - offset) / scale, float(source_wh[0]), float(source_wh[1]))
-    # Boxes in the padding alone end up without area; a half-precision overflow ends up not finite.
-    real = np.isfinite(xyxy).all(axis=1) & (box_area(xyxy) > 0)
-    return Detections(_f32(xyxy), _f32(found.score), found.class_id).keep(np.flatnonzero(real)[:most])
+    seen = np.flatnonzero(box_area(xyxy) > 0)[:most]  # a box in the padding alone has no area left
+    return Detections(xyxy[seen], found.score[seen], found.class_id[seen])
 
 
 def _f32(values: npt.NDArray[Any]) -> Float32:

@@ -7,7 +7,7 @@ from typing import Any, cast
 
 import numpy as np
 import onnx
-import onnxruntime  # type: ignore[import-untyped]
+import onnxruntime
 from onnx import TensorProto, helper
 
 from stages.detect.metadata import onnx_names

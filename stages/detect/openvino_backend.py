@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
-import openvino as ov  # type: ignore[import-untyped]
-from openvino.preprocess import PrePostProcessor  # type: ignore[import-untyped]
+import openvino as ov
+from openvino.preprocess import PrePostProcessor
 
 from stages.detect.metadata import openvino_names
 from stages.errors import ModelError, StageError
@@ -27,6 +27,7 @@ class OpenVinoBackend:
         self.sha256 = sha256
         self.names = openvino_names(path)
         self._answers = np.empty(0, np.float32)
+        self._pixels = np.empty(0, np.uint8)
         config = {
             "INFERENCE_NUM_THREADS": threads,
             "INFERENCE_PRECISION_HINT": "f16"
@@ -50,19 +51,29 @@ class OpenVinoBackend:
 
     def infer(self, tensor: UInt8) -> Float32:
         """As `Backend.infer`."""
-        answers = self._room_for(len(tensor))
+        pixels, answers = self._borrowable(tensor), self._room_for(len(tensor))
         streams = len(self._beside)
         paired = len(tensor) // streams * streams if streams > 1 else 0
         try:
             for start in range(0, paired, streams):
-                self._infer_beside(tensor[start : start + streams], answers[start : start + streams])
+                self._infer_beside(pixels[start : start + streams], answers[start : start + streams])
             if paired < len(tensor):
-                self._together.set_input_tensor(_shared(tensor[paired:]))
+                self._together.set_input_tensor(_shared(pixels[paired:]))
                 self._together.set_output_tensor(_shared(answers[paired:]))
                 self._together.infer()
         except RuntimeError as exc:
             raise StageError(f"OpenVINO gave up on a batch of {len(tensor)}: {_first_line(exc)}") from exc
         return answers
+
+    def _borrowable(self, tensor: UInt8) -> UInt8:
+        """The tensor, or our copy of one that OpenVINO will not take, as those out of an object store: read-only."""
+        if tensor.flags.writeable and tensor.flags.c_contiguous:
+            return tensor
+        if len(self._pixels) < len(tensor):
+            self._pixels = np.empty(tensor.shape, np.uint8)
+        pixels = self._pixels[: len(tensor)]
+        np.copyto(pixels, tensor)
+        return pixels
 
     def _infer_beside(self, tensor: UInt8, answers: Float32) -> None:
         started = []
@@ -100,9 +111,7 @@ def _readable(path: Path) -> str:
 
 
 def _shared(array: UInt8 | Float32) -> Any:
-    """An OpenVINO tensor over the array's own memory."""
-    # What comes out of Ray's object store is read-only, and OpenVINO takes no such array: then it is copied.
-    array = np.ascontiguousarray(array) if array.flags.writeable else array.copy()
+    """An OpenVINO tensor over the array's own memory, which the caller must keep alive and contiguous."""
     return ov.Tensor(cast(Any, array), shared_memory=True)
 
 

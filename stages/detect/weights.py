@@ -13,7 +13,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import BinaryIO
 
-import fsspec  # type: ignore[import-untyped]
+import fsspec
 
 from stages.detect.settings import ModelSettings
 from stages.errors import ModelError
