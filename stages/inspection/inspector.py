@@ -10,7 +10,8 @@ from typing import Any
 
 from stages.inspection.belt import Belt
 from stages.inspection.boxes import Look, OwnedMarks, PartBox
-from stages.inspection.matching import Matcher
+from stages.inspection.matching import match
+from stages.inspection.nearness import Nearness
 from stages.inspection.part import Part, Votes
 from stages.inspection.settings import RESERVED, InspectionSettings
 from stages.inspection.sight import Sight
@@ -59,7 +60,6 @@ class Inspector:
         self._look = Look(settings, class_names)
         self._way = Way(settings.vector)
         self._trigger = Trigger(settings)
-        self._matcher = Matcher(self._way, settings.dedupe_distance)
         self._banded = [i for i, rule in enumerate(settings.required) if rule.center_y]
         self._rules = len(settings.rule_names)
         self.reset()
@@ -188,9 +188,10 @@ class Inspector:
         """Every part in this frame with its box; parts and belt know of it afterwards."""
         size = self._part_size()
         boxes = self._look.parts(tracks, self._size_wh, size)
-        matching = self._matcher.match(self._parts, boxes, self._belt, at, size)
+        near = Nearness(self._way, self._settings.dedupe_distance, size)
+        matching = match(self._parts, boxes, self._belt, at, near)
         self._belt.advance(at, matching.travel, measured=matching.measured)
-        if matching.unsure:
+        if matching.doubtful:
             for part in self._parts:
                 if not part.done:
                     part.trouble(IDENTITY_UNSURE)
@@ -218,7 +219,7 @@ class Inspector:
         self._unlink(box.link)
         start = self._way.along(center(box.box))
         votes = Votes.none(self._rules)
-        part = Part(self._run, box.track_id, box.link, box.box, at, self._belt.travel, start, votes)
+        part = Part(self._run, box.track_id, box.link, box.box, box.clear, at, self._belt.travel, start, votes)
         part.measure(box, self._way)
         passed = self._trigger.passed(center(box.box))
         if passed >= 0:

@@ -84,6 +84,7 @@ class Part:
     track_id: int  # of its first sighting: its identity
     link: int  # the track it hangs on now, -1 for none
     box: Box  # where it was last seen
+    whole: bool  # and whether that was all of it, and only it
     seen_at: float
     travel: float  # the belt's odometer then
     start: float  # where along the belt it was first seen
@@ -102,7 +103,7 @@ class Part:
     def see(self, seen: PartBox, at: float, travel: float, way: Way) -> None:
         """The part was seen again."""
         self.gap_s = max(self.gap_s, at - self.seen_at)
-        self.box, self.seen_at, self.travel = seen.box, at, travel
+        self.box, self.whole, self.seen_at, self.travel = seen.box, seen.clear, at, travel
         self.link = seen.link if seen.link >= 0 else self.link
         self.sightings, self.missed = self.sightings + 1, 0
         self.measure(seen, way)
@@ -135,7 +136,7 @@ class Part:
 
     def checkpoint(self, run_index: int) -> list[Any]:
         """Plain data; a part that is done needs only its place."""
-        place = [run_index, self.track_id, self.link, _to_grid(self.box), self.seen_at, self.travel]
+        place = [run_index, self.track_id, self.link, _to_grid(self.box), self.whole, self.seen_at, self.travel]
         if self.done:
             return place
         crossed = None if self.crossed_box is None else [self.crossed_at, *self.crossed_box]
@@ -145,8 +146,8 @@ class Part:
     @classmethod
     def restored(cls, data: Sequence[Any], runs: Sequence[str], rules: int) -> Part:
         """Inverse of `checkpoint`."""
-        run, track_id, link, box, seen_at, travel, *passage = data
-        part = cls(runs[run], track_id, link, _from_grid(box), seen_at, travel, 0.0, Votes.none(rules))
+        run, track_id, link, box, whole, seen_at, travel, *passage = data
+        part = cls(runs[run], track_id, link, _from_grid(box), whole, seen_at, travel, 0.0, Votes.none(rules))
         if not passage:
             part.done = True
             return part

@@ -1,0 +1,105 @@
+"""How far the belt went between two frames: as it did before, unless the parts say otherwise."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from stages.inspection.belt import Belt
+from stages.inspection.boxes import PartBox
+from stages.inspection.nearness import Nearness
+from stages.inspection.part import Part
+
+STANDSTILL = 0.15  # part lengths a part that stands still may seem to go back
+HURRY = 1.5  # how much faster than ever before the belt may have gone
+EXACT = 0.3  # part lengths off at which a box no longer speaks for a guess
+MISSED = 0.5  # parts a guess is worth less for each part that should be seen and is not, or box that should be known
+DIFFERENT = 0.3  # part lengths between two guesses that are not the same one
+BETTER = 0.5  # parts by which another guess must explain more than going on as before
+CLEAR = 0.7  # parts by which a guess must be ahead to leave no doubt
+ALIAS = 0.5  # part lengths of travel between two frames from which neighbours could be mixed up
+
+
+@dataclass(frozen=True, slots=True)
+class Guess:
+    """A possible travel, put right by the boxes it explains."""
+
+    travel: float
+    explained: int  # parts whose box is where it should be
+    score: float  # how well, in parts, less what it leaves unexplained
+
+
+@dataclass(frozen=True, slots=True)
+class Travel:
+    """The answer; `doubtful` where the belt may well have gone otherwise, and then these are other parts."""
+
+    travel: float
+    doubtful: bool = False
+
+
+class TravelFinder:
+    """Finds the travel that explains a frame. Makes no use of a single track: ids swap, spacing does not."""
+
+    def __init__(self, near: Nearness) -> None:
+        self._near = near
+
+    def find(self, parts: Sequence[Part], boxes: Sequence[PartBox], belt: Belt, at: float) -> Travel:
+        """How far the belt went since it was last seen."""
+        expected = belt.expected(at)
+        links = linked(parts, boxes)
+        agreeing = sum(self._near.away(part, box, belt.travel + expected) <= 1 for part, box in links)
+        if not parts or not boxes or 2 * agreeing > len(links):
+            return Travel(expected)
+        return self._weigh(parts, boxes, belt, at)
+
+    def _weigh(self, parts: Sequence[Part], boxes: Sequence[PartBox], belt: Belt, at: float) -> Travel:
+        length = self._near.length(parts[0], boxes[0])
+        usual = self._guess(parts, boxes, belt, belt.expected(at))
+        rivals = [self._guess(parts, boxes, belt, travel) for travel in self._possible(parts, boxes, belt, at)]
+        rivals = [rival for rival in rivals if abs(rival.travel - usual.travel) > DIFFERENT * length]
+        if not rivals:
+            return Travel(usual.travel)
+        rival = max(rivals, key=lambda guess: (guess.score, -abs(guess.travel - usual.travel)))
+        ambiguous = max(belt.usual(at), abs(rival.travel)) > ALIAS * length
+        if rival.score > usual.score + BETTER and rival.explained:
+            return Travel(rival.travel, ambiguous and (rival.explained < 2 or rival.score < usual.score + CLEAR))
+        return Travel(usual.travel, ambiguous and usual.score < rival.score + CLEAR)
+
+    def _possible(self, parts: Sequence[Part], boxes: Sequence[PartBox], belt: Belt, at: float) -> Iterator[float]:
+        """Travels that would explain a box: from none to as far as the belt can have gone, or where a track leads."""
+        links = {(id(part), id(box)) for part, box in linked(parts, boxes)}
+        for part in parts:
+            for box in boxes:
+                moved, length = self._near.moved(part, box), self._near.length(part, box)
+                farthest = HURRY * belt.fastest * max(0.0, at - part.seen_at) + self._near.dedupe * length
+                on_link = (id(part), id(box)) in links and (belt.cruise is None or abs(moved) <= farthest)
+                if on_link or -STANDSTILL * length <= moved <= farthest:
+                    yield moved - (belt.travel - part.travel)
+
+    def _guess(self, parts: Sequence[Part], boxes: Sequence[PartBox], belt: Belt, travel: float) -> Guess:
+        whole = [part for part in parts if part.whole]
+        clear = [box for box in boxes if box.clear]
+        pairs = [
+            (part, box)
+            for part in whole
+            for box in clear
+            if self._near.away(part, box, belt.travel + travel) <= 1
+        ]  # fmt: skip
+        off = [self._near.off(part, box, belt.travel + travel) for part, box in pairs]
+        travel += statistics.median(off) if off else 0.0
+        best: dict[int, float] = {}
+        for part, box in pairs:
+            off_by = abs(self._near.off(part, box, belt.travel + travel)) / (EXACT * self._near.length(part, box))
+            if off_by < 1:
+                best[id(part)] = max(best.get(id(part), 0.0), 1 - off_by**2)
+        missed = sum(id(part) not in best and self._near.inside(part, belt.travel + travel) for part in whole)
+        known = {id(box) for _, box in pairs}
+        strange = sum(id(box) not in known and self._near.was_inside(box, travel) for box in clear)
+        return Guess(travel, len(best), sum(best.values()) - MISSED * (missed + strange))
+
+
+def linked(parts: Sequence[Part], boxes: Sequence[PartBox]) -> list[tuple[Part, PartBox]]:
+    """Parts with the box on the same track."""
+    by_link = {part.link: part for part in parts if part.link >= 0}
+    return [(by_link[box.link], box) for box in boxes if box.link in by_link]
