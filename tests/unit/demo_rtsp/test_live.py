@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable, Iterator
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -63,7 +64,7 @@ def test_frames_follow_one_another_with_the_clock_of_their_numbers(stream: LiveS
     stream.watch(True)
     frames = receiver.wait_for(10)
     assert [frame.keyframe for frame in frames] == [True] + [False] * (len(frames) - 1)
-    for before, after in zip(frames, frames[1:], strict=False):
+    for before, after in pairwise(frames):
         periods = after.number - before.number
         assert (after.rtp_time - before.rtp_time) % 2**32 == periods * 90_000 // 200
         assert after.captured_at - before.captured_at == pytest.approx(periods / 200, abs=1e-5)
