@@ -109,6 +109,13 @@ def test_a_touching_train_behind_a_single_part_is_told_apart_by_the_speed_that_p
 
 
 @every_kind
+def test_a_speed_learned_from_others_does_not_keep_a_standing_newcomer_from_being_tracked(kind: TrackerKind) -> None:
+    rush = [{"fast": at(60 + 60 * f, 180)} for f in range(9)]
+    stands: list[Scene] = [{"small": at(100, 300, 30, 30)}] * 5
+    assert follow(tracker(kind), rush + stands) == {"fast": [1] * 9, "small": [2] * 4}
+
+
+@every_kind
 @pytest.mark.parametrize("every", [2, 3])
 def test_a_camera_read_at_a_fraction_of_its_rate_keeps_identities(kind: TrackerKind, every: int) -> None:
     ids = follow(tracker(kind), [belt(15 * f) for f in range(0, 90, every)], skipped=[every - 1] * (90 // every))
