@@ -7,7 +7,7 @@ import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -32,7 +32,7 @@ class Rayline:
     """What is running: where its results are, and how to ask whether it is done."""
 
     config: RaylineConfig
-    redis_url: str
+    redis_url: str = field(repr=False)  # may hold a password
     supervisor: Any  # Ray actor handle of Supervisor
 
     def all_ended(self) -> bool:
@@ -59,8 +59,8 @@ def started(
     with ExitStack() as stack:
         redis_url = _redis(config, stack)
         config = config.with_redis(redis_url)
-        _ray(config, address, stack)
-        _graph(config, build or build_app, stack)
+        shared = _ray(config, address, stack)
+        _graph(config, build or build_app, shared, stack)
         supervisor = _supervisor(config, save, stack)
         yield Rayline(config, redis_url, supervisor)
 
@@ -71,14 +71,17 @@ def _redis(config: RaylineConfig, stack: ExitStack) -> str:
     return stack.enter_context(EmbeddedRedis(config.redis.data_dir)).url
 
 
-def _ray(config: RaylineConfig, address: str | None, stack: ExitStack) -> None:
-    """Join the cluster at `address`, or start one here. A process that is in a cluster already stays in it."""
+def _ray(config: RaylineConfig, address: str | None, stack: ExitStack) -> bool:
+    """Join the cluster at `address`, or start one here; True where others may use it too.
+
+    A process that is in a cluster already stays in it.
+    """
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nothing calls home
     import ray
     from ray import serve
 
     if ray.is_initialized():
-        return
+        return True
     if address is not None:
         ray.init(address=address, namespace="rayline", logging_level=logging.WARNING)
     else:
@@ -89,19 +92,22 @@ def _ray(config: RaylineConfig, address: str | None, stack: ExitStack) -> None:
             logging_level=logging.WARNING,
             _metrics_export_port=config.observe.metrics_port,
         )
-    stack.callback(ray.shutdown)
+    stack.callback(ray.shutdown)  # of a Ray started here it ends every process
     # Pixels never come in by HTTP: without proxies there is one process less and no open port.
     serve.start(proxy_location="Disabled", logging_config=QUIET)
-    stack.callback(serve.shutdown)
+    return address is not None
 
 
-def _graph(config: RaylineConfig, build: Callable[[RaylineConfig], Application], stack: ExitStack) -> None:
+def _graph(
+    config: RaylineConfig, build: Callable[[RaylineConfig], Application], shared: bool, stack: ExitStack
+) -> None:
     from ray import serve
 
     from pipeline.deployments.serve_graph import APP
 
     serve.run(build(config), name=APP, route_prefix=None, logging_config=QUIET)
-    stack.callback(serve.delete, APP)
+    if shared:  # a Ray of our own takes the graph with it when it ends
+        stack.callback(serve.delete, APP)
 
 
 def _supervisor(config: RaylineConfig, save: Path | None, stack: ExitStack) -> Any:

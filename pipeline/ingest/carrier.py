@@ -147,7 +147,7 @@ class Carrier:
 
     def _worth_again(self, answer: CameraAnswer) -> bool:
         # Live frames go on after a conflict or without the store, counted; replayable ones wait.
-        return not self._live and answer.outcome is not Outcome.PUBLISHED
+        return not self._live and answer.outcome in (Outcome.CONFLICT, Outcome.UNAVAILABLE)
 
     async def _persist(self, batch: FrameBatch, call: Callable[[], Awaitable[_T]], give_up: Callable[[str], _T]) -> _T:
         delays = _delays()
@@ -158,8 +158,8 @@ class Carrier:
                 return await call()
             except BatchRefused as exc:
                 refused += 1
-                logger.warning("shard %s: batch %d refused: %s", self._shard, batch.batch_no, exc)
                 if refused >= self._settings.refused_tries:
+                    logger.error("shard %s: batch %d given up, a stage raised: %s", self._shard, batch.batch_no, exc)
                     return give_up(str(exc))
             except GraphUnavailable as exc:
                 logger.warning("shard %s: batch %d waits for the graph: %s", self._shard, batch.batch_no, exc)

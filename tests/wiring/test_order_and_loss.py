@@ -1,0 +1,72 @@
+"""Order and loss through the whole graph, proved by numbers in the pixels."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import psutil
+import pytest
+
+from pipeline.demo.encoder import StreamSettings
+from pipeline.demo.rtsp_server import RtspServer
+from tests.numbered import numbered_picture
+from tests.redis_server import redis_server
+from tests.wiring.running_line import numbered_config, numbered_file, numbers, running_line
+
+FRAMES = 240
+
+pytestmark = [pytest.mark.ray, pytest.mark.services, pytest.mark.timeout(120)]
+
+
+def test_two_detect_replicas_of_different_speed_neither_lose_nor_reorder_a_file(local_ray, workshop: Path) -> None:
+    clip = numbered_file(workshop / "numbers.mp4", FRAMES)
+    with redis_server(workshop) as redis:
+        config = numbered_config(redis.url, workshop, {"file": {"url": str(clip)}}, detect_replicas=2, max_in_flight=4)
+        with running_line(config) as line:
+            line.wait_for("end of the file", line.rayline.all_ended)
+            messages = line.detections("file")
+    assert numbers(messages) == list(range(FRAMES))
+    assert [m["seq"] for m in messages] == list(range(FRAMES))
+    assert len({m["message_id"] for m in messages}) == FRAMES
+
+
+def test_a_detect_replica_killed_in_mid_batch_costs_no_frame(local_ray, workshop: Path) -> None:
+    clip = numbered_file(workshop / "numbers.mp4", FRAMES)
+    with redis_server(workshop) as redis:
+        config = numbered_config(redis.url, workshop, {"file": {"url": str(clip)}}, detect_replicas=2)
+        with running_line(config) as line:
+            line.wait_for("first frames", lambda: len(line.detections("file")) > 20)
+            _kill_a_detect_replica()
+            line.wait_for("end of the file", line.rayline.all_ended, 60)
+            messages = line.detections("file")
+    assert numbers(messages) == list(range(FRAMES))
+    assert len({m["message_id"] for m in messages}) == FRAMES
+
+
+def test_what_a_live_camera_loses_is_said_in_the_next_message(local_ray, workshop: Path) -> None:
+    with RtspServer(user="viewer", password="s3cret-pw") as server, redis_server(workshop) as redis:
+        server.add_stream("cam", StreamSettings(fps=25, width=320, height=192), lambda n: numbered_picture(n, 320, 192))
+        cameras = {"live": {"url": server.url("cam")}}
+        with running_line(numbered_config(redis.url, workshop, cameras, max_in_flight=1)) as line:
+            # the one replica is the slow one: about 30 frames a second at most, in batches of four
+            line.wait_for("a hundred frames", lambda: len(line.detections("live")) > 100)
+            messages = line.detections("live")
+            states = [e["data"]["state"] for e in line.events("live") if e["kind"] == "camera_state"]
+    seen = numbers(messages)
+    assert seen == sorted(set(seen))
+    for before, after in zip(messages, messages[1:], strict=False):
+        assert after["seq"] - before["seq"] - 1 == sum(after["dropped_since_last"].values())
+    assert [b - a for a, b in zip(seen, seen[1:], strict=False)] == [
+        after["seq"] - before["seq"] for before, after in zip(messages, messages[1:], strict=False)
+    ]
+    assert {m["clock"] for m in messages[-50:]} == {"rtcp"}
+    assert "running" in states
+    assert "s3cret-pw" not in str(messages)
+
+
+def _kill_a_detect_replica() -> None:
+    replicas = [
+        p for p in psutil.Process().children(recursive=True) if "rayline:detect-numbers" in " ".join(p.cmdline())
+    ]
+    assert len(replicas) == 2
+    replicas[0].kill()
