@@ -85,13 +85,11 @@ def merge(
     An override that no longer fits (its recipe is gone from the file, say) is left out and told in `problems`; the
     camera then runs as the file says. Never raises for what an override holds.
     """
-    config = file
     problems = dict(unread or {})
-    for camera_id, override in sorted(overrides.items(), key=lambda item: (item[1].at, item[0])):
-        try:
-            config = _with_override(config, camera_id, override)
-        except ConfigError as exc:
-            problems[camera_id] = "; ".join(_told(problem) for problem in exc.problems)
+    try:
+        config = file.with_cameras(_with_overrides(file.cameras, overrides))
+    except ConfigError:  # together they do not fit: as many as do, one by one
+        config = _one_by_one(file, overrides, problems)
     return DesiredState(config, file, version, dict(overrides), problems)
 
 
@@ -104,19 +102,34 @@ def camera_of_data(data: Mapping[str, Any], camera_id: str) -> CameraConfig:
         raise ConfigError([replace(problem, path=("cameras", camera_id, *problem.path)) for problem in found]) from None
 
 
+def _one_by_one(
+    file: RaylineConfig, overrides: Mapping[CameraId, CameraOverride], problems: dict[CameraId, str]
+) -> RaylineConfig:
+    config = file
+    for camera_id, override in sorted(overrides.items(), key=lambda item: (item[1].at, item[0])):
+        try:
+            config = config.with_cameras(_with_overrides(config.cameras, {camera_id: override}))
+        except ConfigError as exc:
+            problems[camera_id] = "; ".join(_told(problem) for problem in exc.problems)
+    return config
+
+
+def _with_overrides(
+    cameras: Mapping[str, CameraConfig], overrides: Mapping[CameraId, CameraOverride]
+) -> dict[str, CameraConfig]:
+    changed = dict(cameras)
+    for camera_id, override in overrides.items():
+        if override.removed:
+            changed.pop(camera_id, None)
+            continue
+        base = override.added if override.added is not None else _of_file(cameras, camera_id)
+        changed[camera_id] = camera_of_data({**base, **override.changed}, camera_id)
+    return changed
+
+
 def _told(problem: Problem) -> str:
     hint = f" ({problem.hint})" if problem.hint else ""
     return mask(f"{dotted(problem.path)}: {problem.message}{hint}")
-
-
-def _with_override(config: RaylineConfig, camera_id: CameraId, override: CameraOverride) -> RaylineConfig:
-    cameras = dict(config.cameras)
-    if override.removed:
-        cameras.pop(camera_id, None)
-        return config.with_cameras(cameras)
-    base = override.added if override.added is not None else _of_file(cameras, camera_id)
-    cameras[camera_id] = camera_of_data({**base, **override.changed}, camera_id)
-    return config.with_cameras(cameras)
 
 
 def _of_file(cameras: Mapping[str, CameraConfig], camera_id: CameraId) -> dict[str, Any]:

@@ -1,0 +1,89 @@
+"""Metrics are sentences; each ends in a name that is declared, with the labels that are declared."""
+
+import inspect
+import re
+import sys
+
+import pytest
+
+from pipeline.observe.metrics import COUNTERS, GAUGES, HISTOGRAMS, STATES, Metrics, NullMeter, ray_metrics
+
+
+class RecordingMeter:
+    """Keeps what it is told, and refuses what is not declared."""
+
+    def __init__(self) -> None:
+        self.told: list[tuple[str, float, dict[str, str]]] = []
+
+    def count(self, name: str, amount: float, tags: dict[str, str]) -> None:
+        self._note(name, amount, tags, COUNTERS[name][-1])
+
+    def set(self, name: str, value: float, tags: dict[str, str]) -> None:
+        self._note(name, value, tags, GAUGES[name][-1])
+
+    def observe(self, name: str, value: float, tags: dict[str, str]) -> None:
+        self._note(name, value, tags, HISTOGRAMS[name][-1])
+
+    def _note(self, name: str, value: float, tags: dict[str, str], declared: tuple[str, ...]) -> None:
+        assert set(tags) == set(declared)
+        self.told.append((name, value, tags))
+
+
+def told(sentence: str, *words: object) -> list[tuple[str, float, dict[str, str]]]:
+    meter = RecordingMeter()
+    getattr(Metrics(meter), sentence)(*words)
+    return meter.told
+
+
+SENTENCES = [name for name, _ in inspect.getmembers(Metrics, inspect.isfunction) if not name.startswith("_")]
+
+
+@pytest.mark.parametrize("sentence", SENTENCES)
+def test_every_sentence_counts_something_declared(sentence: str) -> None:
+    kinds = {"int": 2, "float": 0.5, "float | None": 0.5, "str": "RUNNING"}
+    words = [kinds[p.annotation] for p in list(inspect.signature(getattr(Metrics, sentence)).parameters.values())[1:]]
+    assert told(sentence, *words)
+
+
+def test_a_published_frame_is_counted_and_its_latency_measured() -> None:
+    assert told("frame_published", "cam-1", 0.25) == [
+        ("rayline_frames_published", 1, {"camera": "cam-1"}),
+        ("rayline_capture_to_publish_seconds", 0.25, {"camera": "cam-1"}),
+    ]
+
+
+def test_drops_are_counted_by_reason_and_none_are_not_counted() -> None:
+    assert told("frames_dropped", "cam-1", "behind", 3) == [
+        ("rayline_frames_dropped", 3, {"camera": "cam-1", "reason": "behind"})
+    ]
+    assert told("frames_dropped", "cam-1", "behind", 0) == []
+
+
+def test_a_camera_is_in_one_state() -> None:
+    states = {tags["state"]: value for _, value, tags in told("camera_state", "cam-1", "paused")}
+    assert states == {state: float(state == "PAUSED") for state in STATES}
+
+
+def test_a_camera_that_is_gone_is_in_none() -> None:
+    assert all(value == 0 for _, value, _ in told("camera_gone", "cam-1"))
+
+
+def test_names_and_labels_are_what_prometheus_takes() -> None:
+    for name, (*_, tags) in {**COUNTERS, **GAUGES, **HISTOGRAMS}.items():
+        assert re.fullmatch(r"rayline_[a-z_]+", name)
+        assert not name.endswith("_total")  # Ray adds it
+        assert all(re.fullmatch(r"[a-z]+", tag) for tag in tags)
+
+
+def test_bounds_rise() -> None:
+    for _, bounds, _ in HISTOGRAMS.values():
+        assert list(bounds) == sorted(set(bounds))
+
+
+def test_a_process_without_ray_counts_to_nobody_and_does_not_import_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(sys.modules, "ray", raising=False)
+    metrics = ray_metrics()
+    assert isinstance(metrics._meter, NullMeter)
+    metrics.frame_published("cam-1", 0.1)
+    metrics.camera_state("cam-1", "RUNNING")
+    assert "ray" not in sys.modules
