@@ -5,10 +5,11 @@ from __future__ import annotations
 import functools
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
-from pipeline.ingest.source import BadFrame, SourceFrame
+from pipeline.ingest.source import BadFrame, SourceFrame, made
 from stages.values import Clock, Picture, PixelFormat
 
 
@@ -35,6 +36,23 @@ def source_frame(minor: int, major: int = 0, captured_at: float | None = None) -
     """A picture as a source gives it; its brightness is its number."""
     at = 1000.0 + minor / 10 if captured_at is None else captured_at
     return SourceFrame(grey_picture(minor), at, Clock.MEDIA, at, major, minor)
+
+
+@dataclass(frozen=True)
+class WholeFrame:
+    """A SourceFrame whose picture is made."""
+
+    image: Picture
+    captured_at: float
+    clock: Clock
+    received_at: float
+    major: int
+    minor: int
+
+
+def whole(frame: SourceFrame) -> WholeFrame:
+    """The frame with its picture copied out of the decoder."""
+    return WholeFrame(made(frame.image), frame.captured_at, frame.clock, frame.received_at, frame.major, frame.minor)
 
 
 Step = SourceFrame | BadFrame | Exception | Callable[[], None]

@@ -23,7 +23,15 @@ from pipeline.ingest.camera_settings import CameraSettings, HwAccel, Pace
 from pipeline.ingest.capture_clock import CaptureClock, MediaClock
 from pipeline.ingest.pacing import Pacer
 from pipeline.ingest.sampling import KeyframesOnly, RateSampler
-from pipeline.ingest.source import BadFrame, SourceError, SourceFrame, SourceInvalid, SourceLost, SourceRefused
+from pipeline.ingest.source import (
+    BadFrame,
+    SourceError,
+    SourceFrame,
+    SourceInvalid,
+    SourceLost,
+    SourceRefused,
+    UnmadePicture,
+)
 from stages.values import Clock, Picture, PixelFormat, UInt8
 
 logger = logging.getLogger(__name__)
@@ -400,13 +408,16 @@ def _say_once(camera_id: str, what: str) -> None:
 
 
 class _Pictures:
-    """Makes Pictures of decoded frames: upright, even-sized, limited range; copied, so the decoder may go on."""
+    """Makes Pictures of decoded frames: upright, even-sized, limited range."""
 
     def __init__(self) -> None:
         self._reformatter = VideoReformatter()  # keeps its tables from frame to frame
 
-    def of(self, frame: VideoFrame) -> Picture:
-        """One picture. 8-bit 4:2:0 and grey as they are, other YUV as 4:2:0, anything else as RGB."""
+    def of(self, frame: VideoFrame) -> Picture | UnmadePicture:
+        """One picture, not yet copied where that is all it takes.
+
+        8-bit 4:2:0 and grey stay as they are, other YUV becomes 4:2:0, anything else RGB.
+        """
         turns = round(frame.rotation / 90) % 4  # quarter turns counter-clockwise
         frame = self._simple(frame, keep_nv12=not turns)
         match frame.format.name:
@@ -415,7 +426,7 @@ class _Pictures:
             case "gray":
                 return _of_array(np.rot90(frame.to_ndarray(), turns), PixelFormat.GRAY8)
             case name if not turns and not (frame.width | frame.height) & 1:
-                return _of_array(frame.to_ndarray(), PixelFormat(name), frame.width, frame.height)
+                return UnmadePicture(frame.width, frame.height, lambda: _copied(frame, PixelFormat(name)))
         return _turned_planes(frame, turns)
 
     def _simple(self, frame: VideoFrame, keep_nv12: bool) -> VideoFrame:
@@ -433,8 +444,13 @@ class _Pictures:
         return self._reformatter.reformat(frame, format="yuv420p", **ranges)
 
 
-def _of_array(pixels: Any, pixel_format: PixelFormat, width: int = 0, height: int = 0) -> Picture:
-    return Picture(np.ascontiguousarray(pixels), pixel_format, width or pixels.shape[1], height or pixels.shape[0])
+def _copied(frame: VideoFrame, pixel_format: PixelFormat) -> Picture:
+    pixels: Any = frame.to_ndarray()
+    return Picture(pixels, pixel_format, frame.width, frame.height)
+
+
+def _of_array(pixels: Any, pixel_format: PixelFormat) -> Picture:
+    return Picture(np.ascontiguousarray(pixels), pixel_format, pixels.shape[1], pixels.shape[0])
 
 
 def _turned_planes(frame: VideoFrame, turns: int) -> Picture:

@@ -16,7 +16,7 @@ from pipeline.ingest.av_source import AvSource
 from pipeline.ingest.backoff import backoff_delays
 from pipeline.ingest.camera_settings import CameraSettings, HwAccel, Pace, Transport
 from pipeline.ingest.camera_state import ALLOWED, FINAL, CameraState, CameraStatus, check_move
-from pipeline.ingest.handoff import Handoff, HandoffClosed, OnFull
+from pipeline.ingest.handoff import Handoff, HandoffClosed, OnFull, UnmadeFrame
 from pipeline.ingest.numbering import Numbering
 from pipeline.ingest.reader import Phase, Reader
 from pipeline.ingest.source import (
@@ -26,8 +26,9 @@ from pipeline.ingest.source import (
     SourceFrame,
     SourceInvalid,
     SourceRefused,
+    UnmadePicture,
 )
-from stages.values import CameraId, EndOfStream, Frame, Position
+from stages.values import CameraId, Clock, EndOfStream, Frame, Position
 
 __all__ = [
     "ALLOWED", "FINAL", "Camera", "CameraSettings", "CameraState", "CameraStatus", "HwAccel", "Pace", "Transport",
@@ -93,7 +94,8 @@ class Camera:
         self._since = wall()
         self._running_from: float | None = None
         self._last_error: str | None = None
-        self._newest: SourceFrame | None = None
+        self._clock_of_newest: Clock | None = None
+        self._size_wh: tuple[int, int] | None = None
         self._frames_in = 0
         self._fps = _FpsGauge(clock())
         self._reconnects = 0
@@ -171,7 +173,6 @@ class Camera:
     def status(self) -> CameraStatus:
         """How it does now."""
         with self._lock:
-            newest = self._newest
             return CameraStatus(
                 camera_id=self.camera_id,
                 state=self._state,
@@ -180,8 +181,8 @@ class Camera:
                 fps_in=self._fps.value if self._state is CameraState.RUNNING else 0.0,
                 dropped=self._handoff.drop_counts(),
                 last_error=self._last_error,
-                clock=newest.clock if newest else None,
-                size_wh=(newest.image.width, newest.image.height) if newest else None,
+                clock=self._clock_of_newest,
+                size_wh=self._size_wh,
                 epoch=self._numbering.epoch,
                 reconnects=self._reconnects,
                 hung_threads=len(self._hung),
@@ -315,12 +316,15 @@ class Camera:
         reader.back_to_reading(was_picture=isinstance(item, SourceFrame))
         return True
 
-    def _frame_of(self, source: Source, item: SourceFrame) -> Frame:
-        self._move(CameraState.RUNNING, f"{item.image.width}x{item.image.height}, clock {item.clock}")
+    def _frame_of(self, source: Source, item: SourceFrame) -> Frame | UnmadeFrame:
+        image = item.image
+        self._move(CameraState.RUNNING, f"{image.width}x{image.height}, clock {item.clock}")
         self._frames_in += 1
-        self._newest = item
+        self._clock_of_newest, self._size_wh = item.clock, (image.width, image.height)
         seq, position = self._numbering.next(source, item)
-        return Frame(self.camera_id, seq, item.captured_at, item.clock, position, item.image, item.received_at)
+        if isinstance(image, UnmadePicture):
+            return UnmadeFrame(self.camera_id, seq, item.captured_at, item.clock, position, image, item.received_at)
+        return Frame(self.camera_id, seq, item.captured_at, item.clock, position, image, item.received_at)
 
     def _try_again(self, reader: Reader, error: SourceError) -> bool:
         with self._lock:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import threading
 import time
 from collections import Counter, deque
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
+from pipeline.ingest.source import UnmadePicture
 from stages.errors import RaylineError
-from stages.values import EndOfStream, Frame
+from stages.values import CameraId, Clock, EndOfStream, Frame, Position
 
 QUEUE_FULL = "queue_full"
 
@@ -26,6 +27,26 @@ class HandoffClosed(RaylineError):
     """The other side is done; nothing more can be put or taken."""
 
 
+@dataclass(frozen=True, slots=True)
+class UnmadeFrame:
+    """A frame whose picture is made when it is taken: dropped ones then cost no copy."""
+
+    camera_id: CameraId
+    seq: int
+    captured_at: float
+    clock: Clock
+    position: Position
+    image: UnmadePicture
+    received_at: float
+
+    def made(self, dropped: Mapping[str, int]) -> Frame:
+        """The frame with its picture."""
+        return Frame(
+            self.camera_id, self.seq, self.captured_at, self.clock, self.position, self.image.make(), self.received_at,
+            dropped,
+        )  # fmt: skip
+
+
 class Handoff:
     """Frames of one camera, in order, at most `capacity` of them. An EndOfStream always has room."""
 
@@ -34,7 +55,7 @@ class Handoff:
             raise ValueError(f"a hand-over needs room for at least one frame, got {capacity}")
         self.on_full = on_full
         self._capacity = capacity
-        self._held: deque[tuple[Frame | EndOfStream, Counter[str] | None]] = deque()
+        self._held: deque[tuple[Frame | UnmadeFrame | EndOfStream, Counter[str] | None]] = deque()
         self._lost: Counter[str] | None = None  # since the newest held
         self._totals: Counter[str] = Counter()
         self._changed = threading.Condition()
@@ -42,10 +63,10 @@ class Handoff:
         self._error: BaseException | None = None
         self._listener: Callable[[], None] | None = None
 
-    def put(self, item: Frame | EndOfStream) -> None:
+    def put(self, item: Frame | UnmadeFrame | EndOfStream) -> None:
         """Hands one over. DROP_OLDEST never blocks, WAIT blocks until there is room. Raises HandoffClosed."""
         with self._changed:
-            if isinstance(item, Frame):
+            if not isinstance(item, EndOfStream):
                 self._make_room()
             if self._closed:
                 raise HandoffClosed("the hand-over is closed")
@@ -59,7 +80,7 @@ class Handoff:
             while len(self._held) >= self._capacity and not self._closed:
                 self._changed.wait()  # left by take and by close
             return
-        while len(self._held) >= self._capacity and isinstance(self._held[0][0], Frame):
+        while len(self._held) >= self._capacity and not isinstance(self._held[0][0], EndOfStream):
             _, lost = self._held.popleft()
             self._totals[QUEUE_FULL] += 1
             self._carry((lost or Counter()) + Counter({QUEUE_FULL: 1}))
@@ -91,22 +112,21 @@ class Handoff:
                 if left <= 0:
                     raise TimeoutError(f"no frame within {timeout_s} s")
                 self._changed.wait(left)
-            return self._pop()
+            taken = self._pop()
+        return _made(*taken)
 
     def try_take(self) -> Frame | EndOfStream | None:
         """Oldest held, or None if there is none yet. Raises the producer's error or HandoffClosed when all is taken."""
         with self._changed:
-            if self._held:
-                return self._pop()
-            self._raise_if_closed()
-            return None
+            if not self._held:
+                self._raise_if_closed()
+                return None
+            taken = self._pop()
+        return _made(*taken)
 
-    def _pop(self) -> Frame | EndOfStream:
-        item, lost = self._held.popleft()
+    def _pop(self) -> tuple[Frame | UnmadeFrame | EndOfStream, Counter[str] | None]:
         self._changed.notify_all()
-        if lost and isinstance(item, Frame):
-            return replace(item, dropped={**item.dropped, **lost})
-        return item
+        return self._held.popleft()
 
     def _raise_if_closed(self) -> None:
         if self._error is not None:
@@ -126,7 +146,7 @@ class Handoff:
     def clear(self) -> int:
         """Throws away what is held and says how many frames that were; for going back to an earlier position."""
         with self._changed:
-            count = sum(isinstance(item, Frame) for item, _ in self._held)
+            count = sum(not isinstance(item, EndOfStream) for item, _ in self._held)
             self._held.clear()
             self._changed.notify_all()
             return count
@@ -154,3 +174,12 @@ class Handoff:
 
     def __len__(self) -> int:
         return len(self._held)
+
+
+def _made(item: Frame | UnmadeFrame | EndOfStream, lost: Counter[str] | None) -> Frame | EndOfStream:
+    """What the consumer gets; outside the lock, for it may copy a picture."""
+    if isinstance(item, UnmadeFrame):
+        return item.made(dict(lost or ()))
+    if lost and isinstance(item, Frame):
+        return replace(item, dropped={**item.dropped, **lost})
+    return item

@@ -9,7 +9,7 @@ BadFrame              a value, not an error: pictures that were there and could 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -34,10 +34,24 @@ class SourceInvalid(SourceError):
 
 
 @dataclass(frozen=True, slots=True)
+class UnmadePicture:
+    """A decoded picture still in the decoder's memory; copying it out is for those that are really used."""
+
+    width: int
+    height: int
+    make: Callable[[], Picture]
+
+
+def made(image: Picture | UnmadePicture) -> Picture:
+    """The picture itself."""
+    return image if isinstance(image, Picture) else image.make()
+
+
+@dataclass(frozen=True, slots=True)
 class SourceFrame:
     """One decoded picture and where it stands in its source. Times are Unix seconds, UTC."""
 
-    image: Picture
+    image: Picture | UnmadePicture
     captured_at: float
     clock: Clock
     received_at: float

@@ -14,6 +14,7 @@ import pytest
 from pipeline.ingest.camera import CameraSettings, make_source
 from pipeline.ingest.source import SourceFrame, SourceInvalid
 from stages.values import PixelFormat, UInt8
+from tests.fakes import WholeFrame, whole
 
 SHARED = Path(__file__).parents[2].parent / "shared" / "data"
 ODD = SHARED / "clips" / "odd"
@@ -21,13 +22,13 @@ ODD = SHARED / "clips" / "odd"
 pytestmark = pytest.mark.skipif(not ODD.is_dir(), reason="../shared is absent")
 
 
-def read(path: Path, after: tuple[int, int] | None = None, limit: int = 10_000) -> list[SourceFrame]:
-    frames: list[SourceFrame] = []
+def read(path: Path, after: tuple[int, int] | None = None, limit: int = 10_000) -> list[WholeFrame]:
+    frames: list[WholeFrame] = []
     with closing(make_source(CameraSettings(camera_id="cam", url=str(path)))) as source:  # type: ignore[arg-type]
         source.open()
         for item in source.frames(after):
             if isinstance(item, SourceFrame):
-                frames.append(item)
+                frames.append(whole(item))
             if len(frames) == limit:
                 break
     return frames
@@ -95,7 +96,7 @@ def test_a_file_that_is_no_video_is_refused_by_name(name: str, said: str) -> Non
     assert said in str(caught.value)
 
 
-def to_rgb(frame: SourceFrame) -> UInt8:
+def to_rgb(frame: WholeFrame) -> UInt8:
     return np.asarray(cv2.cvtColor(frame.image.data, cv2.COLOR_YUV2RGB_I420), np.uint8)
 
 

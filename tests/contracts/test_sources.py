@@ -17,7 +17,7 @@ from pipeline.demo.rtsp_server import RtspServer, StreamSettings
 from pipeline.ingest.camera import CameraSettings, make_source
 from pipeline.ingest.source import Source, SourceFrame
 from stages.values import Clock, PixelFormat
-from tests.fakes import ScriptedSource, source_frame
+from tests.fakes import ScriptedSource, WholeFrame, source_frame, whole
 from tests.numbered import numbered_picture, read_number
 
 Make = Callable[[], Source]
@@ -90,14 +90,14 @@ replayed_sources = pytest.mark.parametrize("make", REPLAYED, indirect=True)
 live_sources = pytest.mark.parametrize("make", LIVE, indirect=True)
 
 
-def read(source: Source, count: int = LENGTH, after: tuple[int, int] | None = None) -> list[SourceFrame]:
+def read(source: Source, count: int = LENGTH, after: tuple[int, int] | None = None) -> list[WholeFrame]:
     """The first pictures it gives; opens and closes it."""
     with closing(source):
         source.open()
-        return [item for item in islice(source.frames(after), count) if isinstance(item, SourceFrame)]
+        return [whole(item) for item in islice(source.frames(after), count) if isinstance(item, SourceFrame)]
 
 
-def number(frame: SourceFrame) -> int | None:
+def number(frame: WholeFrame) -> int | None:
     image = frame.image
     return read_number(image.data[: image.height] if image.data.ndim == 2 else image.data[:, :, 1])
 

@@ -4,9 +4,9 @@ import threading
 
 import pytest
 
-from pipeline.ingest.handoff import Handoff, HandoffClosed, OnFull
-from pipeline.ingest.source import SourceInvalid
-from stages.values import CameraId, Clock, EndOfStream, Frame, Position
+from pipeline.ingest.handoff import Handoff, HandoffClosed, OnFull, UnmadeFrame
+from pipeline.ingest.source import SourceInvalid, UnmadePicture
+from stages.values import CameraId, Clock, EndOfStream, Frame, Picture, Position
 from tests.fakes import grey_picture
 
 
@@ -130,3 +130,25 @@ def test_going_back_throws_away_what_is_held() -> None:
     handoff.put(frame(0))
     assert handoff.clear() == 1
     assert handoff.try_take() is None
+
+
+def test_only_pictures_that_are_taken_are_made() -> None:
+    handoff = Handoff(2, OnFull.DROP_OLDEST)
+    made: list[int] = []
+
+    def unmade(seq: int) -> UnmadeFrame:
+        whole = frame(seq)
+
+        def make() -> Picture:
+            made.append(seq)
+            return whole.image
+
+        picture = UnmadePicture(whole.image.width, whole.image.height, make)
+        return UnmadeFrame(whole.camera_id, seq, whole.captured_at, whole.clock, whole.position, picture, 0.0)
+
+    for seq in range(6):
+        handoff.put(unmade(seq))
+    first, second = taken(handoff)
+    assert made == [4, 5]
+    assert dict(first.dropped) == {"queue_full": 4}
+    assert second == frame(5)
