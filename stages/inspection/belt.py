@@ -33,6 +33,11 @@ class Belt:
         """The higher of its usual speed and the one it has now; 0 until seen moving."""
         return max(self.cruise or 0.0, self.speed or 0.0)
 
+    @property
+    def backing(self) -> float:
+        """How fast it runs backwards now; 0 where it does not."""
+        return max(0.0, -(self.speed or 0.0))
+
     def since(self, at: float) -> float:
         """Seconds since the belt was last seen; 0 at first."""
         return 0.0 if self.at is None else max(0.0, at - self.at)

@@ -16,7 +16,7 @@ HURRY = 1.5  # how much faster than ever before the belt may have gone
 EXACT = 0.3  # part lengths off at which a box no longer speaks for a guess
 MISSED = 0.5  # parts a guess is worth less for each part that should be seen and is not, or box that should be known
 DIFFERENT = 0.3  # part lengths between two guesses that are not the same one
-BETTER = 0.5  # parts by which another guess must explain more than going on as before
+BETTER = 1.0  # parts by which another guess must explain more than going on as before
 CLEAR = 0.7  # parts by which a guess must be ahead to leave no doubt
 ALIAS = 0.5  # part lengths of travel between two frames from which neighbours could be mixed up
 
@@ -63,7 +63,7 @@ class TravelFinder:
         rival = max(rivals, key=lambda guess: (guess.score, -abs(guess.travel - usual.travel)))
         ambiguous = max(belt.usual(at), abs(rival.travel)) > ALIAS * length
         if rival.score > usual.score + BETTER and rival.explained:
-            return Travel(rival.travel, ambiguous and (rival.explained < 2 or rival.score < usual.score + CLEAR))
+            return Travel(rival.travel, ambiguous and (rival.explained < 2 or usual.score > 0))
         return Travel(usual.travel, ambiguous and usual.score < rival.score + CLEAR)
 
     def _possible(self, parts: Sequence[Part], boxes: Sequence[PartBox], belt: Belt, at: float) -> Iterator[float]:
@@ -72,9 +72,11 @@ class TravelFinder:
         for part in parts:
             for box in boxes:
                 moved, length = self._near.moved(part, box), self._near.length(part, box)
-                farthest = HURRY * belt.fastest * max(0.0, at - part.seen_at) + self._near.dedupe * length
-                on_link = (id(part), id(box)) in links and (belt.cruise is None or abs(moved) <= farthest)
-                if on_link or -STANDSTILL * length <= moved <= farthest:
+                unseen_s, slack = max(0.0, at - part.seen_at), self._near.dedupe * length
+                on_link = (id(part), id(box)) in links
+                back = -HURRY * belt.backing * unseen_s - (slack if on_link else STANDSTILL * length)
+                ahead = HURRY * belt.fastest * unseen_s + slack
+                if back <= moved <= ahead or (on_link and belt.cruise is None):
                     yield moved - (belt.travel - part.travel)
 
     def _guess(self, parts: Sequence[Part], boxes: Sequence[PartBox], belt: Belt, travel: float) -> Guess:
