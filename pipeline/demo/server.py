@@ -7,7 +7,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import cv2
 import numpy as np
@@ -30,7 +30,7 @@ def main() -> None:
     """Serve; tells the addresses and the wall time of frame 0 in one JSON line on standard output."""
     options = _options()
     cv2.setNumThreads(1)  # the detector needs the cores
-    with RtspServer(user=USER, password=PASSWORD) as server:
+    with RtspServer(options.host, options.port, user=USER, password=PASSWORD) as server:
         for number in range(1, options.cameras + 1):
             settings = StreamSettings(fps=options.fps)
             server.add_stream(f"line-{number}", settings, _pictures(camera_seed(options.seed, number), options.fps))
@@ -52,12 +52,14 @@ def _pictures(seed: int, fps: float) -> Callable[[int], npt.NDArray[np.uint8]]:
     return lambda number: renderer.render(number / fps)
 
 
-def _options() -> argparse.Namespace:
+def _options(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--cameras", type=int, default=2)
     parser.add_argument("--fps", type=float, default=12.0)
     parser.add_argument("--seed", type=int, default=1)
-    return parser.parse_args()
+    parser.add_argument("--host", default="127.0.0.1", help="address to listen on; 0.0.0.0 lets other machines in")
+    parser.add_argument("--port", type=int, default=0, help="0 takes a free one")
+    return parser.parse_args(arguments)
 
 
 if __name__ == "__main__":
