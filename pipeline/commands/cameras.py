@@ -103,7 +103,7 @@ def _change(redis: str | None, change: Callable[[Stores], Awaitable[int]], done:
             return version, await here.state.read() is not None
 
     version, runs = run(work())
-    out.print(f"{done} (version {version})" + ("" if runs else "; nothing runs now, it holds from the next start"))
+    typer.echo(f"{done} (version {version})" + ("" if runs else "; nothing runs now, it holds from the next start"))
 
 
 def _parsed(settings: list[str] | None) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from rich.markup import escape
 
 from pipeline.commands.common import USAGE, JsonOption, err, out
 
@@ -48,7 +49,7 @@ def check(
     else:
         tell(found, document.file)
         if not bad:
-            out.print(f"[green]{document.file} is good[/]: {_summary(loaded)}")
+            out.print(f"[green]{escape(document.file)} is good[/]: {_summary(loaded)}", soft_wrap=True)
     if bad:
         raise typer.Exit(USAGE)
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
+from dataclasses import replace
 
 from pipeline.ingest.camera import make_source
 from pipeline.ingest.camera_settings import CameraSettings
-from pipeline.ingest.source import SourceFrame, SourceLost
+from pipeline.ingest.source import SourceFrame, SourceLost, made
 
 LOOK_S = 1.0  # long enough that one of the pictures is one the pipeline took too
 MOST_PICTURES = 32
@@ -32,7 +33,7 @@ def take_pictures(settings: CameraSettings, timeout_s: float, look_s: float = LO
             if not isinstance(frame, SourceFrame):
                 continue
             until = until or time.monotonic() + look_s
-            pictures.append(frame)
+            pictures.append(replace(frame, image=made(frame.image)))  # the decoder has only so many
             if not source.live or time.monotonic() >= until:
                 break
     finally:

@@ -8,8 +8,6 @@ from typing import Annotated, Any
 
 import typer
 
-from pipeline.commands.common import out
-
 CONFIG_SCHEMA = "config"
 
 
@@ -27,7 +25,7 @@ def schema(
         folder.mkdir(parents=True, exist_ok=True)
         for each, content in schemas.items():
             (folder / schema_file(each)).write_text(schema_text(content), encoding="utf-8")
-        out.print(f"wrote {len(schemas)} schemas to {folder}")
+        typer.echo(f"wrote {len(schemas)} schemas to {folder}")
         return
     if name not in schemas:
         raise typer.BadParameter(f"there is no schema {name!r}; there are: {', '.join(schemas)}")

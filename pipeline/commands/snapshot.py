@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pipeline.commands.common import RedisOption, err, out, redis_settings, run, stores
+from pipeline.commands.common import RedisOption, err, redis_settings, run, stores
 
 if TYPE_CHECKING:
     from pipeline.config import RaylineConfig, ResolvedCamera
@@ -33,6 +33,7 @@ def snapshot(
     """Take a picture with grid, region, zones, trigger and current boxes: what to set a station up by."""
     from pipeline.commands.drawing import draw_boxes, draw_grid, draw_recipe, write_picture
     from pipeline.commands.look import take_pictures
+    from pipeline.ingest.source import made
     from pipeline.sinks.snapshots import to_bgr
 
     resolved = _camera(camera, config, redis)
@@ -40,7 +41,7 @@ def snapshot(
     frame, message = pictures[-1], None
     if boxes and config is None:
         frame, message = nearest(pictures, run(_messages(resolved, redis)))
-    image = to_bgr(frame.image)
+    image = to_bgr(made(frame.image))
     if grid:
         image = draw_grid(image)
     image = draw_recipe(image, resolved.recipe)
@@ -49,7 +50,7 @@ def snapshot(
     elif boxes and config is None:
         err.print("no boxes: Rayline published nothing of this camera at that time")
     write_picture(output, image)
-    out.print(f"{output}: {frame.image.width}x{frame.image.height}, {len(message.objects) if message else 0} objects")
+    typer.echo(f"{output}: {frame.image.width}x{frame.image.height}, {len(message.objects) if message else 0} objects")
 
 
 def nearest(

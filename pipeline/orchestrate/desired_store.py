@@ -72,7 +72,10 @@ class DesiredStore:
 
     async def add(self, camera: str, settings: Mapping[str, Any], expected_version: int | None = None) -> int:
         """A new camera. Raises ConfigError where its settings do not fit, DesiredError where the name is taken."""
-        name = checked_camera_id(camera)
+        try:
+            name = checked_camera_id(camera)
+        except ValueError as exc:
+            raise DesiredError(str(exc)) from None
 
         def edit(state: DesiredState, _: CameraOverride | None) -> CameraOverride:
             if name in state.config.cameras:

@@ -1,0 +1,88 @@
+"""`consume` shows what is in the streams, to people and to programs."""
+
+import json
+import time
+from pathlib import Path
+
+import orjson
+import pytest
+
+from tests.services.cli.conftest import Rayline, Site
+
+pytestmark = pytest.mark.services
+
+GOLDEN = Path(__file__).parents[2] / "golden"
+
+
+def golden(name: str, **changes: object) -> bytes:
+    return orjson.dumps({**orjson.loads((GOLDEN / f"{name}-1.0.json").read_bytes()), **changes})
+
+
+@pytest.fixture
+def _filled(site: Site) -> None:
+    for seq in range(3):
+        site.append("rayline:{filling}:detections:cam-1", golden("detection", camera="cam-1", seq=seq))
+    site.append("rayline:{filling}:detections:cam-2", golden("detection", camera="cam-2", seq=9))
+    site.append("rayline:{filling}:events:cam-1", golden("event", camera="cam-1"))
+    site.append("rayline:{filling}:inspections", golden("inspection", camera="cam-1"))
+    site.append("rayline:{filling}:inspections", golden("uninspected", camera="cam-2"))
+
+
+@pytest.mark.usefixtures("_filled")
+@pytest.mark.parametrize(
+    ("arguments", "cameras"),
+    [
+        (("detections", "--count", "4"), ["cam-1", "cam-1", "cam-1", "cam-2"]),
+        (("detections", "--camera", "cam-2", "--count", "1"), ["cam-2"]),
+        (("detections", "--line", "filling", "--count", "2"), ["cam-1", "cam-1"]),
+        (("events", "--count", "1"), ["cam-1"]),
+        (("inspections", "--count", "2"), ["cam-1", "cam-2"]),
+        (("inspections", "--camera", "cam-2", "--count", "1"), ["cam-2"]),
+        (("detections", "--from", "5m", "--count", "4"), ["cam-1", "cam-1", "cam-1", "cam-2"]),
+    ],
+)
+def test_messages_come_as_they_were_published(rayline: Rayline, arguments: tuple[str, ...], cameras: list[str]) -> None:
+    begin = () if "--from" in arguments else ("--from", "start")
+    result = rayline("consume", *arguments, *begin, "--json", "--timeout", "10")
+    assert result.exit_code == 0, result.output
+    assert sorted(json.loads(line)["camera"] for line in result.stdout.splitlines()) == cameras
+
+
+@pytest.mark.usefixtures("_filled")
+@pytest.mark.parametrize(
+    ("stream", "told"),
+    [
+        ("detections", "cam-1  seq 0"),
+        ("events", "cam-1"),
+        ("inspections", "UNINSPECTED"),
+    ],
+)
+def test_people_get_a_line_each(rayline: Rayline, stream: str, told: str) -> None:
+    count = {"detections": "4", "events": "1", "inspections": "2"}[stream]
+    result = rayline("consume", stream, "--from", "start", "--count", count, "--timeout", "10")
+    assert result.exit_code == 0
+    assert len(result.stdout.splitlines()) == int(count)
+    assert told in result.stdout
+
+
+def test_what_came_before_now_is_left_out_and_waiting_ends(rayline: Rayline, site: Site) -> None:
+    site.append("rayline:{filling}:events:cam-1", golden("event"))
+    started = time.monotonic()
+    result = rayline("consume", "events", "--timeout", "0.3")
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert time.monotonic() - started < 5
+
+
+def test_too_few_end_with_1(rayline: Rayline, site: Site) -> None:
+    site.append("rayline:{filling}:events:cam-1", golden("event"))
+    result = rayline("consume", "events", "--from", "start", "--count", "2", "--timeout", "0.3")
+    assert result.exit_code == 1
+    assert len(result.stdout.splitlines()) == 1
+
+
+def test_what_is_no_message_is_told_and_passed_over(rayline: Rayline, site: Site) -> None:
+    site.append("rayline:{filling}:events:cam-1", b"not json")
+    site.append("rayline:{filling}:events:cam-1", golden("event"))
+    result = rayline("consume", "events", "--from", "start", "--count", "2", "--timeout", "10")
+    assert result.exit_code == 0
+    assert result.stdout.splitlines()[0].startswith("?")

@@ -1,0 +1,87 @@
+"""Changes to the desired state never overwrite each other unseen."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+from redis import Redis as SyncRedis
+from redis.asyncio import Redis
+
+from pipeline.orchestrate.desired_store import DesiredConflict, DesiredStore, NothingDesired
+from tests.unit.config.site import SITE, config_from
+
+pytestmark = pytest.mark.services
+
+
+@pytest.fixture
+async def client(url: str) -> AsyncIterator[Redis]:
+    async with Redis.from_url(url) as client:
+        await client.flushdb()
+        yield client
+
+
+@pytest.fixture
+async def store(client: Redis) -> DesiredStore:
+    store = DesiredStore(client)
+    await store.publish(config_from(SITE))
+    return store
+
+
+async def test_changes_at_once_all_come_in(store: DesiredStore) -> None:
+    changes = [store.set("gate", {key: value}) for key, value in (("fps", 5), ("threads", 2), ("buffer_frames", 7))]
+    changes += [store.pause("cam-1"), store.remove("cam-2")]
+    versions = await asyncio.gather(*changes)
+    assert sorted(versions) == [2, 3, 4, 5, 6]
+    state = await store.read()
+    gate = state.config.cameras["gate"]
+    assert (gate.fps, gate.threads, gate.buffer_frames) == (5, 2, 7)
+    assert state.is_paused("cam-1")
+    assert state.removed() == ("cam-2",)
+
+
+async def test_a_change_of_what_has_changed_since_is_refused(store: DesiredStore) -> None:
+    seen = await store.version()
+    await store.pause("gate", expected_version=seen)
+    with pytest.raises(DesiredConflict, match="it is 2 by now"):
+        await store.remove("gate", expected_version=seen)
+    assert (await store.read()).is_paused("gate")
+
+
+async def test_a_state_that_never_rests_is_given_up_and_not_overwritten(store: DesiredStore, url: str) -> None:
+    with SyncRedis.from_url(url) as other:
+
+        def disturb() -> float:
+            """Somebody else's change, between our look and our write."""
+            other.hincrby("rayline:desired", "version", 1)
+            return 0.0
+
+        restless = DesiredStore(store._redis, clock=disturb)
+        with pytest.raises(DesiredConflict, match="try again"):
+            await restless.pause("gate")
+    assert (await store.read()).overrides == {}
+
+
+async def test_the_file_comes_back_as_it_was_published(store: DesiredStore) -> None:
+    assert (await store.read()).file == config_from(SITE)
+
+
+async def test_a_reader_may_bring_its_own_file(store: DesiredStore) -> None:
+    await store.pause("gate")
+    own = config_from(SITE.replace("fps: 15", "fps: 3"))
+    state = await store.read(own)
+    assert state.config.cameras["cam-1"].fps == 3
+    assert state.is_paused("gate")
+
+
+async def test_an_override_that_cannot_be_read_is_told(store: DesiredStore, client: Redis) -> None:
+    await client.hset("rayline:desired", "camera:gate", "{broken")
+    state = await store.read()
+    assert "cannot be read" in state.problems["gate"]
+    assert "gate" in state.config.cameras
+
+
+async def test_an_empty_redis_desires_nothing(client: Redis) -> None:
+    store = DesiredStore(client)
+    assert await store.version() == 0
+    with pytest.raises(NothingDesired, match="rayline up"):
+        await store.read()
