@@ -311,7 +311,7 @@ class AvSource:
         why, name = self._hidden(exc.strerror), self._name
         if isinstance(exc, av.error.HTTPUnauthorizedError | av.error.HTTPForbiddenError):
             return SourceRefused(f"{name} refused the login ({why}); check user name and password")
-        if isinstance(exc, av.error.HTTPError):
+        if isinstance(exc, av.error.HTTPError | av.error.HTTPClientError):
             return SourceRefused(f"{name} refused: {why}")
         if isinstance(
             exc, av.error.ProtocolNotFoundError | av.error.DemuxerNotFoundError | av.error.DecoderNotFoundError

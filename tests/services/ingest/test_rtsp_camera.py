@@ -165,7 +165,7 @@ def test_a_login_from_secret_files_opens_the_camera(tmp_path: Path) -> None:
 def test_a_path_that_is_not_there_is_said_and_asked_for_again(server: RtspServer) -> None:
     server.refuse("cam", 404)
     with watching(server.url("cam")) as watched:
-        assert "404" in watched.until(CameraState.RECONNECTING)
+        assert "refused: Server returned 404" in watched.until(CameraState.RECONNECTING)
         server.refuse("cam", None)
         assert watched.frame().seq == 0
 

@@ -1,0 +1,119 @@
+"""Recordings that a web server hands out, whole or in pieces, and encrypted RTSP."""
+
+from __future__ import annotations
+
+import functools
+import http.server
+import ssl
+import subprocess
+import threading
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import av
+import pytest
+
+from pipeline.demo.rtsp_server import RtspServer
+from pipeline.ingest.camera import CameraSettings, CameraState, make_source
+from pipeline.ingest.source import SourceFrame, SourceLost, SourceRefused
+from stages.values import EndOfStream
+from tests.fakes import WholeFrame, whole
+from tests.numbered import numbered_picture, read_number
+from tests.services.ingest.rig import HEIGHT, PATIENCE_S, WIDTH, add_camera, number, watching
+
+pytestmark = pytest.mark.services
+
+LENGTH = 30
+
+
+class Quiet(http.server.SimpleHTTPRequestHandler):
+    def log_message(self, *_: object) -> None:
+        """The test's output is no place for access logs."""
+
+
+def record(path: Path, kind: str | None = None, **options: str) -> None:
+    with av.open(str(path), "w", format=kind, options=options) as container:
+        stream = container.add_stream("libx264", rate=30, options={"g": "10", "preset": "ultrafast"})
+        stream.width, stream.height, stream.pix_fmt = WIDTH, HEIGHT, "yuv420p"
+        for n in range(LENGTH):
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(numbered_picture(n, WIDTH, HEIGHT), "rgb24")))
+        container.mux(stream.encode(None))
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A web server with clip.mp4 and, in pieces, hls.m3u8; its address holds a password."""
+    folder = tmp_path_factory.mktemp("site")
+    record(folder / "clip.mp4")
+    record(
+        folder / "hls.m3u8", "hls",
+        hls_time="0.3", hls_playlist_type="vod", hls_segment_filename=str(folder / "part%d.ts"),
+    )  # fmt: skip
+    handler = functools.partial(Quiet, directory=str(folder))
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
+        thread.start()
+        yield f"http://viewer:hunter2@127.0.0.1:{server.server_port}"
+        server.shutdown()
+        thread.join()
+
+
+def read(url: str, after: tuple[int, int] | None = None) -> list[WholeFrame]:
+    with closing(make_source(CameraSettings.model_validate({"camera_id": "cam", "url": url}))) as source:
+        source.open()
+        return [whole(item) for item in source.frames(after) if isinstance(item, SourceFrame)]
+
+
+def numbers(frames: list[WholeFrame]) -> list[int | None]:
+    return [read_number(frame.image.data[:HEIGHT]) for frame in frames]
+
+
+def test_a_file_on_a_web_server_is_read_whole_and_can_be_gone_on_with(site: str) -> None:
+    assert numbers(read(f"{site}/clip.mp4")) == list(range(LENGTH))
+    assert numbers(read(f"{site}/clip.mp4", after=(0, 17))) == list(range(18, LENGTH))
+
+
+def test_a_recording_in_pieces_comes_at_its_own_pace_and_ends(site: str) -> None:
+    with watching(f"{site}/hls.m3u8") as watched:
+        frames = watched.frames(LENGTH)
+        assert isinstance(watched.handoff.take(PATIENCE_S), EndOfStream)
+        watched.until(CameraState.ENDED)
+    assert [number(frame) for frame in frames] == list(range(LENGTH))
+    assert frames[-1].captured_at - frames[0].captured_at == pytest.approx((LENGTH - 1) / 30, abs=0.2)
+
+
+def test_what_is_not_there_is_refused_without_showing_the_password(site: str) -> None:
+    for name in ("nothing.mp4", "nothing.m3u8"):
+        with pytest.raises(SourceRefused, match="404") as caught:
+            read(f"{site}/{name}")
+        assert "hunter2" not in str(caught.value)
+        assert caught.value.__context__ is None, "FFmpeg's own error holds the whole address"
+
+
+@pytest.mark.parametrize(
+    "url", ["rtmp://u:hunter2@127.0.0.1:1/a", "rtsps://u:hunter2@127.0.0.1:1/a", "v4l2:/dev/video99"]
+)
+def test_what_cannot_be_reached_is_lost_in_words_that_name_it(url: str) -> None:
+    with pytest.raises(SourceLost, match="cannot be reached") as caught:
+        read(url)
+    assert "hunter2" not in str(caught.value)
+    assert url.partition("u:hunter2")[0] in str(caught.value)
+
+
+def test_pictures_come_over_encrypted_rtsp(tmp_path: Path) -> None:
+    key, certificate = tmp_path / "key.pem", tmp_path / "certificate.pem"
+    command = "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 1 -subj /CN=127.0.0.1"
+    subprocess.run(
+        [*command.split(), "-keyout", str(key), "-out", str(certificate)], check=True, capture_output=True, timeout=20
+    )
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    tls.load_cert_chain(certificate, key)
+    server = RtspServer(user="viewer", password="hunter2", tls=tls)
+    add_camera(server, "cam")
+    with server:
+        with watching(server.url("cam")) as watched:
+            assert None not in [number(frame) for frame in watched.frames(3)]
+        with watching(server.url("cam"), tls_verify=True) as watched:
+            watched.until(CameraState.RECONNECTING)
+            assert watched.camera.status().frames_in == 0
