@@ -39,7 +39,11 @@ class Rayline:
         """True when every camera has ended for good and its last frame is published."""
         import ray
 
-        return bool(ray.get(self.supervisor.all_ended.remote(), timeout=STOP_TIMEOUT_S))
+        try:
+            return bool(ray.get(self.supervisor.all_ended.remote(), timeout=STOP_TIMEOUT_S))
+        except (ray.exceptions.RayError, TimeoutError) as exc:
+            logger.warning("the supervisor does not answer, it is being restarted: %s", type(exc).__name__)
+            return False
 
 
 @contextmanager

@@ -60,15 +60,12 @@ class IngestActor:
         self._shard = Shard(
             spec.name, spec.live, spec.max_batch, spec.carrier, graph, self._stored_cursor, ray_metrics()
         )
-        self._is_started = False
+        self._shard.start()  # Ray makes an async actor on its running loop
 
     async def apply(self, tag: str, tasks: Mapping[CameraId, CameraTask], jobs: Mapping[CameraId, CameraJob]) -> None:
         """Make the shard's cameras equal to `tasks`; `tag` names this state and comes back in the report."""
         # Jobs of cameras that leave stay until their last frames have landed: a job is small, a shard has few.
         self._jobs = {**self._jobs, **jobs}
-        if not self._is_started:  # here, on the actor's loop: a constructor has none
-            self._shard.start()
-            self._is_started = True
         await self._shard.apply(tasks)
         self._applied = tag
 

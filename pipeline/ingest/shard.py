@@ -65,6 +65,7 @@ class Shard:
         self._cameras: dict[CameraId, Camera] = {}
         self._tasks: dict[CameraId, CameraTask] = {}
         self._latencies: dict[CameraId, deque[float]] = {}
+        self._carried_ends: set[CameraId] = set()
         self._notice_numbers: dict[CameraId, int] = {}
         self._running: list[asyncio.Task[None]] = []
 
@@ -93,8 +94,7 @@ class Shard:
 
     def ended(self) -> bool:
         """True when no camera here will ever give another frame and all that came was carried."""
-        done = {CameraState.ENDED, CameraState.FAILED}
-        return bool(self._cameras) and all(c.status().state in done for c in self._cameras.values())
+        return bool(self._cameras) and all(camera_id in self._carried_ends for camera_id in self._cameras)
 
     async def stop(self, timeout_s: float) -> None:
         """Stop reading, let what is under way land, and let go; at most about `timeout_s` in all."""
@@ -121,6 +121,7 @@ class Shard:
         cursor = await self._stored_cursor(camera_id)
         camera = Camera(task.settings, handoff, on_state=on_state, cursor=cursor)
         self._cameras[camera_id] = camera
+        self._carried_ends.discard(camera_id)
         self._latencies[camera_id] = deque(maxlen=LATENCIES_KEPT)
         self._batcher.add(camera_id, handoff)
         camera.start()
@@ -152,6 +153,7 @@ class Shard:
                 camera.tick()
 
     def _answered(self, batch: FrameBatch, answer: BatchAnswer) -> None:
+        self._carried_ends |= {end.camera_id for end in batch.ends}
         for camera_id, its in answer.cameras.items():
             if its.outcome is Outcome.PUBLISHED and camera_id in self._latencies:
                 self._latencies[camera_id].extend(its.latencies_s)

@@ -21,7 +21,7 @@ from pipeline.ingest.actor import IngestActor, ShardReport, ShardSpec
 from pipeline.ingest.shard import CameraFigures
 from pipeline.observe.logs import set_up_logs
 from pipeline.orchestrate.desired import DesiredState
-from pipeline.orchestrate.desired_store import DesiredStore
+from pipeline.orchestrate.desired_store import DesiredStore, NothingDesired
 from pipeline.orchestrate.plan import ShardPlan, plan_shards
 from pipeline.orchestrate.state import CameraReport, StateStore, SystemReport
 from pipeline.orchestrate.state import ShardReport as PublishedShard
@@ -32,6 +32,7 @@ logger = logging.getLogger(__name__)
 
 NAMESPACE = "rayline"
 SUPERVISOR = "rayline-supervisor"
+READER = "rayline-ingest-"  # name of a shard's actor, before the shard's own
 PERIOD_S = 1.0
 CALL_TIMEOUT_S = 5.0
 MISSED_BEFORE_REPLACED = 3  # reports an ingest actor may owe before it counts as dead
@@ -71,13 +72,15 @@ class Supervisor:
         self._plans: dict[str, ShardPlan] = {}
         self._started_at = time.time()
         self._last: DesiredState | None = None
-        self._loop: asyncio.Task[None] | None = None
+        self._one_at_a_time = asyncio.Lock()
+        self._is_adopted = False
+        # Ray makes an async actor on its running loop; after its own death too, and then nobody calls `start`.
+        self._loop = asyncio.create_task(self._run())
 
     async def start(self) -> None:
-        """Make the config file's cameras the desired ones, bring them up, and keep it so; raises what that raised."""
+        """Make the config file's cameras the desired ones and bring them up. Raises what that raised."""
         await self._desired.publish(self._config)
         await self._round()
-        self._loop = asyncio.create_task(self._run())
 
     async def all_ended(self) -> bool:
         """True when there are cameras, and each has ended for good with its last frame published."""
@@ -86,8 +89,7 @@ class Supervisor:
 
     async def stop(self, timeout_s: float) -> None:
         """Stop the readers, let what is under way land, take the report back."""
-        if self._loop is not None:
-            self._loop.cancel()
+        self._loop.cancel()
         await asyncio.gather(*(self._end(name, timeout_s) for name in list(self._readers)))
         try:
             await self._state.clear()
@@ -100,11 +102,19 @@ class Supervisor:
             await asyncio.sleep(PERIOD_S)
             try:
                 await self._round()
+            except NothingDesired:
+                continue  # the first moments of a new system: `start` is on its way
             except Exception:  # the one loop that must outlive everything; each failure is told in full
                 logger.exception("a round of reconciling failed; the next is in %.0f s", PERIOD_S)
 
     async def _round(self) -> None:
+        async with self._one_at_a_time:
+            await self._reconcile()
+
+    async def _reconcile(self) -> None:
         desired = await self._desired_now()
+        if not self._is_adopted:
+            await self._adopt()
         paused = {c for c in desired.config.camera_ids() if desired.is_paused(c)}
         self._plans = plan_shards(desired.config, paused, self._placed)
         self._placed = {c: plan.name for plan in self._plans.values() for c in plan.tasks}
@@ -112,6 +122,22 @@ class Supervisor:
             await self._end(name, CALL_TIMEOUT_S)
         await asyncio.gather(*(self._keep(plan) for plan in self._plans.values()))
         await self._publish(desired)
+
+    async def _adopt(self) -> None:
+        """Take over the readers that a supervisor before this one left running, and leave their cameras in place."""
+        for named in ray.util.list_named_actors(all_namespaces=True):
+            if named["namespace"] != NAMESPACE or not named["name"].startswith(READER):
+                continue
+            shard = named["name"].removeprefix(READER)
+            reader = _Reader(ray.get_actor(named["name"], NAMESPACE))
+            try:
+                report: ShardReport = await asyncio.wait_for(reader.actor.report.remote(), CALL_TIMEOUT_S)
+            except (RayError, TimeoutError) as exc:
+                logger.warning("shard %s: its reader does not answer and is not adopted: %s", shard, exc)
+                continue
+            self._readers[shard] = reader
+            self._placed |= {figures.status.camera_id: shard for figures in report.cameras}
+        self._is_adopted = True
 
     async def _desired_now(self) -> DesiredState:
         """What Redis says; while it is away, what it said last."""
@@ -161,7 +187,7 @@ class Supervisor:
             observe=config.observe,
         )
         actor = IngestActor.options(  # type: ignore[attr-defined]
-            name=f"rayline-ingest-{plan.name}",
+            name=READER + plan.name,
             namespace=NAMESPACE,
             lifetime="detached",
             get_if_exists=True,

@@ -1,0 +1,185 @@
+"""What goes away comes back by itself, and costs no more than it must."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+from redis.asyncio import Redis
+
+from pipeline.demo.encoder import StreamSettings
+from pipeline.demo.rtsp_server import RtspServer
+from pipeline.orchestrate.desired_store import DesiredStore
+from pipeline.orchestrate.state import StateStore, SystemReport
+from tests.numbered import numbered_picture
+from tests.redis_server import redis_server
+from tests.wiring.running_line import Line, numbered_config, numbered_file, numbers, running_line
+
+pytestmark = [pytest.mark.ray, pytest.mark.services, pytest.mark.timeout(150)]
+
+
+def cameras_of(server: RtspServer, *names: str) -> dict[str, dict[str, Any]]:
+    for name in names:
+        server.add_stream(name, StreamSettings(fps=10, width=320, height=192), _picture)
+    return {name: {"url": server.url(name), "read_timeout_s": 2, "first_backoff_s": 0.2} for name in names}
+
+
+def test_cameras_come_pause_and_go_without_touching_the_others(local_ray: None, workshop: Path) -> None:
+    with RtspServer() as server, redis_server(workshop) as redis:
+        cameras = cameras_of(server, "stays", "leaves", "joins")
+        joining = cameras.pop("joins")
+        with running_line(numbered_config(redis.url, workshop, cameras)) as line:
+            line.wait_for("both cameras", lambda: all(len(line.detections(c)) > 5 for c in cameras))
+            _desire(redis.url, "add", "joins", joining)
+            _desire(redis.url, "remove", "leaves")
+            line.wait_for("the new camera", lambda: len(line.detections("joins")) > 5)
+            _desire(redis.url, "pause", "joins")
+            line.wait_for("the pause", lambda: _state_of(redis.url, "joins") == "paused")
+            paused_at, left_at = len(line.detections("joins")), len(line.detections("leaves"))
+            time.sleep(2)
+            assert len(line.detections("joins")) <= paused_at + 2
+            assert len(line.detections("leaves")) == left_at
+            _desire(redis.url, "resume", "joins")
+            line.wait_for("its return", lambda: len(line.detections("joins")) > paused_at + 10)
+            stayed = line.detections("stays")
+    assert _lost_in(stayed) == 0
+
+
+def test_redis_away_for_a_while_costs_live_frames_that_are_counted_and_no_crash(
+    local_ray: None, workshop: Path
+) -> None:
+    with RtspServer() as server, redis_server(workshop, keep=True) as redis:
+        with running_line(numbered_config(redis.url, workshop, cameras_of(server, "cam"))) as line:
+            line.wait_for("frames", lambda: len(line.detections("cam")) > 10)
+            redis.kill()
+            time.sleep(3)
+            redis.start()
+            before = len(line.detections("cam"))
+            line.wait_for("frames after Redis came back", lambda: len(line.detections("cam")) > before + 20)
+            messages, events = line.detections("cam"), line.events("cam")
+    seen = numbers(messages)
+    assert seen == sorted(set(seen))
+    lost = [e["data"] for e in events if e["kind"] == "system" and e["data"]["what"] == "sink_unavailable"]
+    assert len(lost) >= 1
+    assert sum(data["frames_lost"] for data in lost) > 0
+    assert any("sink_unavailable" in m["dropped_since_last"] for m in messages)
+
+
+def test_redis_away_costs_a_file_nothing(local_ray: None, workshop: Path) -> None:
+    clip = numbered_file(workshop / "numbers.mp4", 200)
+    with redis_server(workshop, keep=True) as redis:
+        config = numbered_config(redis.url, workshop, {"file": {"url": str(clip), "pace": "realtime"}})
+        with running_line(config) as line:
+            line.wait_for("frames", lambda: len(line.detections("file")) > 10)
+            redis.kill()
+            time.sleep(3)
+            redis.start()
+            line.wait_for("end of the file", line.rayline.all_ended, 60)
+            messages = line.detections("file")
+    assert numbers(messages) == list(range(200))
+    assert len({m["message_id"] for m in messages}) == 200
+
+
+def test_a_killed_camera_server_is_reconnected_to_in_a_new_epoch(local_ray: None, workshop: Path) -> None:
+    with RtspServer() as server, redis_server(workshop) as redis:
+        with running_line(numbered_config(redis.url, workshop, cameras_of(server, "cam"))) as line:
+            line.wait_for("frames", lambda: len(line.detections("cam")) > 10)
+            server.kill()
+            line.wait_for("the loss to be told", lambda: "reconnecting" in _states(line))
+            server.revive()
+            before = len(line.detections("cam"))
+            line.wait_for("frames again", lambda: len(line.detections("cam")) > before + 10)
+            messages = line.detections("cam")
+    epochs = [m["source"]["position"].split("|")[1] for m in messages]
+    assert epochs == sorted(epochs)
+    assert len(set(epochs)) == 2
+    seen = numbers(messages)
+    assert seen == sorted(set(seen))
+
+
+def test_a_killed_track_replica_is_replaced_and_the_line_goes_on(local_ray: None, workshop: Path) -> None:
+    clip = numbered_file(workshop / "numbers.mp4", 300)
+    with redis_server(workshop) as redis:
+        config = numbered_config(redis.url, workshop, {"file": {"url": str(clip)}})
+        with running_line(config) as line:
+            line.wait_for("frames", lambda: len(line.detections("file")) > 20)
+            _kill("rayline:track")
+            line.wait_for("end of the file", line.rayline.all_ended, 60)
+            messages = line.detections("file")
+    assert numbers(messages) == list(range(300))
+    assert len({m["message_id"] for m in messages}) == 300
+
+
+def test_a_new_supervisor_adopts_the_readers_of_a_dead_one(local_ray: None, workshop: Path) -> None:
+    with RtspServer() as server, redis_server(workshop) as redis:
+        with running_line(numbered_config(redis.url, workshop, cameras_of(server, "cam"))) as line:
+            line.wait_for("frames", lambda: len(line.detections("cam")) > 10 and _reader(redis.url) is not None)
+            reader, began_at = _reader(redis.url), _report(redis.url).started_at  # type: ignore[union-attr]
+            _kill("ray::Supervisor")
+            line.wait_for("its successor's report", lambda: _reader(redis.url, after=began_at) is not None, 60)
+            assert _reader(redis.url, after=began_at) == reader
+            before = len(line.detections("cam"))
+            line.wait_for("more frames", lambda: len(line.detections("cam")) > before + 10)
+            messages = line.detections("cam")
+    assert len({m["source"]["position"].split("|")[1] for m in messages}) == 1
+
+
+def _picture(n: int) -> Any:
+    return numbered_picture(n % 60_000, 320, 192)
+
+
+def _lost_in(messages: list[dict[str, Any]]) -> int:
+    return sum(
+        after["seq"] - before["seq"] - 1 - sum(after["dropped_since_last"].values())
+        for before, after in zip(messages, messages[1:], strict=False)
+    )
+
+
+def _desire(redis_url: str, what: str, *arguments: Any) -> None:
+    async def change() -> None:
+        redis = Redis.from_url(redis_url)
+        try:
+            await getattr(DesiredStore(redis), what)(*arguments)
+        finally:
+            await redis.aclose()
+
+    asyncio.run(change())
+
+
+def _report(redis_url: str) -> SystemReport | None:
+    async def read() -> SystemReport | None:
+        redis = Redis.from_url(redis_url)
+        try:
+            return await StateStore(redis).read()
+        finally:
+            await redis.aclose()
+
+    return asyncio.run(read())
+
+
+def _state_of(redis_url: str, camera: str) -> str | None:
+    report = _report(redis_url)
+    found = report.camera(camera) if report is not None else None
+    return None if found is None else found.state
+
+
+def _reader(redis_url: str, after: float = 0.0) -> int | None:
+    """Process id of the one shard's reader, as told by a supervisor that began later than `after`."""
+    report = _report(redis_url)
+    if report is None or report.started_at <= after or not report.shards:
+        return None
+    return report.shards[0].pid
+
+
+def _states(line: Line) -> list[str]:
+    return [e["data"]["state"] for e in line.events("cam") if e["kind"] == "camera_state"]
+
+
+def _kill(name: str) -> None:
+    found = [p for p in psutil.Process().children(recursive=True) if name in " ".join(p.cmdline())]
+    assert len(found) == 1
+    found[0].kill()
