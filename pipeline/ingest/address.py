@@ -12,19 +12,17 @@ from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler, SecretStr
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, core_schema
 
-MASK = "***"
+from pipeline.masking import MASK
+from pipeline.masking import mask as mask_addresses
+
 NETWORK_SCHEMES = ("rtsp", "rtsps", "http", "https", "rtmp", "rtmps")
 SCHEMES = (*NETWORK_SCHEMES, "file", "v4l2")
 _SHORTEST_SECRET = 3  # a shorter one is hidden only where it stands as a password, or half of the text would go
 
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):")
-# Up to the last @ of the word: passwords are typed unquoted and hold '@' and '/' more often than paths hold an '@'.
-_USER_INFO = re.compile(r"(?P<scheme>\b[a-z][a-z0-9+.-]*://)(?P<userinfo>[^\s'\"<>]+)@", re.IGNORECASE)
-# Also user=admin_password=x_channel=1.sdp: some recorders want it in the path, where no rule says how it ends.
-_PARAMETER = re.compile(
-    r"(?P<key>(?:pass(?:word|wd)?|pwd|token|secret|(?:api|access)_?key|auth|sig|signature)=)[^&\s'\"<>/?]+",
-    re.IGNORECASE,
-)
+_USER_INFO = re.compile(r"[a-z][a-z0-9+.-]*://(?P<userinfo>[^\s'\"<>]+)@", re.IGNORECASE)
+# user=admin_password=x_channel=1.sdp: some recorders want it in the path, where no rule says how it ends.
+_IN_PATH = re.compile(r"(?P<key>(?:pass(?:word|wd)?|pwd|token|secret)=)[^&\s'\"<>/?]+", re.IGNORECASE)
 
 
 def mask(text: str, secrets: Iterable[str] = ()) -> str:
@@ -34,16 +32,7 @@ def mask(text: str, secrets: Iterable[str] = ()) -> str:
     """
     for secret in sorted({form for s in secrets for form in _spellings(s)}, key=len, reverse=True):
         text = text.replace(secret, MASK)
-    return _PARAMETER.sub(rf"\g<key>{MASK}", _USER_INFO.sub(_masked_user_info, text))
-
-
-def _masked_user_info(match: re.Match[str]) -> str:
-    user, colon, _ = match["userinfo"].partition(":")
-    if colon:
-        return f"{match['scheme']}{user}:{MASK}@"
-    if "/" in user:  # http://host/name@2x.jpg: the @ belongs to the path
-        return match[0]
-    return f"{match['scheme']}{MASK}@"  # a lone name may be a token; nothing tells them apart
+    return _IN_PATH.sub(rf"\g<key>{MASK}", mask_addresses(text))
 
 
 def _spellings(secret: str) -> set[str]:
