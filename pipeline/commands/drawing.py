@@ -106,7 +106,7 @@ def _polygon(canvas: UInt8, corners: list[Any], colour: tuple[int, int, int], na
 
 def _segment(canvas: UInt8, start: Point, end: Point, colour: tuple[int, int, int], name: str) -> None:
     cv2.line(canvas, _pixels(canvas, start), _pixels(canvas, end), colour, 2)
-    x, y = _pixels(canvas, ((start[0] + end[0]) / 2, (start[1] + end[1]) / 2))
+    x, y = _pixels(canvas, (0.85 * start[0] + 0.15 * end[0], 0.85 * start[1] + 0.15 * end[1]))  # the arrow is mid-way
     _write(canvas, name, (x + 5, y - 5), colour)
 
 

@@ -3,10 +3,12 @@
 import inspect
 import re
 import sys
+from pathlib import Path
 
 import pytest
 
 from pipeline.observe.metrics import COUNTERS, GAUGES, HISTOGRAMS, STATES, Metrics, NullMeter, ray_metrics
+from pipeline.observe.settings import ObserveSettings
 
 
 class RecordingMeter:
@@ -73,6 +75,15 @@ def test_names_and_labels_are_what_prometheus_takes() -> None:
         assert re.fullmatch(r"rayline_[a-z_]+", name)
         assert not name.endswith("_total")  # Ray adds it
         assert all(re.fullmatch(r"[a-z]+", tag) for tag in tags)
+
+
+def test_every_metric_is_documented() -> None:
+    page = (Path(__file__).parents[3] / "docs" / "running.md").read_text()
+    for name, (text, *_, tags) in {**COUNTERS, **GAUGES, **HISTOGRAMS}.items():
+        kind = "counter" if name in COUNTERS else "gauge" if name in GAUGES else "histogram"
+        assert f"| `{name}` | {kind} | {', '.join(tags)} | {text} |" in page
+    port = ObserveSettings().metrics_port
+    assert f":{port}/metrics" in page
 
 
 def test_bounds_rise() -> None:
