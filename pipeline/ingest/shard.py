@@ -99,7 +99,10 @@ class Shard:
     async def stop(self, timeout_s: float) -> None:
         """Stop reading, let what is under way land, and let go; at most about `timeout_s` in all."""
         deadline = time.monotonic() + timeout_s
-        await asyncio.gather(*(self._remove(camera_id, timeout_s / 2) for camera_id in list(self._cameras)))
+        stopped = set(self._cameras)
+        await asyncio.gather(*(self._remove(camera_id, timeout_s / 3) for camera_id in stopped))
+        while not stopped <= self._carried_ends and time.monotonic() < deadline - timeout_s / 3:
+            await asyncio.sleep(0.02)
         for task in self._running:
             task.cancel()
         await asyncio.gather(*self._running, return_exceptions=True)
@@ -129,10 +132,10 @@ class Shard:
             camera.pause()
 
     async def _remove(self, camera_id: CameraId, timeout_s: float = 5.0) -> None:
+        """Stop the camera; the batcher carries what it left and forgets it at its end."""
         camera = self._cameras.pop(camera_id)
         self._tasks.pop(camera_id, None)
         await asyncio.to_thread(camera.stop, timeout_s)
-        self._batcher.remove(camera_id)
 
     def _tell(self, camera_id: CameraId, state: CameraState, reason: str, at: float) -> None:
         number = self._notice_numbers[camera_id] = self._notice_numbers.get(camera_id, 0) + 1

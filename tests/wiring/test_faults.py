@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import time
 from pathlib import Path
 from typing import Any
@@ -53,7 +54,7 @@ def test_redis_away_for_a_while_costs_live_frames_that_are_counted_and_no_crash(
     local_ray: None, workshop: Path
 ) -> None:
     with RtspServer() as server, redis_server(workshop, keep=True) as redis:
-        with running_line(numbered_config(redis.url, workshop, cameras_of(server, "cam"))) as line:
+        with running_line(numbered_config(redis.url, workshop, cameras_of(server, "cam"))) as line:  # noqa: SIM117 - needs both
             line.wait_for("frames", lambda: len(line.detections("cam")) > 10)
             redis.kill()
             time.sleep(3)
@@ -86,7 +87,7 @@ def test_redis_away_costs_a_file_nothing(local_ray: None, workshop: Path) -> Non
 
 def test_a_killed_camera_server_is_reconnected_to_in_a_new_epoch(local_ray: None, workshop: Path) -> None:
     with RtspServer() as server, redis_server(workshop) as redis:
-        with running_line(numbered_config(redis.url, workshop, cameras_of(server, "cam"))) as line:
+        with running_line(numbered_config(redis.url, workshop, cameras_of(server, "cam"))) as line:  # noqa: SIM117 - needs both
             line.wait_for("frames", lambda: len(line.detections("cam")) > 10)
             server.kill()
             line.wait_for("the loss to be told", lambda: "reconnecting" in _states(line))
@@ -116,7 +117,7 @@ def test_a_killed_track_replica_is_replaced_and_the_line_goes_on(local_ray: None
 
 def test_a_new_supervisor_adopts_the_readers_of_a_dead_one(local_ray: None, workshop: Path) -> None:
     with RtspServer() as server, redis_server(workshop) as redis:
-        with running_line(numbered_config(redis.url, workshop, cameras_of(server, "cam"))) as line:
+        with running_line(numbered_config(redis.url, workshop, cameras_of(server, "cam"))) as line:  # noqa: SIM117 - needs both
             line.wait_for("frames", lambda: len(line.detections("cam")) > 10 and _reader(redis.url) is not None)
             reader, began_at = _reader(redis.url), _report(redis.url).started_at  # type: ignore[union-attr]
             _kill("ray::Supervisor")
@@ -135,7 +136,7 @@ def _picture(n: int) -> Any:
 def _lost_in(messages: list[dict[str, Any]]) -> int:
     return sum(
         after["seq"] - before["seq"] - 1 - sum(after["dropped_since_last"].values())
-        for before, after in zip(messages, messages[1:], strict=False)
+        for before, after in itertools.pairwise(messages)
     )
 
 

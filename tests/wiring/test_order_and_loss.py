@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
 
 import psutil
@@ -54,10 +55,10 @@ def test_what_a_live_camera_loses_is_said_in_the_next_message(local_ray, worksho
             states = [e["data"]["state"] for e in line.events("live") if e["kind"] == "camera_state"]
     seen = numbers(messages)
     assert seen == sorted(set(seen))
-    for before, after in zip(messages, messages[1:], strict=False):
+    for before, after in itertools.pairwise(messages):
         assert after["seq"] - before["seq"] - 1 == sum(after["dropped_since_last"].values())
-    assert [b - a for a, b in zip(seen, seen[1:], strict=False)] == [
-        after["seq"] - before["seq"] for before, after in zip(messages, messages[1:], strict=False)
+    assert [b - a for a, b in itertools.pairwise(seen)] == [
+        after["seq"] - before["seq"] for before, after in itertools.pairwise(messages)
     ]
     assert {m["clock"] for m in messages[-50:]} == {"rtcp"}
     assert "running" in states

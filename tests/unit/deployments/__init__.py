@@ -1,0 +1,1 @@
+"""Tests of what the Serve wrappers hold, without Serve."""

@@ -1,0 +1,208 @@
+"""One camera in a track replica: what it writes, what it trusts, and what it carries while the store is away."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import orjson
+import pytest
+
+from pipeline.answers import Outcome
+from pipeline.deployments.job import CameraJob
+from pipeline.deployments.tracked_camera import Seen, TrackedCamera
+from pipeline.sinks.redis_streams import CameraWrite, Stored, WriteOutcome, WriteStatus
+from pipeline.sinks.snapshots import Snapshots, SnapshotSettings
+from stages.health.camera_health import HealthSettings
+from stages.inspection.settings import InspectionSettings
+from stages.track.tracker import TrackSettings
+from stages.track.zones import ZonesSettings
+from stages.values import (
+    CameraId,
+    CameraNotice,
+    Clock,
+    Detections,
+    Frame,
+    LineId,
+    ModelInfo,
+    Picture,
+    PictureStats,
+    PixelFormat,
+    Position,
+)
+
+CAM = CameraId("cam-1")
+MODEL = ModelInfo("m", "1", "ab", ("bottle", "cap"))
+NOW = 1_800_000_000.0
+FILE = "file:0123456789abcdef"
+
+
+def camera(stored: Stored | None = None, snapshots: Snapshots | None = None) -> TrackedCamera:
+    inspection = InspectionSettings.model_validate(
+        {"part_label": "bottle", "trigger": [[0.5, 0], [0.5, 1]], "required": [{"label": "cap"}]}
+    )
+    job = CameraJob(
+        camera_id=CAM,
+        line=LineId("line-1"),
+        station="s",
+        model="m",
+        recipe="r",
+        config_hash="h",
+        source_kind="rtsp",
+        track=TrackSettings(classes=("bottle",)),
+        zones=ZonesSettings(),
+        health=HealthSettings(),
+        inspection=inspection,
+    )
+    return TrackedCamera(job, stored or Stored(), snapshots)
+
+
+def seen(seq: int, source: str = "live", x: float = 100.0, epoch: int = 7) -> Seen:
+    rng = np.random.default_rng(seq)
+    picture = Picture(rng.integers(0, 255, (200, 400), np.uint8), PixelFormat.GRAY8, 400, 200)
+    position = Position(source, epoch, seq)
+    frame = Frame(CAM, seq, NOW + seq / 10, Clock.ARRIVAL, position, picture)
+    boxes = np.array([[x, 50, x + 40, 150], [x + 10, 52, x + 30, 66]], np.float32)
+    found = Detections(boxes, np.array([0.9, 0.9], np.float32), np.array([0, 1], np.int32))
+    stats = PictureStats(120.0, 50.0, 500.0, rng.bytes(192))
+    return Seen(frame, found, stats, {"detect": 1.0})
+
+
+def work(subject: TrackedCamera, *frames: Seen, notices: tuple[CameraNotice, ...] = ()) -> CameraWrite | None:
+    return subject.work(list(frames), list(notices), None, MODEL, NOW)
+
+
+def written(write: CameraWrite | None) -> WriteOutcome:
+    assert write is not None
+    return WriteOutcome(WriteStatus.WRITTEN, write.new)
+
+
+def messages(raw: Any) -> list[dict[str, Any]]:
+    return [orjson.loads(one) for one in raw]
+
+
+def test_a_write_is_built_on_the_cursor_of_the_one_before() -> None:
+    subject = camera()
+    first = work(subject, seen(0), seen(1))
+    assert first is not None
+    assert first.prev is None
+    answer = subject.settle(written(first), NOW)
+    assert (answer.outcome, answer.published) == (Outcome.PUBLISHED, 2)
+    second = work(subject, seen(2))
+    assert second is not None
+    assert second.prev == first.new == seen(1).frame.position.encode()
+
+
+def test_frames_at_or_before_the_stored_cursor_are_dropped_before_the_tracker_sees_them() -> None:
+    cursor = seen(4, FILE).frame.position.encode()
+    write = work(camera(Stored(cursor)), *(seen(n, FILE) for n in range(3, 7)))
+    assert write is not None
+    assert [m["seq"] for m in messages(write.detections)] == [5, 6]
+
+
+def test_a_live_epoch_above_the_stored_one_goes_on_from_its_first_frame() -> None:
+    cursor = seen(400, epoch=7).frame.position.encode()
+    write = work(camera(Stored(cursor)), seen(0, epoch=8))
+    assert write is not None
+    assert (write.prev, len(write.detections)) == (cursor, 1)
+
+
+def test_a_replayable_write_that_did_not_land_is_given_again_unchanged() -> None:
+    subject = camera()
+    first = work(subject, seen(0, FILE))
+    assert subject.settle(None, NOW).outcome is Outcome.UNAVAILABLE
+    assert work(subject, seen(0, FILE)) is first
+
+
+def test_live_frames_that_could_not_be_written_are_counted_and_told() -> None:
+    subject = camera()
+    work(subject, seen(0), seen(1))
+    subject.settle(None, NOW)
+    write = work(subject, seen(2))
+    assert write is not None
+    assert messages(write.detections)[0]["dropped_since_last"] == {"sink_unavailable": 2}
+    told = [e["data"] for e in messages(write.events) if e["kind"] == "system"]
+    assert [(d["what"], d["frames_lost"]) for d in told] == [("sink_unavailable", 2)]
+    subject.settle(written(write), NOW)
+    after = work(subject, seen(3))
+    assert after is not None
+    assert messages(after.detections)[0]["dropped_since_last"] == {}
+    assert [e for e in messages(after.events) if e["kind"] == "system"] == []
+
+
+def test_a_verdict_made_while_the_store_was_away_is_in_the_next_write() -> None:
+    subject = camera()
+    way = [seen(n, x=20.0 + 12 * n) for n in range(20)]
+    verdicts = []
+    for one in way:
+        write = work(subject, one)
+        assert write is not None
+        verdicts = messages(write.inspections)
+        subject.settle(None, NOW)
+    assert len(verdicts) == 1
+    write = work(subject, seen(20, x=300))
+    assert write is not None
+    assert [m["message_id"] for m in messages(write.inspections)] == [verdicts[0]["message_id"]]
+
+
+@pytest.mark.parametrize(
+    ("status", "stored", "trusted"),
+    [
+        pytest.param(WriteStatus.CONFLICT, "live|9|9", False, id="somebody else wrote"),
+        pytest.param(WriteStatus.ALREADY, None, True, id="our own earlier attempt landed"),
+        pytest.param(WriteStatus.ALREADY, "live|0000000000000007|000000000099", False, id="an attempt went further"),
+    ],
+)
+def test_the_tracker_is_trusted_only_while_its_cursor_is_the_stored_one(
+    status: WriteStatus, stored: str | None, trusted: bool
+) -> None:
+    subject = camera()
+    write = work(subject, seen(0))
+    assert write is not None
+    subject.settle(WriteOutcome(status, stored or write.new), NOW)
+    assert subject.trusted is trusted
+
+
+def test_a_camera_taken_over_goes_on_with_its_track_ids() -> None:
+    before = camera()
+    write = None
+    for n in range(5):
+        write = work(before, seen(n, FILE, x=20.0 + 12 * n))
+        before.settle(written(write), NOW)
+    assert write is not None
+    after = work(camera(Stored(write.new, write.checkpoint)), seen(5, FILE, x=80.0))
+    last, first = messages(write.detections)[-1], messages(after.detections if after else [])[0]
+    assert first["objects"][0]["id"] == last["objects"][0]["id"] is not None
+
+
+def test_an_unreadable_checkpoint_starts_tracking_anew() -> None:
+    cursor = seen(0, FILE).frame.position.encode()
+    write = work(camera(Stored(cursor, b"\x81\xa7version\x63")), seen(1, FILE))
+    assert write is not None
+    assert len(write.detections) == 1
+
+
+def test_a_notice_is_told_once_though_it_is_sent_again() -> None:
+    subject = camera()
+    notice = CameraNotice(CAM, 1, NOW, "reconnecting", "stream ended", seeing=False, epoch=7)
+    assert work(subject, notices=(notice,)) is None
+    events, _ = subject.loose()
+    assert [e["data"]["state"] for e in messages(events)] == ["reconnecting"]
+    subject.loose_written()
+    work(subject, notices=(notice,))
+    assert subject.loose() == ([], [])
+
+
+def test_the_picture_of_a_part_that_did_not_pass_is_stored_before_its_entry(tmp_path: Path) -> None:
+    subject = camera(snapshots=Snapshots(SnapshotSettings(uri=str(tmp_path))))
+    verdicts = []
+    for n in range(20):
+        one = seen(n, x=20.0 + 12 * n)
+        bottle = np.array([True, False])
+        write = work(subject, Seen(one.frame, one.found.keep(bottle), one.stats, {}))  # type: ignore[union-attr]
+        assert write is not None
+        verdicts += messages(write.inspections)
+        subject.settle(written(write), NOW)
+    assert [v["verdict"] for v in verdicts] == ["reject"]
+    assert Path(verdicts[0]["snapshot"]["uri"].removeprefix("file://")).exists()

@@ -1,0 +1,158 @@
+"""The carrier keeps a shard's order, sends failed batches again, and gives up where its rules say so."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+from pipeline.answers import BatchAnswer, CameraAnswer, Outcome
+from pipeline.ingest.batcher import Gathered
+from pipeline.ingest.carrier import Carrier, CarrierSettings
+from pipeline.ingest.graph import BatchRefused, GraphUnavailable
+from stages.values import (
+    CameraId,
+    Clock,
+    Detected,
+    Detections,
+    Frame,
+    FrameBatch,
+    FrameFailed,
+    ModelInfo,
+    Picture,
+    PixelFormat,
+    Position,
+)
+
+CAM = CameraId("cam-1")
+MODEL = ModelInfo("m", "1", "", ("thing",))
+PUBLISHED = CameraAnswer(Outcome.PUBLISHED, published=1)
+
+
+def frame(seq: int) -> Frame:
+    picture = Picture(np.zeros((2, 2), np.uint8), PixelFormat.GRAY8, 2, 2)
+    return Frame(CAM, seq, float(seq), Clock.ARRIVAL, Position("live", 1, seq), picture)
+
+
+class ScriptedGraph:
+    """Answers as told; remembers the order in which batches reached track."""
+
+    def __init__(
+        self,
+        on_detect: Callable[[int], float] = lambda batch_no: 0.0,
+        track_answers: list[CameraAnswer | Exception] | None = None,
+    ) -> None:
+        self.on_detect = on_detect
+        self.track_answers = track_answers or []
+        self.tracked: list[int] = []
+        self.tracked_failed: list[bool] = []
+        self.in_track = 0
+        self.most_in_track = 0
+        self.forgotten: list[int] = []
+
+    async def detect(self, batch: FrameBatch) -> Detected:
+        await asyncio.sleep(self.on_detect(batch.batch_no))
+        return Detected((Detections.empty(),) * len(batch), (FrameFailed("no stats"),) * len(batch), MODEL)
+
+    async def track(self, batch: FrameBatch, detected: Detected | None) -> BatchAnswer:
+        self.in_track += 1
+        self.most_in_track = max(self.most_in_track, self.in_track)
+        await asyncio.sleep(0)
+        self.in_track -= 1
+        self.tracked.append(batch.batch_no)
+        self.tracked_failed.append(detected is not None and isinstance(detected.detections[0], FrameFailed))
+        answer = self.track_answers.pop(0) if self.track_answers else PUBLISHED
+        if isinstance(answer, Exception):
+            raise answer
+        return BatchAnswer({CAM: answer})
+
+    def forget(self, batch: FrameBatch) -> None:
+        self.forgotten.append(batch.batch_no)
+
+    def failed(self, batch: FrameBatch, reason: str) -> Detected:
+        failed = tuple(FrameFailed(reason) for _ in batch.frames)
+        return Detected(failed, failed, MODEL)
+
+
+async def carry(graph: ScriptedGraph, batches: int, live: bool = False, **settings: float) -> Carrier:
+    """Carries so many one-frame batches and returns when the last has landed."""
+    waiting = [Gathered((frame(seq),)) for seq in range(batches)]
+    landed = asyncio.Event()
+    answered: list[int] = []
+
+    async def gather() -> Gathered:
+        if not waiting:
+            await asyncio.Event().wait()
+        return waiting.pop(0)
+
+    def on_answer(batch: FrameBatch, answer: BatchAnswer) -> None:
+        answered.append(batch.batch_no)
+        if len(answered) == batches:
+            landed.set()
+
+    carrier = Carrier("shard", gather, graph, CarrierSettings(**settings), live, on_answer)
+    running = asyncio.create_task(carrier.run())
+    await asyncio.wait_for(landed.wait(), 10)
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+    await carrier.drain(1)
+    return carrier
+
+
+async def test_batches_that_overtake_each_other_in_detect_reach_track_in_order_and_one_at_a_time() -> None:
+    graph = ScriptedGraph(on_detect=lambda batch_no: 0.03 if batch_no % 2 == 0 else 0.0)
+    await carry(graph, 8, max_in_flight=4)
+    assert graph.tracked == list(range(8))
+    assert graph.most_in_track == 1
+    assert sorted(graph.forgotten) == list(range(8))
+
+
+async def test_a_batch_whose_replica_died_is_sent_again_before_the_next_one() -> None:
+    graph = ScriptedGraph(track_answers=[GraphUnavailable("replica died"), PUBLISHED])
+    carrier = await carry(graph, 3)
+    assert graph.tracked == [0, 0, 1, 2]
+    assert carrier.figures.frames_published[CAM] == 3
+
+
+async def test_a_replayable_batch_is_sent_again_until_the_store_is_back() -> None:
+    away = CameraAnswer(Outcome.UNAVAILABLE)
+    graph = ScriptedGraph(track_answers=[away, away, PUBLISHED])
+    carrier = await carry(graph, 2, live=False)
+    assert graph.tracked == [0, 0, 0, 1]
+    assert carrier.figures.dropped == {}
+
+
+async def test_a_live_batch_goes_on_without_the_store_and_is_counted() -> None:
+    graph = ScriptedGraph(track_answers=[CameraAnswer(Outcome.UNAVAILABLE)])
+    carrier = await carry(graph, 2, live=True)
+    assert graph.tracked == [0, 1]
+    assert carrier.figures.dropped[CAM] == {"sink_unavailable": 1}
+
+
+async def test_a_batch_that_a_stage_refuses_is_published_as_failed_frames() -> None:
+    class RefusingDetect(ScriptedGraph):
+        async def detect(self, batch: FrameBatch) -> Detected:
+            if batch.batch_no == 0:
+                raise BatchRefused("out of memory")
+            return await super().detect(batch)
+
+    graph = RefusingDetect()
+    await carry(graph, 2)
+    assert graph.tracked == [0, 1]
+    assert graph.tracked_failed == [True, False]
+
+
+@pytest.mark.parametrize("live", [True, False])
+async def test_a_batch_that_track_refuses_is_given_up_and_counted_not_tried_for_ever(live: bool) -> None:
+    graph = ScriptedGraph(track_answers=[BatchRefused("bad"), BatchRefused("bad")])
+    carrier = await carry(graph, 2, live=live)
+    assert graph.tracked == [0, 0, 1]
+    assert carrier.figures.dropped[CAM] == {"graph_unavailable": 1}
+
+
+async def test_a_live_batch_is_given_up_once_the_graph_stays_away_too_long() -> None:
+    graph = ScriptedGraph(track_answers=[GraphUnavailable("gone")] * 3)
+    carrier = await carry(graph, 1, live=True, live_give_up_s=0.01)
+    assert carrier.figures.dropped[CAM] == {"graph_unavailable": 1}
