@@ -136,7 +136,8 @@ def _bare(weights: str, runtimes: str) -> dict[str, float]:
 def _farm(cameras: int) -> Iterator[list[str]]:
     command = [sys.executable, "-m", "bench.farm", f"--cameras={cameras}"]
     farm = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)  # noqa: S603 - ours
-    assert farm.stdin is not None and farm.stdout is not None  # noqa: S101 - asked for above
+    assert farm.stdin is not None  # noqa: S101 - asked for above
+    assert farm.stdout is not None  # noqa: S101 - asked for above
     try:
         yield json.loads(farm.stdout.readline())
     finally:

@@ -14,8 +14,8 @@ from pydantic import Field, SecretStr, ValidationError, model_validator
 from pipeline.config_errors import ConfigError, Problem, line_of, problems_of
 from pipeline.config_file import Document, read_document
 from pipeline.config_paths import anchored
-from pipeline.masking import mask
 from pipeline.ingest.camera_settings import CameraSettings
+from pipeline.masking import mask
 from pipeline.names import Name, choices, did_you_mean
 from pipeline.observe.settings import ObserveSettings
 from pipeline.orchestrate.graph_settings import GraphSettings

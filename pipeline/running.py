@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pipeline.instance import Instance, write_instance
+from pipeline.instance import Instance, remove_instance, write_instance
 from pipeline.sinks.embedded_redis import EmbeddedRedis
 
 if TYPE_CHECKING:
@@ -55,8 +55,8 @@ def started(
 ) -> Iterator[Rayline]:
     """Everything running; on leaving it is stopped in the opposite order, within seconds, and nothing is left.
 
-    `address` joins a Ray cluster instead of starting one here. `save` writes an annotated video of the first camera. `build`
-    binds another graph than `pipeline.app.build_app`.
+    `address` joins a Ray cluster instead of starting one here. `save` writes an annotated video of the first camera.
+    `build` binds another graph than `pipeline.app.build_app`.
     """
     from pipeline.app import build_app
 
@@ -72,7 +72,7 @@ def started(
 def _redis(config: RaylineConfig, stack: ExitStack) -> str:
     if not config.redis.embedded:
         return config.redis.url.get_secret_value()
-    return stack.enter_context(EmbeddedRedis(config.redis.data_dir)).url
+    return stack.enter_context(EmbeddedRedis(config.redis.data_dir, config.redis.port)).url
 
 
 def _ray(config: RaylineConfig, address: str | None, stack: ExitStack) -> bool:
@@ -154,11 +154,11 @@ def run(
 @contextmanager
 def noted(rayline: Rayline) -> Iterator[None]:
     """Inside, `rayline status` and the others on this machine find this Rayline by themselves."""
-    path = write_instance(Instance(rayline.redis_url, os.getpid(), time.time()))
+    write_instance(Instance(rayline.redis_url, os.getpid(), time.time()))
     try:
         yield
     finally:
-        path.unlink(missing_ok=True)
+        remove_instance(os.getpid())
 
 
 def _wait(rayline: Rayline, duration_s: float | None) -> None:

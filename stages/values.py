@@ -157,8 +157,7 @@ class Detections:
         n = len(self.xyxy)
         if self.xyxy.shape != (n, 4) or self.score.shape != (n,) or self.class_id.shape != (n,):
             raise ValueError(
-                f"detections disagree: xyxy {self.xyxy.shape}, score {self.score.shape}, "
-                f"class_id {self.class_id.shape}"
+                f"detections disagree: xyxy {self.xyxy.shape}, score {self.score.shape}, class_id {self.class_id.shape}"
             )
 
     @classmethod

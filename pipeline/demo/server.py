@@ -18,7 +18,7 @@ from pipeline.demo.line import BottleLine
 from pipeline.demo.render import Renderer
 from pipeline.demo.rtsp_server import RtspServer
 
-USER, PASSWORD = "demo", "bottles"  # noqa: S105 - shown in the demo; it guards nothing
+USER, PASSWORD = "demo", "bottles"
 
 
 def camera_seed(seed: int, number: int) -> int:

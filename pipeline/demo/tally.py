@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -142,8 +143,7 @@ def _touching_pairs(parts: Sequence[PartTruth]) -> int:
     """Neighbours that both touch; three in a row are two pairs."""
     ordered = sorted(parts, key=lambda part: part.trigger_at_s)
     return sum(
-        a.touching and b.touching and b.trigger_at_s - a.trigger_at_s < 1.0
-        for a, b in zip(ordered, ordered[1:], strict=False)
+        a.touching and b.touching and b.trigger_at_s - a.trigger_at_s < 1.0 for a, b in itertools.pairwise(ordered)
     )
 
 

@@ -43,10 +43,10 @@ class ServeGraph:
         try:
             prepared = self._preprocess.remote(self._ref(batch), self._model, rois)
             detected: Detected = await self._detect.remote(prepared)
-            return detected
         except (RayError, RayServeException) as exc:
             self.forget(batch)  # the pixels may be what was lost: write them anew next time
             raise _ours(exc) from exc
+        return detected
 
     async def track(self, batch: FrameBatch, detected: Detected | None) -> BatchAnswer:
         """See `Graph.track`."""
@@ -54,10 +54,10 @@ class ServeGraph:
         mine = {c: jobs[c] for c in _cameras_of(batch) if c in jobs}
         try:
             answer: BatchAnswer = await self._track.remote(self._ref(batch), detected, mine)
-            return answer
         except (RayError, RayServeException) as exc:
             self.forget(batch)
             raise _ours(exc) from exc
+        return answer
 
     def forget(self, batch: FrameBatch) -> None:
         """See `Graph.forget`: the object store may free the pixels."""

@@ -159,7 +159,7 @@ class Carrier:
             except BatchRefused as exc:
                 refused += 1
                 if refused >= self._settings.refused_tries:
-                    logger.error("shard %s: batch %d given up, a stage raised: %s", self._shard, batch.batch_no, exc)
+                    logger.exception("shard %s: batch %d given up, a stage raised", self._shard, batch.batch_no)
                     return give_up(str(exc))
             except GraphUnavailable as exc:
                 logger.warning("shard %s: batch %d waits for the graph: %s", self._shard, batch.batch_no, exc)

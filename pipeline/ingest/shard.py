@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import time
 from collections import deque
@@ -66,6 +67,7 @@ class Shard:
         self._tasks: dict[CameraId, CameraTask] = {}
         self._latencies: dict[CameraId, deque[float]] = {}
         self._carried_ends: set[CameraId] = set()
+        self._end_landed = asyncio.Event()
         self._notice_numbers: dict[CameraId, int] = {}
         self._running: list[asyncio.Task[None]] = []
 
@@ -101,12 +103,19 @@ class Shard:
         deadline = time.monotonic() + timeout_s
         stopped = set(self._cameras)
         await asyncio.gather(*(self._remove(camera_id, timeout_s / 3) for camera_id in stopped))
-        while not stopped <= self._carried_ends and time.monotonic() < deadline - timeout_s / 3:
-            await asyncio.sleep(0.02)
+        await self._carried(stopped, timeout_s / 3)
         for task in self._running:
             task.cancel()
         await asyncio.gather(*self._running, return_exceptions=True)
         await self._carrier.drain(max(0.1, deadline - time.monotonic()))
+
+    async def _carried(self, cameras: set[CameraId], timeout_s: float) -> None:
+        """Wait until the ends of these have landed, at most `timeout_s`."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(timeout_s):
+                while not cameras <= self._carried_ends:
+                    self._end_landed.clear()
+                    await self._end_landed.wait()
 
     def failure(self) -> BaseException | None:
         """What ended the carrier or the watchdog, if anything did: the shard is then useless."""
@@ -156,7 +165,9 @@ class Shard:
                 camera.tick()
 
     def _answered(self, batch: FrameBatch, answer: BatchAnswer) -> None:
-        self._carried_ends |= {end.camera_id for end in batch.ends}
+        if batch.ends:
+            self._carried_ends |= {end.camera_id for end in batch.ends}
+            self._end_landed.set()
         for camera_id, its in answer.cameras.items():
             if its.outcome is Outcome.PUBLISHED and camera_id in self._latencies:
                 self._latencies[camera_id].extend(its.latencies_s)

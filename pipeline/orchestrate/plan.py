@@ -28,7 +28,11 @@ class ShardPlan:
     @property
     def tag(self) -> str:
         """Changes when the shard must be told anew."""
-        told = [(c, repr(t), self.jobs[c].config_hash) for c, t in sorted(self.tasks.items())]
+        # The address in clear: a changed password is a change, though nothing that is shown says so.
+        told = [
+            (c, t.settings.url.get_secret_value(), repr(t), self.jobs[c].config_hash)
+            for c, t in sorted(self.tasks.items())
+        ]
         return hashlib.sha256(repr(told).encode()).hexdigest()[:16]
 
 

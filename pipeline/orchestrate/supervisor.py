@@ -58,7 +58,7 @@ class _Reader:
 
 @ray.remote
 class Supervisor:
-    """Reads desired state from Redis, reconciles the ingest actors, writes reports; keeps nothing that Redis has not."""
+    """Reads desired state from Redis, reconciles the ingest actors, writes reports; keeps nothing Redis has not."""
 
     def __init__(self, config: RaylineConfig, save: str | None) -> None:
         set_up_logs(config.observe)

@@ -12,7 +12,7 @@ import numpy as np
 from stages.detect.backend import Backend, load_backend
 from stages.detect.decode import decode, is_end2end
 from stages.detect.settings import ModelSettings, Runtime
-from stages.errors import ModelError
+from stages.errors import ModelError, StageError
 from stages.values import Detected, Detections, Float32, FrameFailed, ModelInfo, PictureStats, Prepared
 
 __all__ = ["Detector", "ModelSettings", "Runtime"]
@@ -75,6 +75,11 @@ class Detector:
 
     def _detections(self, prepared: Prepared) -> list[Detections]:
         """One for each row of the tensor."""
+        if prepared.tensor.shape[2:] != self._settings.image_size:
+            raise StageError(
+                f"model {self._info.name} sees (h, w) {self._settings.image_size}, "
+                f"the batch was prepared for {prepared.tensor.shape[2:]}"
+            )
         found: list[Detections] = []
         for rows in self._chunks(len(prepared)):
             raw: Float32 = self._backend.infer(prepared.tensor[rows])

@@ -33,8 +33,9 @@ class UltralyticsBackend:
             self._model = AutoBackend(str(path), device=self._device, fp16=half, verbose=False, end2end=False)
         except LOAD_ERRORS as exc:
             raise ModelError(f"{path}: ultralytics cannot load it: {' '.join(str(exc).split())}") from exc
-        if self._model.task not in (None, "detect"):
-            raise ModelError(f"{path}: a model for {self._model.task}; Rayline needs one for detection")
+        task = self._model.task or getattr(self._model.backend.model, "task", None)  # a .pt tells it by its module
+        if task not in (None, "detect"):
+            raise ModelError(f"{path}: a model for {task}; Rayline needs one for detection")
         # AutoBackend.warmup() is never called: it imports torchvision, which a CPU build of torch may not load.
         self.names = ordered(path, self._model.names)
         library = "tensorrt" if path.suffix == ".engine" else "torch"

@@ -13,6 +13,7 @@ from stages.inspection.trigger import Box, Extent, Way, center
 from stages.values import Tracks
 
 GRID = 32768  # boxes are kept on this grid, so that they are small in a checkpoint and come back exactly
+MAX_BOXES = 48  # parts looked at in one frame, the surest; more is a model gone wild
 CLEARLY_MORE = 0.3  # how much more of a mark one part must hold than the next to own it
 BEYOND = 0.5  # part lengths between two like features of one box that make it two parts
 
@@ -62,7 +63,9 @@ class Look:
     def parts(self, tracks: Tracks, size_wh: tuple[int, int], typical: Extent | None) -> list[PartBox]:
         """The parts; a box longer than `typical` allows is cut into as many as would fit."""
         seen: list[PartBox] = []
-        for i in np.flatnonzero(tracks.class_id == self._part_class):
+        parts = np.flatnonzero(tracks.class_id == self._part_class)
+        surest = np.sort(parts[np.argsort(-tracks.score[parts], kind="stable")[:MAX_BOXES]])
+        for i in surest:
             box = _fractions(tracks.xyxy[i].tolist(), size_wh)
             if box[2] > box[0] and box[3] > box[1]:
                 seen += self._split(box, int(tracks.track_id[i]), float(tracks.score[i]), typical)

@@ -151,9 +151,8 @@ class Part:
         if not passage:
             part.done = True
             return part
-        part.start, part.sightings, part.gap_s, troubles, crossed, part.clear, part.length, part.breadth, votes = (
-            passage
-        )
+        part.start, part.sightings, part.missed, part.gap_s, troubles, crossed, *size, votes = passage
+        part.clear, part.length, part.breadth = size
         part.troubles, part.votes = list(troubles), Votes.restored(votes)
         if crossed is not None:
             part.crossed_at, *crossed_box = crossed

@@ -16,6 +16,8 @@ HURRY = 1.5  # how much faster than ever before the belt may have gone
 EXACT = 0.3  # part lengths off at which a box no longer speaks for a guess
 MISSED = 0.5  # parts a guess is worth less for each part that should be seen and is not, or box that should be known
 DIFFERENT = 0.3  # part lengths between two guesses that are not the same one
+SAME = 0.05  # part lengths within which guesses are tried only once
+MAX_GUESSES = 40  # tried in one frame, those nearest to going on as before
 BETTER = 1.0  # parts by which another guess must explain more than going on as before
 CLEAR = 0.7  # parts by which a guess must be ahead to leave no doubt
 ALIAS = 0.5  # part lengths of travel between two frames from which neighbours could be mixed up
@@ -56,7 +58,9 @@ class TravelFinder:
     def _weigh(self, parts: Sequence[Part], boxes: Sequence[PartBox], belt: Belt, at: float) -> Travel:
         length = self._near.length(parts[0], boxes[0])
         usual = self._guess(parts, boxes, belt, belt.expected(at))
-        rivals = [self._guess(parts, boxes, belt, travel) for travel in self._possible(parts, boxes, belt, at)]
+        possible = {round(travel / (SAME * length)): travel for travel in self._possible(parts, boxes, belt, at)}
+        nearest = sorted(possible.values(), key=lambda travel: abs(travel - usual.travel))[:MAX_GUESSES]
+        rivals = [self._guess(parts, boxes, belt, travel) for travel in nearest]
         rivals = [rival for rival in rivals if abs(rival.travel - usual.travel) > DIFFERENT * length]
         if not rivals:
             return Travel(usual.travel)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import itertools
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +19,7 @@ from pipeline.demo.rtsp_server import RtspServer
 from pipeline.orchestrate.desired_store import DesiredStore
 from pipeline.orchestrate.state import StateStore, SystemReport
 from tests.numbered import numbered_picture
-from tests.redis_server import redis_server
+from tests.redis_server import RedisServer, redis_server
 from tests.wiring.running_line import Line, numbered_config, numbered_file, numbers, running_line
 
 pytestmark = [pytest.mark.ray, pytest.mark.services, pytest.mark.timeout(150)]
@@ -27,6 +29,15 @@ def cameras_of(server: RtspServer, *names: str) -> dict[str, dict[str, Any]]:
     for name in names:
         server.add_stream(name, StreamSettings(fps=10, width=320, height=192), _picture)
     return {name: {"url": server.url(name), "read_timeout_s": 2, "first_backoff_s": 0.2} for name in names}
+
+
+@contextmanager
+def live_camera(workshop: Path, keep: bool = False) -> Iterator[tuple[Line, RtspServer, RedisServer]]:
+    """One live camera, `cam`, through the whole graph."""
+    with RtspServer() as server, redis_server(workshop, keep=keep) as redis:
+        config = numbered_config(redis.url, workshop, cameras_of(server, "cam"))
+        with running_line(config) as line:
+            yield line, server, redis
 
 
 def test_cameras_come_pause_and_go_without_touching_the_others(local_ray: None, workshop: Path) -> None:
@@ -53,15 +64,14 @@ def test_cameras_come_pause_and_go_without_touching_the_others(local_ray: None, 
 def test_redis_away_for_a_while_costs_live_frames_that_are_counted_and_no_crash(
     local_ray: None, workshop: Path
 ) -> None:
-    with RtspServer() as server, redis_server(workshop, keep=True) as redis:
-        with running_line(numbered_config(redis.url, workshop, cameras_of(server, "cam"))) as line:  # noqa: SIM117 - needs both
-            line.wait_for("frames", lambda: len(line.detections("cam")) > 10)
-            redis.kill()
-            time.sleep(3)
-            redis.start()
-            before = len(line.detections("cam"))
-            line.wait_for("frames after Redis came back", lambda: len(line.detections("cam")) > before + 20)
-            messages, events = line.detections("cam"), line.events("cam")
+    with live_camera(workshop, keep=True) as (line, _, redis):
+        line.wait_for("frames", lambda: len(line.detections("cam")) > 10)
+        redis.kill()
+        time.sleep(3)
+        redis.start()
+        before = len(line.detections("cam"))
+        line.wait_for("frames after Redis came back", lambda: len(line.detections("cam")) > before + 20)
+        messages, events = line.detections("cam"), line.events("cam")
     seen = numbers(messages)
     assert seen == sorted(set(seen))
     lost = [e["data"] for e in events if e["kind"] == "system" and e["data"]["what"] == "sink_unavailable"]
@@ -86,15 +96,14 @@ def test_redis_away_costs_a_file_nothing(local_ray: None, workshop: Path) -> Non
 
 
 def test_a_killed_camera_server_is_reconnected_to_in_a_new_epoch(local_ray: None, workshop: Path) -> None:
-    with RtspServer() as server, redis_server(workshop) as redis:
-        with running_line(numbered_config(redis.url, workshop, cameras_of(server, "cam"))) as line:  # noqa: SIM117 - needs both
-            line.wait_for("frames", lambda: len(line.detections("cam")) > 10)
-            server.kill()
-            line.wait_for("the loss to be told", lambda: "reconnecting" in _states(line))
-            server.revive()
-            before = len(line.detections("cam"))
-            line.wait_for("frames again", lambda: len(line.detections("cam")) > before + 10)
-            messages = line.detections("cam")
+    with live_camera(workshop) as (line, server, _redis):
+        line.wait_for("frames", lambda: len(line.detections("cam")) > 10)
+        server.kill()
+        line.wait_for("the loss to be told", lambda: "reconnecting" in _states(line))
+        server.revive()
+        before = len(line.detections("cam"))
+        line.wait_for("frames again", lambda: len(line.detections("cam")) > before + 10)
+        messages = line.detections("cam")
     epochs = [m["source"]["position"].split("|")[1] for m in messages]
     assert epochs == sorted(epochs)
     assert len(set(epochs)) == 2
@@ -116,16 +125,15 @@ def test_a_killed_track_replica_is_replaced_and_the_line_goes_on(local_ray: None
 
 
 def test_a_new_supervisor_adopts_the_readers_of_a_dead_one(local_ray: None, workshop: Path) -> None:
-    with RtspServer() as server, redis_server(workshop) as redis:
-        with running_line(numbered_config(redis.url, workshop, cameras_of(server, "cam"))) as line:  # noqa: SIM117 - needs both
-            line.wait_for("frames", lambda: len(line.detections("cam")) > 10 and _reader(redis.url) is not None)
-            reader, began_at = _reader(redis.url), _report(redis.url).started_at  # type: ignore[union-attr]
-            _kill("ray::Supervisor")
-            line.wait_for("its successor's report", lambda: _reader(redis.url, after=began_at) is not None, 60)
-            assert _reader(redis.url, after=began_at) == reader
-            before = len(line.detections("cam"))
-            line.wait_for("more frames", lambda: len(line.detections("cam")) > before + 10)
-            messages = line.detections("cam")
+    with live_camera(workshop) as (line, _server, redis):
+        line.wait_for("frames", lambda: len(line.detections("cam")) > 10 and _reader(redis.url) is not None)
+        reader, began_at = _reader(redis.url), _report(redis.url).started_at  # type: ignore[union-attr]
+        _kill("ray::Supervisor")
+        line.wait_for("its successor's report", lambda: _reader(redis.url, after=began_at) is not None, 60)
+        assert _reader(redis.url, after=began_at) == reader
+        before = len(line.detections("cam"))
+        line.wait_for("more frames", lambda: len(line.detections("cam")) > before + 10)
+        messages = line.detections("cam")
     assert len({m["source"]["position"].split("|")[1] for m in messages}) == 1
 
 

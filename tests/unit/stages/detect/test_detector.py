@@ -59,6 +59,12 @@ def test_a_lost_device_loses_the_call() -> None:
         Detector(ScriptedBackend(ANSWERS, fails=True), settings(), "line").detect(prepared(1))
 
 
+def test_a_batch_of_another_rectangle_is_refused() -> None:
+    detector = Detector(ScriptedBackend(ANSWERS), settings(image_size=(640, 640)), "line")
+    with pytest.raises(StageError, match=r"line sees \(h, w\) \(640, 640\), the batch was prepared for \(384, 640\)"):
+        detector.detect(prepared(1))
+
+
 def test_the_answer_says_which_model_spoke_and_how_long_it_took() -> None:
     detected = Detector(ScriptedBackend(ANSWERS), settings(version="7"), "line").detect(prepared(1))
     assert (detected.model.name, detected.model.version, detected.model.class_names) == ("line", "7", NAMES)

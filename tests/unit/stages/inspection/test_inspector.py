@@ -1,0 +1,563 @@
+"""What becomes of parts on a belt: one verdict each, and never a pass that was not seen."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+import msgpack
+import numpy as np
+import pytest
+
+from stages.inspection.inspector import Inspector
+from stages.inspection.settings import Direction, InspectionSettings
+from stages.values import CameraId, HealthState, Position, Tracks, Verdict
+from tests.unit.stages.inspection.line import (
+    CLASSES,
+    HEIGHT,
+    SETTINGS,
+    TRIGGER_X,
+    WIDTH,
+    Bottle,
+    Faults,
+    Line,
+    Outcome,
+    Shown,
+    blinded,
+    inspector,
+    run,
+)
+
+PASS, REJECT, UNSURE = Verdict.PASS, Verdict.REJECT, Verdict.INDETERMINATE
+SPEED = 125.0  # pixels a second
+CROSSES_S = (TRIGGER_X * WIDTH + 40) / SPEED  # a bottle that starts at x = -40
+
+
+def bottles(*defects: str | None, spacing: float = 140.0, start: float = -40.0) -> list[Bottle]:
+    """One bottle after another; None or the defect each has."""
+    return [Bottle(start - i * spacing, frozenset([d] if d else [])) for i, d in enumerate(defects)]
+
+
+def shift(frame: Shown, by_px: float) -> Shown:
+    tracks = frame.tracks
+    return replace(frame, tracks=replace(tracks, xyxy=tracks.xyxy + np.float32([by_px, 0, by_px, 0])))
+
+
+# verdicts
+
+
+@pytest.mark.parametrize(
+    ("defect", "verdict", "reasons"),
+    [
+        (None, PASS, ()),
+        ("missing_cap", REJECT, ("missing_cap",)),
+        ("missing_label", REJECT, ("missing_label",)),
+        ("low_fill", REJECT, ("low_fill",)),
+        ("crooked_label", REJECT, ("crooked_label",)),
+        ("dent", REJECT, ("dent",)),
+    ],
+)
+def test_a_part_alone_gets_the_verdict_it_deserves(
+    defect: str | None, verdict: Verdict, reasons: tuple[str, ...]
+) -> None:
+    outcome = run(Line(bottles(defect)).frames(6))
+    (inspection,) = outcome.inspections
+    assert (inspection.verdict, inspection.reasons) == (verdict, reasons)
+    assert [found.label for found in inspection.defects] == list(reasons)
+    assert inspection.votes["usable"] >= 30
+
+
+def test_an_inspection_tells_when_and_where_the_part_crossed() -> None:
+    outcome = run(Line(bottles("dent"), fps=7.3).frames(6))
+    (inspection,) = outcome.inspections
+    assert inspection.inspection_id == "cam/run1/1"
+    assert inspection.captured_at == pytest.approx(1000 + CROSSES_S, abs=0.002)
+    assert inspection.decided_at > inspection.captured_at
+    x1, y1, x2, y2 = inspection.xyxy
+    assert ((x1 + x2) / 2, y2 - y1) == pytest.approx((TRIGGER_X * WIDTH, 172), abs=0.5)
+    (dent,) = inspection.defects
+    assert (dent.xyxy[2] - dent.xyxy[0], dent.score) == pytest.approx((28, 0.8), abs=0.1)
+
+
+def test_parts_that_touch_get_their_own_verdicts() -> None:
+    line = Line(bottles(None, "dent", None, "missing_cap", spacing=58.5), faults=Faults(tremble_px=0.7), seed=3)
+    assert run(line.frames(8)).verdicts == [PASS, REJECT, PASS, REJECT]
+
+
+def test_two_lanes_of_one_trigger_are_judged_apart() -> None:
+    lanes = [Bottle(-40, frozenset(), 175.0), Bottle(-45, frozenset({"dent"}), 355.0), Bottle(-200, frozenset(), 355.0)]
+    outcome = run(Line(lanes).frames(8))
+    assert outcome.verdicts == [PASS, REJECT, PASS]
+
+
+def test_a_lane_beyond_the_triggers_end_is_nobodys_business() -> None:
+    settings = SETTINGS.model_copy(update={"trigger": ((TRIGGER_X, 0.5), (TRIGGER_X, 1.0))})
+    lanes = [Bottle(-40, frozenset(), 175.0), Bottle(-45, frozenset({"dent"}), 355.0)]
+    outcome = run(Line(lanes).frames(8), inspector(settings))
+    assert outcome.verdicts == [REJECT]
+
+
+@pytest.mark.parametrize("direction", list(Direction))
+def test_the_belt_may_run_any_way(direction: Direction) -> None:
+    """The same line, turned: fractions of the picture make it the same case."""
+    frames = [turned(frame, direction) for frame in Line(bottles("missing_cap", None, "dent")).frames(8)]
+    across, down = ((TRIGGER_X, 0.0), (TRIGGER_X, 1.0)), ((0.0, TRIGGER_X), (1.0, TRIGGER_X))
+    back_across, up = ((1 - TRIGGER_X, 0.0), (1 - TRIGGER_X, 1.0)), ((0.0, 1 - TRIGGER_X), (1.0, 1 - TRIGGER_X))
+    triggers = dict(zip(Direction, (across, back_across, down, up), strict=True))
+    upright = SETTINGS.model_dump() | {"direction": direction, "trigger": triggers[direction]}
+    upright["required"][2]["center_y"] = None  # the level lies elsewhere on a bottle that lies
+    outcome = run(frames, inspector(InspectionSettings.model_validate(upright)))
+    assert outcome.verdicts == [REJECT, PASS, REJECT]
+
+
+def turned(frame: Shown, direction: Direction) -> Shown:
+    width, height = frame.size_wh
+    x1, y1, x2, y2 = frame.tracks.xyxy.T
+    match direction:
+        case Direction.LEFT_TO_RIGHT:
+            columns, size = (x1, y1, x2, y2), (width, height)
+        case Direction.RIGHT_TO_LEFT:
+            columns, size = (width - x2, y1, width - x1, y2), (width, height)
+        case Direction.TOP_TO_BOTTOM:
+            columns, size = (y1, x1, y2, x2), (height, width)
+        case Direction.BOTTOM_TO_TOP:
+            columns, size = (y1, width - x2, y2, width - x1), (height, width)
+    return replace(frame, tracks=replace(frame.tracks, xyxy=np.stack(columns, axis=1)), size_wh=size)
+
+
+def test_a_belt_may_run_aslant() -> None:
+    slope = 0.25
+
+    def slanted(frame: Shown) -> Shown:
+        xyxy = frame.tracks.xyxy.copy()
+        drop = (xyxy[:, 0] + xyxy[:, 2]) / 2 * slope - 100
+        xyxy[:, [1, 3]] += drop[:, None]
+        return replace(frame, tracks=replace(frame.tracks, xyxy=np.clip(xyxy, -50, 640)), size_wh=(640, 480))
+
+    settings = SETTINGS.model_copy(update={"direction": (1.0, slope * 640 / 480)})
+    line = [replace(bottle, base_y=330.0) for bottle in bottles(None, None, None)]
+    frames = [slanted(frame) for frame in Line(line).frames(8)]
+    assert run(frames, inspector(settings)).verdicts == [PASS] * 3
+
+
+# once
+
+
+def there_and_back(t: float) -> float:
+    """Over the trigger by 4.2 s, back over it, and on again."""
+    if t < 4.2:
+        return SPEED * t
+    return SPEED * 4.2 - 80 * math.sin((t - 4.2) * 2) if t < 4.2 + math.pi else SPEED * (t - math.pi)
+
+
+def stop_and_go(t: float) -> float:
+    """Three seconds still, with the first bottle right on the trigger."""
+    stop = CROSSES_S
+    return SPEED * min(t, stop) + SPEED * max(0.0, t - stop - 3)
+
+
+def crawl(t: float) -> float:
+    """Ever slower and faster, never back."""
+    return SPEED * t + 60 * math.sin(2 * t)
+
+
+@pytest.mark.parametrize("travel", [there_and_back, stop_and_go, crawl])
+@pytest.mark.parametrize("seed", range(3))
+def test_each_part_is_judged_once_however_the_belt_runs(travel: Callable[[float], float], seed: int) -> None:
+    parts = bottles(None, "dent", None, "missing_cap", None)
+    line = Line(parts, travel, faults=Faults(tremble_px=1.5, miss=0.02), seed=seed)
+    outcome = run(line.frames(16))
+    assert outcome.verdicts == [PASS, REJECT, PASS, REJECT, PASS]
+    assert len({inspection.inspection_id for inspection in outcome.inspections}) == 5
+
+
+def test_a_part_that_goes_back_out_where_it_came_from_is_none() -> None:
+    line = Line(bottles(None), lambda t: 200 * math.sin(t))
+    assert run(line.frames(math.pi * 1.5)).inspections == []
+
+
+def test_a_new_track_on_a_judged_part_is_not_judged_again() -> None:
+    line = Line(bottles(None, "dent"), faults=Faults(new_id=0.3), seed=1)
+    assert run(line.frames(8)).verdicts == [PASS, REJECT]
+
+
+def test_a_new_track_takes_over_the_votes_and_the_name_of_the_part_it_is() -> None:
+    line = Line(bottles("missing_label"), unseen=lambda t, i: 2.0 < t < 2.5, faults=Faults(new_id=0.1), seed=2)
+    (inspection,) = run(line.frames(6)).inspections
+    assert (inspection.inspection_id, inspection.reasons) == ("cam/run1/1", ("missing_label",))
+    assert inspection.votes["usable"] >= 28
+
+
+def test_ids_swapped_between_touching_parts_do_not_swap_their_votes() -> None:
+    line = Line(bottles(None, "missing_cap", None, "dent", spacing=59), fps=8, faults=Faults(swap=0.15), seed=5)
+    assert run(line.frames(8)).verdicts == [PASS, REJECT, PASS, REJECT]
+
+
+def test_a_second_box_on_a_part_is_no_part() -> None:
+    line = Line(bottles(None, "dent"), faults=Faults(second_box=0.5), seed=6)
+    assert run(line.frames(8)).verdicts == [PASS, REJECT]
+
+
+def test_flickers_and_fixtures_are_no_parts() -> None:
+    def with_fixture(frame: Shown) -> Shown:
+        t = frame.tracks
+        box = np.float32([[370, 20, 425, 100]])  # stands on the trigger and trembles over it
+        box += np.float32(math.sin(frame.at * 50) * 12)
+        return replace(
+            frame,
+            tracks=Tracks(
+                np.concatenate([t.xyxy, box]),
+                np.append(t.score, np.float32(0.5)),
+                np.append(t.class_id, np.int32(0)),
+                np.append(t.track_id, np.int32(900)),
+            ),
+        )
+
+    frames = Line(bottles(None, "dent"), faults=Faults(ghost_part=0.05), seed=8).frames(12)
+    assert run(map(with_fixture, frames)).verdicts == [PASS, REJECT]
+
+
+def test_a_track_that_jumps_to_the_next_part_does_not_hide_it() -> None:
+    """The tracker hands the judged bottle's id to the one that enters."""
+    line = Line(bottles(None, "dent", spacing=600))
+    frames = list(line.frames(11))
+    for n, frame in enumerate(frames):
+        ids = np.where(frame.tracks.track_id > 0, 1, -1).astype(np.int32)
+        frames[n] = replace(frame, tracks=replace(frame.tracks, track_id=ids))
+    outcome = run(frames)
+    assert outcome.verdicts == [PASS, REJECT]
+    assert [i.inspection_id for i in outcome.inspections] == ["cam/run1/1", "cam/run1/1.1"]
+
+
+# frames that do not count
+
+
+def test_boxes_cut_by_the_pictures_edge_do_not_vote() -> None:
+    """The trigger is so near the edge that the part is never seen whole."""
+    settings = SETTINGS.model_copy(update={"trigger": ((0.04, 0.0), (0.04, 1.0))})
+    line = Line(bottles(None, None), lambda t: 20 * t)
+    outcome = run(line.frames(12), inspector(settings))
+    assert [(i.verdict, i.reasons, i.votes["usable"]) for i in outcome.inspections] == [
+        (UNSURE, ("too_few_votes",), 0),
+        (UNSURE, ("too_few_votes",), 0),
+    ][: len(outcome.inspections)]
+    assert outcome.inspections
+
+
+def test_dropped_frames_alone_are_no_reason() -> None:
+    line = Line(bottles(None, "dent", None, "low_fill"), fps=12, faults=Faults(drop=0.5), seed=4)
+    assert run(line.frames(9)).verdicts == [PASS, REJECT, PASS, REJECT]
+
+
+def test_a_part_seen_too_seldom_is_indeterminate() -> None:
+    outcome = run(Line(bottles(None, "dent"), lambda t: 500 * t, fps=6).frames(3))
+    assert {i.verdict for i in outcome.inspections} <= {UNSURE}
+
+
+def test_a_part_unseen_for_too_long_is_indeterminate() -> None:
+    line = Line(bottles(None, None), unseen=lambda t, i: i == 0 and 1.5 < t < 2.7)
+    outcome = run(line.frames(7))
+    assert [(i.verdict, i.reasons) for i in outcome.inspections] == [(UNSURE, ("gap",)), (PASS, ())]
+
+
+# touching
+
+
+def test_parts_the_model_sees_as_one_are_touching() -> None:
+    pair = bottles(None, None) + bottles(None, "dent", spacing=58.5, start=-400)
+    outcome = run(Line(pair, merged=lambda t: True).frames(10))
+    assert [(i.verdict, i.reasons[:1]) for i in outcome.inspections] == [
+        (PASS, ()),
+        (PASS, ()),
+        (UNSURE, ("touching",)),
+        (UNSURE, ("touching",)),
+    ]
+    assert len({i.inspection_id for i in outcome.inspections}) == 4
+
+
+def test_a_pair_seen_as_one_from_the_first_frame_on_never_passes() -> None:
+    outcome = run(Line(bottles(None, None, spacing=58.5), merged=lambda t: True).frames(7))
+    assert outcome.inspections
+    assert all(i.verdict is UNSURE and "touching" in i.reasons for i in outcome.inspections)
+
+
+def test_a_box_that_slips_over_two_parts_for_a_moment_ruins_neither() -> None:
+    pair = bottles(None, None) + bottles(None, "dent", spacing=58.5, start=-400)
+    line = Line(pair, merged=lambda t: 5.0 < t < 5.25)
+    assert run(line.frames(10)).verdicts == [PASS, PASS, PASS, REJECT]
+
+
+def test_a_defect_that_fits_two_parts_leaves_neither_to_pass() -> None:
+    frames = []
+    for frame in Line(bottles(None, None, None, spacing=56)).frames(8):
+        t = frame.tracks
+        parts = sorted(t.xyxy[t.class_id == 0].tolist())
+        if len(parts) >= 2:
+            x = (parts[0][2] + parts[1][0]) / 2  # on the seam of the two hindmost
+            t = Tracks(
+                np.concatenate([t.xyxy, np.float32([[x - 12, 200, x + 12, 224]])]),
+                np.append(t.score, np.float32(0.7)),
+                np.append(t.class_id, np.int32(CLASSES.index("dent"))),
+                np.append(t.track_id, np.int32(-1)),
+            )
+        frames.append(replace(frame, tracks=t))
+    outcome = run(frames)
+    assert [(i.verdict, i.reasons) for i in outcome.inspections] == [
+        (PASS, ()),
+        (UNSURE, ("touching",)),
+        (UNSURE, ("touching",)),
+    ]
+
+
+# blindness
+
+
+@pytest.mark.parametrize("health", [state for state in HealthState if state is not HealthState.OK])
+def test_a_part_on_its_way_while_the_camera_is_blind_is_indeterminate(health: HealthState) -> None:
+    frames = blinded(Line(bottles(None, "dent", None, None, None)).frames(10), 2.0, 2.5, health)
+    outcome = run(frames)
+    assert [i.reasons for i in outcome.inspections[:3]] == [(health.value,)] * 3
+    assert outcome.verdicts == [UNSURE, UNSURE, UNSURE, PASS, PASS]
+    assert outcome.uninspected == []  # too short to tell
+
+
+def test_blindness_is_told_as_one_interval_that_opens_and_closes() -> None:
+    frames = list(blinded(Line(bottles(*[None] * 12)).frames(16), 5.0, 9.0, HealthState.BLACK))
+    outcome = run(frames)
+    opened, closed = outcome.uninspected
+    assert (opened.interval_id, opened.since, opened.until, opened.reason) == (
+        "cam/run1/uninspected/1005000", 1005.0, None, "black")  # fmt: skip
+    assert closed == replace(opened, until=1009.0)
+    assert run(frames) == outcome
+
+
+def test_parts_that_passed_while_the_camera_was_blind_never_pass() -> None:
+    """What is in the picture when it comes back was not seen on its way, wherever it is."""
+    line = Line(bottles(*[None] * 12))
+    frames = list(blinded(line.frames(16), 5.0, 9.0, HealthState.COVERED))
+    outcome = run(frames)
+    for inspection in outcome.inspections:
+        if 1005 <= inspection.captured_at <= 1009:
+            assert inspection.verdict is UNSURE
+    late = [i for i in outcome.inspections if "first_seen_late" in i.reasons]
+    assert late
+    judged = [i for i in outcome.inspections if i.captured_at > 1009.5]
+    assert len(judged) == len(line.crossed(9.5, 16))
+    assert len(outcome.inspections) <= len(line.crossed(0, 16))
+
+
+def test_a_stopped_belt_and_a_blind_camera_make_no_second_parts() -> None:
+    """The belt stands while the light is off for eight seconds; the same bottles go on under new ids."""
+    line = Line(bottles(None, "dent", None, None), lambda t: SPEED * min(t, 4) + SPEED * max(0, t - 14))
+    frames = [
+        replace(f, tracks=replace(f.tracks, track_id=np.where(f.tracks.track_id > 0, f.tracks.track_id + 50, -1)))
+        if f.at > 1013
+        else f
+        for f in blinded(line.frames(24), 5.0, 13.0, HealthState.BLACK)
+    ]
+    outcome = run(frames)
+    assert len(outcome.inspections) == 4
+    assert [i.reasons for i in outcome.inspections] == [(), ("black", "gap"), ("black", "gap"), ()]
+
+
+def test_a_lost_camera_opens_an_interval_at_once_and_the_next_frame_closes_it() -> None:
+    by = inspector()
+    frames = list(Line(bottles(None, None)).frames(7))
+    before, after = [f for f in frames if f.at < 1002], [f for f in frames if f.at >= 1002.4]
+    run(before, by)
+    (opened,) = by.camera_state(1002.0, seeing=False, reason="reconnecting").uninspected
+    assert (opened.since, opened.until, opened.reason) == (1002.0, None, "reconnecting")
+    assert by.camera_state(1002.2, seeing=False, reason="reconnecting").uninspected == ()
+    outcome = run(after, by)
+    assert outcome.uninspected == [replace(opened, until=after[0].at)]
+    assert [i.reasons for i in outcome.inspections] == [("reconnecting",), ("reconnecting",)]
+
+
+def test_a_camera_that_is_back_before_its_first_frame_closes_the_interval_too() -> None:
+    by = inspector()
+    by.camera_state(1002.0, seeing=False, reason="model_not_ready")
+    (closed,) = by.camera_state(1003.0, seeing=True, reason="").uninspected
+    assert (closed.since, closed.until) == (1002.0, 1003.0)
+    assert by.camera_state(1003.5, seeing=True, reason="").uninspected == ()
+
+
+def test_a_hole_in_the_frames_is_an_interval_and_no_part_passes_it() -> None:
+    line = Line(bottles(*[None] * 8))
+    frames = [f for f in line.frames(13) if not 1004.0 < f.at < 1006.5]
+    outcome = run(frames)
+    (hole,) = outcome.uninspected
+    assert (hole.since, hole.until, hole.reason) == (1004.0, 1006.5, "no_frames")
+    blind = [i for i in outcome.inspections if 1003.95 < i.captured_at < 1006.5]
+    assert blind
+    assert all(i.verdict is UNSURE for i in blind)
+
+
+# beginning and end
+
+
+def test_parts_past_the_trigger_when_a_run_begins_are_not_its_own() -> None:
+    line = Line(bottles(None, "dent", None, None))
+    outcome = run(line.frames(8, since=4.0))
+    assert len(outcome.inspections) == len(line.crossed(4.0, 8))
+
+
+def test_parts_half_way_when_a_run_begins_are_judged_by_the_votes_they_have() -> None:
+    line = Line([Bottle(TRIGGER_X * WIDTH - 20), Bottle(TRIGGER_X * WIDTH - 220)])
+    outcome = run(line.frames(3))
+    assert [(i.verdict, i.reasons) for i in outcome.inspections] == [(UNSURE, ("too_few_votes",)), (PASS, ())]
+
+
+def test_a_part_first_seen_past_the_trigger_is_indeterminate() -> None:
+    line = Line(bottles(None, None, None), unseen=lambda t, i: i == 1 and t < CROSSES_S + 140 / SPEED + 0.3)
+    outcome = run(line.frames(8))
+    assert [(i.verdict, i.reasons) for i in outcome.inspections] == [
+        (PASS, ()),
+        (UNSURE, ("first_seen_late", "too_few_votes")),
+        (PASS, ()),
+    ]
+    assert outcome.inspections[1].captured_at == pytest.approx(1000 + CROSSES_S + 140 / SPEED, abs=0.05)
+
+
+def test_a_part_lost_before_the_trigger_is_indeterminate_and_told_once() -> None:
+    line = Line(bottles(None, None, None), unseen=lambda t, i: i == 1 and t > 3)
+    outcome = run(line.frames(12))
+    assert sorted((i.verdict, i.reasons) for i in outcome.inspections) == [
+        (UNSURE, ("lost",)),
+        (PASS, ()),
+        (PASS, ()),
+    ]
+
+
+def test_a_lost_part_that_comes_back_past_the_trigger_is_not_counted_twice() -> None:
+    line = Line(bottles(None, None), lambda t: 60 * t, unseen=lambda t, i: i == 0 and 5 < t < 8.5)
+    outcome = run(line.frames(14))
+    assert [(i.verdict, i.reasons) for i in outcome.inspections] == [(UNSURE, ("lost",)), (PASS, ())]
+
+
+def test_the_end_tells_of_parts_that_must_have_crossed_unseen() -> None:
+    by = inspector()
+    line = Line(bottles(None, None), unseen=lambda t, i: i == 0 and t > 3.2)
+    assert run(line.frames(4.2), by).inspections == []
+    judged = by.end(1004.2)
+    assert [(i.inspection_id, i.reasons) for i in judged.inspections] == [("cam/run1/1", ("lost",))]
+    assert by.end(1004.2).inspections == ()
+
+
+def test_the_end_closes_an_open_interval() -> None:
+    by = inspector()
+    run(blinded(Line(bottles(None)).frames(4), 2.0, 9.0, HealthState.BLACK), by)
+    judged = by.end(1004.5)
+    assert [(u.since, u.until) for u in judged.uninspected] == [(1002.0, 1004.5)]
+    assert [i.reasons for i in judged.inspections] == [("black", "lost")]
+
+
+def test_nothing_seen_is_nothing_said() -> None:
+    frames = [Shown(1000.0 + n / 10, Tracks.empty()) for n in range(50)]
+    assert run(frames) == Outcome([], [])
+    assert inspector().end(1000.0).inspections == ()
+
+
+# size and time
+
+
+def test_a_new_resolution_half_way_changes_nothing() -> None:
+    small = list(Line(bottles("low_fill", None, "dent")).frames(8))
+    large = list(Line(bottles("low_fill", None, "dent"), width=1920).frames(8))
+    mixed = [a if n < 30 else b for n, (a, b) in enumerate(zip(small, large, strict=True))]
+    outcome = run(mixed)
+    assert outcome.verdicts == [REJECT, PASS, REJECT]
+    x1, _, x2, _ = outcome.inspections[2].xyxy
+    assert (x1 + x2) / 2 == pytest.approx(TRIGGER_X * 1920, abs=1.5)
+
+
+def test_a_clock_that_jumps_back_loses_no_part() -> None:
+    frames = [f if f.at < 1002.5 else replace(f, at=f.at - 3600) for f in Line(bottles(None, "dent", None)).frames(9)]
+    assert run(frames).verdicts == [PASS, REJECT, PASS]
+
+
+# checkpoints
+
+
+def outcome_with_restarts(frames: Sequence[Shown], every: int, run_names: tuple[str, ...] = ("run1",)) -> Outcome:
+    by, outcome = inspector(), Outcome([], [])
+    for start in range(0, len(frames), every):
+        part = run(frames[start : start + every], by)
+        outcome.inspections += part.inspections
+        outcome.uninspected += part.uninspected
+        data = msgpack.unpackb(msgpack.packb(by.checkpoint()))
+        by = inspector(run=run_names[(start // every + 1) % len(run_names)])
+        by.restore(data)
+    return outcome
+
+
+def without_position(outcome: Outcome) -> Outcome:
+    """Positions are counted anew by each `run` of the test."""
+    nowhere = Position("", 0, 0)
+    return Outcome([replace(i, position=nowhere) for i in outcome.inspections], outcome.uninspected)
+
+
+@pytest.mark.parametrize("every", [1, 7])
+def test_a_restored_checkpoint_goes_on_as_if_nothing_had_happened(every: int) -> None:
+    faults = Faults(miss=0.05, tremble_px=1.0, spurious=0.03, new_id=0.03, swap=0.05, drop=0.1, ghost_part=0.03)
+    parts = bottles(None, "dent", None, "low_fill", "missing_cap", spacing=75) + bottles(None, None, start=-600)
+    line = Line(parts, crawl, faults=faults, seed=11)
+    frames = list(blinded(line.frames(14), 6.0, 7.5, HealthState.FROZEN))
+    assert without_position(outcome_with_restarts(frames, every)) == without_position(run(frames))
+
+
+def test_a_part_keeps_its_name_when_it_is_judged_in_the_next_run() -> None:
+    frames = list(Line(bottles(None, None, None)).frames(9))
+    outcome = outcome_with_restarts(frames, 30, ("run1", "run2", "run3", "run4"))
+    assert [i.inspection_id for i in outcome.inspections] == ["cam/run1/1", "cam/run1/2", "cam/run1/3"]
+
+
+def test_a_checkpoint_with_eight_parts_is_small() -> None:
+    by = inspector()
+    parts = bottles(*["dent"] * 12, spacing=66)
+    largest = 0
+    for frame in Line(parts, fps=25, faults=Faults(tremble_px=1)).frames(10):
+        run([frame], by)
+        largest = max(largest, len(msgpack.packb(by.checkpoint())))
+    assert 1000 < largest <= 2500
+
+
+def test_a_checkpoint_of_another_version_is_refused() -> None:
+    data = inspector().checkpoint() | {"version": 99}
+    with pytest.raises(ValueError, match="version 99, this reads 1"):
+        inspector().restore(data)
+
+
+def test_votes_under_other_rules_are_not_taken_over() -> None:
+    by = inspector()
+    frames = list(Line(bottles(None)).frames(6))
+    run(frames[:33], by)
+    changed = inspector(SETTINGS.model_copy(update={"defects": ()}))
+    changed.restore(by.checkpoint())
+    (inspection,) = run(frames[33:], changed).inspections
+    assert (inspection.verdict, inspection.reasons) == (UNSURE, ("too_few_votes",))
+
+
+def test_reset_forgets_everything() -> None:
+    by = inspector()
+    run(Line(bottles(None, None)).frames(3), by)
+    by.reset()
+    assert by.checkpoint() == inspector().checkpoint()
+
+
+def test_parts_are_forgotten_once_they_left() -> None:
+    by = inspector()
+    run(Line(bottles(*[None] * 40, spacing=90)).frames(36), by)
+    assert len(by.checkpoint()["parts"]) <= 1
+
+
+def test_a_flood_of_boxes_stays_bounded() -> None:
+    by = Inspector(SETTINGS, CameraId("c"), "s", "r", CLASSES)
+    rng = np.random.default_rng(0)
+    for n in range(6):
+        xy = rng.uniform([0, 0], [WIDTH - 6, HEIGHT - 6], (150, 2)).astype(np.float32)
+        boxes = np.concatenate([xy, xy + 5], axis=1)
+        ids = np.arange(150, dtype=np.int32) + n * 150
+        tracks = Tracks(boxes, np.full(150, 0.5, np.float32), np.zeros(150, np.int32), ids)
+        by.update(tracks, (WIDTH, HEIGHT), Position("live", 1, n), 1000 + n / 10, HealthState.OK, 1000 + n / 10)
+    assert len(by.checkpoint()["parts"]) <= 64
