@@ -78,7 +78,7 @@ def test_names_and_labels_are_what_prometheus_takes() -> None:
 
 
 def test_every_metric_is_documented() -> None:
-    page = (Path(__file__).parents[3] / "docs" / "running.md").read_text()
+    page = (Path(__file__).parents[3] / "docs" / "operations.md").read_text()
     for name, (text, *_, tags) in {**COUNTERS, **GAUGES, **HISTOGRAMS}.items():
         kind = "counter" if name in COUNTERS else "gauge" if name in GAUGES else "histogram"
         assert f"| `{name}` | {kind} | {', '.join(tags)} | {text} |" in page
