@@ -36,6 +36,6 @@ bench: setup ## how fast the pipeline is beside the bare model: make bench [JSON
 	$(PY) -m bench.pipeline --cameras 4 $(if $(JSON),--json $(JSON))
 
 schemas: setup ## write configs/schemas anew
-	.venv/bin/rayline schema --export configs/schemas
+	.venv/bin/rayline schema --out configs/schemas
 
 .PHONY: help setup setup-test demo test check drill bench schemas
