@@ -6,13 +6,16 @@ import math
 import statistics
 from collections import deque
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, Literal
 
 from stages.inspection.trigger import Extent
+
+ToldBy = Literal["whole", "cut", "nobody"]  # parts seen whole; parts cut by the picture's edge, a rough guess; none
 
 SETTLES_S = 0.4  # time constant of the speed: long enough to even out boxes that tremble, short enough to follow a stop
 CRUISE_S = 5.0  # time constant of the speed the belt has when it runs
 RUNS = 0.3  # share of the cruising speed from which the belt counts as running
+STANDS = 0.15  # share of the cruising speed below which it counts as standing
 SIZES = 15  # parts whose size is remembered
 CLEAR_FRAMES = 3  # clear frames after which a part's own size is believed
 
@@ -43,20 +46,25 @@ class Belt:
         return 0.0 if self.at is None else max(0.0, at - self.at)
 
     def expected(self, at: float) -> float:
-        """Travel since the belt was last seen, if it went on as it did."""
-        return (self.speed or 0.0) * self.since(at)
+        """Travel since the belt was last seen, if it went on as it did; one that had all but stopped stands."""
+        speed = self.speed or 0.0
+        return speed * self.since(at) if abs(speed) > STANDS * (self.cruise or 0.0) else 0.0
 
     def usual(self, at: float) -> float:
         """Travel since the belt was last seen, had it run all the time."""
         return (self.cruise or 0.0) * self.since(at)
 
-    def advance(self, at: float, travel: float, *, measured: bool) -> None:
-        """The belt was seen to move by `travel`; not measured where no part told and it was only extrapolated."""
+    def advance(self, at: float, travel: float, told_by: ToldBy) -> None:
+        """The belt went `travel`, as these parts tell; where nobody does it was only extrapolated."""
         elapsed = self.since(at)
         self.travel += travel
         self.at = at if self.at is None else max(self.at, at)
-        if measured and elapsed > 0:
+        if elapsed <= 0:
+            return
+        if told_by == "whole":
             self._learn_speed(travel / elapsed, elapsed)
+        elif told_by == "cut":
+            self.speed = travel / elapsed
 
     def learn_size(self, size: Extent) -> None:
         """A part was judged whose clear boxes had this size on average."""
@@ -86,7 +94,7 @@ class Belt:
         self._sizes = deque(map(Extent, sizes[::2], sizes[1::2]), maxlen=SIZES)
 
     def _learn_speed(self, speed: float, elapsed: float) -> None:
-        known = self.speed if self.speed is not None else speed
+        known = speed if self.speed is None or self.cruise is None else self.speed
         self.speed = known + (speed - known) * (1 - math.exp(-elapsed / SETTLES_S))
         if speed <= 0 or (self.cruise is not None and speed < RUNS * self.cruise):
             return

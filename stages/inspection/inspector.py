@@ -190,7 +190,7 @@ class Inspector:
         boxes = self._look.parts(tracks, self._size_wh, size)
         near = Nearness(self._way, self._settings.dedupe_distance, size)
         matching = match(self._parts, boxes, self._belt, at, near)
-        self._belt.advance(at, matching.travel, measured=matching.measured)
+        self._belt.advance(at, matching.travel, matching.told_by)
         if matching.doubtful:
             for part in self._parts:
                 if not part.done:

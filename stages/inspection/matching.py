@@ -9,7 +9,7 @@ import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from stages.inspection.belt import Belt
+from stages.inspection.belt import Belt, ToldBy
 from stages.inspection.boxes import PartBox
 from stages.inspection.nearness import Nearness
 from stages.inspection.part import Part
@@ -25,7 +25,7 @@ class Matching:
     """What a frame's boxes are."""
 
     travel: float  # how far the belt went since the frame before
-    measured: bool  # by parts seen whole, not only extrapolated
+    told_by: ToldBy  # the parts that tell it
     pairs: list[tuple[Part, PartBox]]
     strangers: list[PartBox]  # parts not known yet
     doubtful: bool  # the belt may have gone otherwise, and then these are other parts
@@ -35,9 +35,9 @@ def match(parts: Sequence[Part], boxes: Sequence[PartBox], belt: Belt, at: float
     """One box at most for each part and one part at most for each box, nearest first."""
     found = TravelFinder(near).find(parts, boxes, belt, at)
     pairs = _pairs(parts, boxes, belt.travel + found.travel, near)
-    more = _correction(pairs, belt, found.travel, near)
+    more, told_by = _correction(pairs, belt, found.travel, near)
     strangers = _strangers(boxes, [box for _, box in pairs], near)
-    return Matching(found.travel + (more or 0.0), more is not None, pairs, strangers, found.doubtful)
+    return Matching(found.travel + more, told_by, pairs, strangers, found.doubtful)
 
 
 def _pairs(
@@ -60,12 +60,17 @@ def _pairs(
     return pairs
 
 
-def _correction(pairs: Sequence[tuple[Part, PartBox]], belt: Belt, travel: float, near: Nearness) -> float | None:
-    """What the parts say the belt went beyond `travel`; None when none was seen whole."""
-    whole = pairs if belt.speed is None else [(part, box) for part, box in pairs if box.clear and part.whole]
+def _correction(
+    pairs: Sequence[tuple[Part, PartBox]], belt: Belt, travel: float, near: Nearness
+) -> tuple[float, ToldBy]:
+    """What the parts say the belt went beyond `travel`, and which parts: cut ones seem slower than they are."""
+    whole = [(part, box) for part, box in pairs if box.clear and part.whole]
+    told_by: ToldBy = "whole" if whole else "cut" if pairs and belt.cruise is None else "nobody"
+    if told_by == "nobody":
+        return 0.0, told_by
     fresh = [(part, box) for part, box in whole if part.travel == belt.travel]
-    off = [near.off(part, box, belt.travel + travel) for part, box in fresh or whole]
-    return statistics.median(off) if off else None
+    off = [near.off(part, box, belt.travel + travel) for part, box in fresh or whole or pairs]
+    return statistics.median(off), told_by
 
 
 def _strangers(boxes: Sequence[PartBox], known: Sequence[PartBox], near: Nearness) -> list[PartBox]:

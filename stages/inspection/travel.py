@@ -14,13 +14,13 @@ from stages.inspection.part import Part
 STANDSTILL = 0.15  # part lengths a part that stands still may seem to go back
 HURRY = 1.5  # how much faster than ever before the belt may have gone
 EXACT = 0.3  # part lengths off at which a box no longer speaks for a guess
-MISSED = 0.5  # parts a guess is worth less for each part that should be seen and is not, or box that should be known
 DIFFERENT = 0.3  # part lengths between two guesses that are not the same one
 SAME = 0.05  # part lengths within which guesses are tried only once
 MAX_GUESSES = 40  # tried in one frame, those nearest to going on as before
-BETTER = 1.0  # parts by which another guess must explain more than going on as before
-CLEAR = 0.7  # parts by which a guess must be ahead to leave no doubt
+CLEAN = 1.0  # going on as before stands where less than so much speaks against it
+BETTER = 1.5  # how much less must speak against another guess
 ALIAS = 0.5  # part lengths of travel between two frames from which neighbours could be mixed up
+LONG = 3.0  # part lengths of travel from which nothing is left to tell that the belt went on
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +29,7 @@ class Guess:
 
     travel: float
     explained: int  # parts whose box is where it should be
-    score: float  # how well, in parts, less what it leaves unexplained
+    against: float  # what speaks against it: parts that should be seen, boxes that should be known, and how far off
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,17 +58,40 @@ class TravelFinder:
     def _weigh(self, parts: Sequence[Part], boxes: Sequence[PartBox], belt: Belt, at: float) -> Travel:
         length = self._near.length(parts[0], boxes[0])
         usual = self._guess(parts, boxes, belt, belt.expected(at))
-        possible = {round(travel / (SAME * length)): travel for travel in self._possible(parts, boxes, belt, at)}
-        nearest = sorted(possible.values(), key=lambda travel: abs(travel - usual.travel))[:MAX_GUESSES]
-        rivals = [self._guess(parts, boxes, belt, travel) for travel in nearest]
-        rivals = [rival for rival in rivals if abs(rival.travel - usual.travel) > DIFFERENT * length]
+        if usual.against < CLEAN:
+            return self._unless_still(usual, parts, boxes, belt, at)
+        rivals = self._rivals(usual, parts, boxes, belt, at)
         if not rivals:
             return Travel(usual.travel)
-        rival = max(rivals, key=lambda guess: (guess.score, -abs(guess.travel - usual.travel)))
-        ambiguous = max(belt.usual(at), abs(rival.travel)) > ALIAS * length
-        if rival.score > usual.score + BETTER and rival.explained:
-            return Travel(rival.travel, ambiguous and (rival.explained < 2 or usual.score > 0))
-        return Travel(usual.travel, ambiguous and usual.score < rival.score + CLEAR)
+        rival = min(rivals, key=lambda guess: (guess.against, -guess.explained, abs(guess.travel - usual.travel)))
+        # A belt not yet known to move has carried no part far: nothing much could be mixed up.
+        ambiguous = belt.cruise is not None and max(belt.usual(at), abs(rival.travel)) > ALIAS * length
+        if rival.explained > usual.explained and rival.against <= usual.against - BETTER:
+            return Travel(rival.travel, ambiguous and (rival.explained < 2 or usual.explained > 0))
+        as_good = rival.explained >= max(1, usual.explained) and rival.against <= usual.against
+        return Travel(usual.travel, ambiguous and as_good)
+
+    def _unless_still(
+        self, usual: Guess, parts: Sequence[Part], boxes: Sequence[PartBox], belt: Belt, at: float
+    ) -> Travel:
+        """After long blindness a belt that went on has taken all it could be told by; one that stood has not."""
+        length = self._near.length(parts[0], boxes[0])
+        if belt.usual(at) <= LONG * length:
+            return Travel(usual.travel)
+        still = self._guess(parts, boxes, belt, 0.0)
+        stood = abs(still.travel) <= STANDSTILL * length and still.against < CLEAN
+        if stood and still.explained > max(1, usual.explained):
+            return Travel(still.travel, doubtful=True)
+        return Travel(usual.travel)
+
+    def _rivals(
+        self, usual: Guess, parts: Sequence[Part], boxes: Sequence[PartBox], belt: Belt, at: float
+    ) -> list[Guess]:
+        length = self._near.length(parts[0], boxes[0])
+        possible = {round(travel / (SAME * length)): travel for travel in self._possible(parts, boxes, belt, at)}
+        nearest = sorted(possible.values(), key=lambda travel: abs(travel - usual.travel))[:MAX_GUESSES]
+        guesses = [self._guess(parts, boxes, belt, travel) for travel in nearest]
+        return [guess for guess in guesses if abs(guess.travel - usual.travel) > DIFFERENT * length]
 
     def _possible(self, parts: Sequence[Part], boxes: Sequence[PartBox], belt: Belt, at: float) -> Iterator[float]:
         """Travels that would explain a box: from none to as far as the belt can have gone, or where a track leads."""
@@ -98,11 +121,11 @@ class TravelFinder:
         for part, box in pairs:
             off_by = abs(self._near.off(part, box, belt.travel + travel)) / (EXACT * self._near.length(part, box))
             if off_by < 1:
-                best[id(part)] = max(best.get(id(part), 0.0), 1 - off_by**2)
+                best[id(part)] = min(best.get(id(part), 1.0), off_by**2)
         missed = sum(id(part) not in best and self._near.inside(part, belt.travel + travel) for part in whole)
         known = {id(box) for _, box in pairs}
         strange = sum(id(box) not in known and self._near.was_inside(box, travel) for box in clear)
-        return Guess(travel, len(best), sum(best.values()) - MISSED * (missed + strange))
+        return Guess(travel, len(best), sum(best.values()) + missed + strange)
 
 
 def linked(parts: Sequence[Part], boxes: Sequence[PartBox]) -> list[tuple[Part, PartBox]]:
