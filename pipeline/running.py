@@ -81,6 +81,8 @@ def _ray(config: RaylineConfig, address: str | None, stack: ExitStack) -> bool:
     A process that is in a cluster already stays in it.
     """
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nothing calls home
+    # Serve's controller looks after a handful of replicas here: twice a second is enough, and half a percent of a core.
+    os.environ.setdefault("RAY_SERVE_CONTROL_LOOP_INTERVAL_S", "0.5")
     import ray
     from ray import serve
 

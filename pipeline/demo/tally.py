@@ -97,6 +97,7 @@ def summary(records: Mapping[str, CameraRecord], captured_at: Mapping[str, float
         "frames_published": sum(record.frames for record in records.values()),
         "frames_dropped": dict(sum((record.dropped for record in records.values()), Counter[str]())),
         "latency_ms": _percentiles(latencies),
+        "mistakes": [mistake for name, m in matched.items() for mistake in _mistakes(name, m.pairs)],
         "cameras": [
             {
                 "camera": name,
@@ -137,6 +138,22 @@ def _figures(pairs: Sequence[tuple[PartTruth, Mapping[str, Any] | None]]) -> dic
         "indeterminate": sum(verdict == "indeterminate" for _, verdict in judged),
         "false_pass": sum(verdict == "pass" and part.verdict == "reject" for part, verdict in judged),
     }
+
+
+def _mistakes(camera: str, pairs: Sequence[tuple[PartTruth, Mapping[str, Any] | None]]) -> list[dict[str, Any]]:
+    """Parts whose verdict is missing or wrong, for looking into them."""
+    return [
+        {
+            "camera": camera,
+            "second": round(part.trigger_at_s, 2),
+            "touching": part.touching,
+            "truth": [part.verdict, *sorted(part.defects)],
+            "said": None if message is None else [message["verdict"], *message["reasons"]],
+            "votes": None if message is None else message["votes"],
+        }
+        for part, message in pairs
+        if message is None or message["verdict"] != part.verdict
+    ]
 
 
 def _touching_pairs(parts: Sequence[PartTruth]) -> int:

@@ -14,6 +14,7 @@ from pipeline.deployments.tracked_camera import Seen, TrackedCamera
 from pipeline.sinks.errors import SinkUnavailable
 from pipeline.sinks.redis_streams import CameraWrite, RedisSettings, RedisStreams, WriteOutcome
 from pipeline.sinks.snapshots import Snapshots, SnapshotSettings
+from stages.track.tracker import Tracker, TrackSettings
 from stages.values import CameraId, Detected, FrameBatch, ModelInfo
 
 logger = logging.getLogger(__name__)
@@ -39,6 +40,7 @@ class TrackDeployment:
         self._snapshots = Snapshots(snapshots) if snapshots is not None else None
         self._progress = Progress(stall_timeout_s)
         self._cameras: dict[CameraId, TrackedCamera] = {}
+        Tracker(TrackSettings())  # loads the tracker library: seconds that the first frames would wait for
 
     async def __call__(
         self, batch: FrameBatch, detected: Detected | None, jobs: Mapping[CameraId, CameraJob]

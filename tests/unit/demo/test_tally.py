@@ -21,7 +21,7 @@ def record() -> CameraRecord:
 
 
 def verdict(part: PartTruth, said: str | None = None, name: str = "") -> dict[str, Any]:
-    return {"message_id": f"i{part.index}{name}", "verdict": said or part.verdict, "at": START + part.trigger_at_s}
+    return {"message_id": f"i{part.index}{name}", "verdict": said or part.verdict, "reasons": [], "votes": {}, "at": START + part.trigger_at_s}
 
 
 def figures(made: CameraRecord, messages: list[dict[str, Any]]) -> dict[str, Any]:
@@ -73,6 +73,7 @@ def test_a_reject_that_passed_is_never_accepted() -> None:
     bad = next(part for part in parts if part.verdict == "reject")
     told = figures(made, [verdict(part, "pass" if part is bad else None) for part in parts])
     assert told["false_pass"] == 1
+    assert [m["truth"][0] for m in told["mistakes"]] == ["reject"]
     assert not accepted(told)
 
 
