@@ -17,6 +17,7 @@ CRUISE_S = 5.0  # time constant of the speed the belt has when it runs
 RUNS = 0.3  # share of the cruising speed from which the belt counts as running
 STANDS = 0.15  # share of the cruising speed below which it counts as standing
 SIZES = 15  # parts whose size is remembered
+DOUBTS = 8  # parts in a row without a clear box after which the remembered sizes are not believed any longer
 CLEAR_FRAMES = 3  # clear frames after which a part's own size is believed
 
 
@@ -30,6 +31,7 @@ class Belt:
         self.speed: float | None = None  # a second; negative backwards; None until seen moving
         self.cruise: float | None = None  # its usual speed, stops left out
         self._sizes: deque[Extent] = deque(maxlen=SIZES)
+        self._unclear = 0  # parts in a row that had no clear box
 
     @property
     def fastest(self) -> float:
@@ -66,9 +68,13 @@ class Belt:
         elif told_by == "cut":
             self.speed = travel / elapsed
 
-    def learn_size(self, size: Extent) -> None:
-        """A part was judged whose clear boxes had this size on average."""
-        self._sizes.append(size)
+    def learn_size(self, size: Extent | None) -> None:
+        """A part was judged whose clear boxes had this size on average; None if it had no clear box."""
+        self._unclear = 0 if size is not None else self._unclear + 1
+        if size is not None:
+            self._sizes.append(size)
+        elif self._unclear >= DOUBTS:
+            self._sizes.clear()  # what runs now is larger than what ran before; else it would be touching for ever
 
     def part_size(self, others: Iterable[Extent] = ()) -> Extent | None:
         """Size of one part, the median of those known and `others`; None while nothing is known."""
@@ -86,11 +92,11 @@ class Belt:
     def checkpoint(self) -> list[Any]:
         """Plain data."""
         sizes = [value for size in self._sizes for value in size]
-        return [self.travel, self.at, self.speed, self.cruise, sizes]
+        return [self.travel, self.at, self.speed, self.cruise, self._unclear, sizes]
 
     def restore(self, data: list[Any]) -> None:
         """Take up where a checkpoint was made."""
-        self.travel, self.at, self.speed, self.cruise, sizes = data
+        self.travel, self.at, self.speed, self.cruise, self._unclear, sizes = data
         self._sizes = deque(map(Extent, sizes[::2], sizes[1::2]), maxlen=SIZES)
 
     def _learn_speed(self, speed: float, elapsed: float) -> None:

@@ -202,7 +202,9 @@ class Inspector:
         return matching.pairs + newborn
 
     def _part_size(self) -> Extent | None:
-        return self._belt.part_size(size for part in self._parts if not part.done and (size := part.size))
+        """Size of one part, as far as parts that moved with the belt have told it."""
+        moving = [part for part in self._parts if not part.done and self._is_real(part)]
+        return self._belt.part_size(size for part in moving if (size := part.size))
 
     def _see(self, part: Part, box: PartBox, at: float) -> None:
         before, before_at = part.box, part.seen_at
@@ -328,8 +330,7 @@ class Inspector:
 
     def _verdict(self, part: Part, crossed_at: float, box: Box, now: float) -> Inspection:
         part.done = True
-        if part.size is not None:
-            self._belt.learn_size(part.size)
+        self._belt.learn_size(part.size)
         votes = part.votes
         decision = decide(self._settings, Passage(votes, part.sightings, part.gap_s, tuple(part.troubles)))
         return Inspection(

@@ -310,6 +310,23 @@ def test_a_defect_that_fits_two_parts_leaves_neither_to_pass() -> None:
     ]
 
 
+def test_a_larger_product_is_touching_only_until_its_size_is_known() -> None:
+    small, large = bottles(*[None] * 4), bottles(*[None] * 14, start=-700, spacing=260)
+
+    def enlarged(frame: Shown) -> Shown:
+        """What comes later is 1.8 times as long; its features stay."""
+        t = frame.tracks
+        later = (t.class_id == 0) & (t.track_id > 4)
+        wider = t.xyxy + np.float32([-23, 0, 23, 0])
+        wider[:, [0, 2]] = wider[:, [0, 2]].clip(0, WIDTH)
+        return replace(frame, tracks=replace(t, xyxy=np.where(later[:, None], wider, t.xyxy)))
+
+    outcome = run(map(enlarged, Line(small + large).frames(40)))
+    assert outcome.verdicts[:4] == [PASS] * 4
+    assert "touching" in outcome.inspections[4].reasons
+    assert outcome.verdicts[-4:] == [PASS] * 4
+
+
 # blindness
 
 
