@@ -8,6 +8,7 @@ import argparse
 import json
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 
 import cv2
 import numpy as np
@@ -44,7 +45,8 @@ def main() -> None:
         }
         sys.stdout.write(json.dumps(told) + "\n")
         sys.stdout.flush()
-        sys.stdin.read()
+        with suppress(KeyboardInterrupt):  # typed by hand, Ctrl-C is the way to stop it
+            sys.stdin.read()
 
 
 def _pictures(seed: int, fps: float) -> Callable[[int], npt.NDArray[np.uint8]]:
