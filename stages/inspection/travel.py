@@ -63,11 +63,13 @@ class TravelFinder:
         rivals = self._rivals(usual, parts, boxes, belt, at)
         if not rivals:
             return Travel(usual.travel)
-        rival = min(rivals, key=lambda guess: (guess.against, -guess.explained, abs(guess.travel - usual.travel)))
+        rival, *others = sorted(rivals, key=lambda g: (g.against, -g.explained, abs(g.travel - usual.travel)))
         # A belt not yet known to move has carried no part far: nothing much could be mixed up.
         ambiguous = belt.cruise is not None and max(belt.usual(at), abs(rival.travel)) > ALIAS * length
         if rival.explained > usual.explained and rival.against <= usual.against - BETTER:
-            return Travel(rival.travel, ambiguous and (rival.explained < 2 or usual.explained > 0))
+            different = [other for other in others if abs(other.travel - rival.travel) > DIFFERENT * length]
+            alone = usual.explained == 0 and all(other.against >= rival.against + CLEAN for other in different)
+            return Travel(rival.travel, ambiguous and not (alone and rival.explained > 1))
         as_good = rival.explained >= max(1, usual.explained) and rival.against <= usual.against
         return Travel(usual.travel, ambiguous and as_good)
 
