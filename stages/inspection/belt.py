@@ -14,6 +14,7 @@ ToldBy = Literal["whole", "cut", "nobody"]  # parts seen whole; parts cut by the
 
 SETTLES_S = 0.4  # time constant of the speed: long enough to even out boxes that tremble, short enough to follow a stop
 CRUISE_S = 5.0  # time constant of the speed the belt has when it runs
+FIRST_S = 0.25  # time a first speed is measured over: two pictures with a wrong time stamp must not set it
 RUNS = 0.3  # share of the cruising speed from which the belt counts as running
 STANDS = 0.15  # share of the cruising speed below which it counts as standing
 SIZES = 15  # parts whose size is remembered
@@ -30,6 +31,8 @@ class Belt:
         self.at: float | None = None  # when it was last seen
         self.speed: float | None = None  # a second; negative backwards; None until seen moving
         self.cruise: float | None = None  # its usual speed, stops left out
+        self._watched_s = 0.0  # how long, and ...
+        self._watched_travel = 0.0  # ... how far whole parts have told how the belt moves
         self._sizes: deque[Extent] = deque(maxlen=SIZES)
         self._unclear = 0  # parts in a row that had no clear box
 
@@ -64,6 +67,8 @@ class Belt:
         if elapsed <= 0:
             return
         if told_by == "whole":
+            self._watched_s += elapsed
+            self._watched_travel += travel
             self._learn_speed(travel / elapsed, elapsed)
         elif told_by == "cut":
             self.speed = travel / elapsed
@@ -92,17 +97,25 @@ class Belt:
     def checkpoint(self) -> list[Any]:
         """Plain data."""
         sizes = [value for size in self._sizes for value in size]
-        return [self.travel, self.at, self.speed, self.cruise, self._unclear, sizes]
+        watched = [self._watched_s, self._watched_travel]
+        return [self.travel, self.at, self.speed, self.cruise, watched, self._unclear, sizes]
 
     def restore(self, data: list[Any]) -> None:
         """Take up where a checkpoint was made."""
-        self.travel, self.at, self.speed, self.cruise, self._unclear, sizes = data
+        self.travel, self.at, self.speed, self.cruise, watched, self._unclear, sizes = data
+        self._watched_s, self._watched_travel = watched
         self._sizes = deque(map(Extent, sizes[::2], sizes[1::2]), maxlen=SIZES)
 
     def _learn_speed(self, speed: float, elapsed: float) -> None:
-        known = speed if self.speed is None or self.cruise is None else self.speed
-        self.speed = known + (speed - known) * (1 - math.exp(-elapsed / SETTLES_S))
-        if speed <= 0 or (self.cruise is not None and speed < RUNS * self.cruise):
+        if self.cruise is None:
+            self.speed = self._watched_travel / self._watched_s
+            if self._watched_s >= FIRST_S and self.speed > 0:
+                self.cruise = self.speed
             return
-        usual = self.cruise if self.cruise is not None else speed
-        self.cruise = usual + (speed - usual) * (1 - math.exp(-elapsed / CRUISE_S))
+        known = speed if self.speed is None else self.speed
+        self.speed = known + (speed - known) * (1 - math.exp(-elapsed / SETTLES_S))
+        if speed <= 0 or speed < RUNS * self.cruise:
+            return
+        # Young knowledge gives way sooner, so that a bad start is forgotten in the time it took.
+        settles_s = min(CRUISE_S, self._watched_s)
+        self.cruise += (speed - self.cruise) * (1 - math.exp(-elapsed / settles_s))

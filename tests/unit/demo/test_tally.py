@@ -21,7 +21,9 @@ def record() -> CameraRecord:
 
 
 def verdict(part: PartTruth, said: str | None = None, name: str = "") -> dict[str, Any]:
-    return {"message_id": f"i{part.index}{name}", "verdict": said or part.verdict, "reasons": [], "votes": {}, "at": START + part.trigger_at_s}
+    at = START + part.trigger_at_s
+    said = said or part.verdict
+    return {"message_id": f"i{part.index}{name}", "verdict": said, "reasons": [], "votes": {}, "at": at}
 
 
 def figures(made: CameraRecord, messages: list[dict[str, Any]]) -> dict[str, Any]:

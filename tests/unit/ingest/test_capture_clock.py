@@ -14,9 +14,32 @@ T0 = 1_700_000_000.0
 def test_arrival_dates_pictures_until_the_first_sender_report() -> None:
     clock = CaptureClock("cam", max_skew_s=30)
     assert clock.at(5.0, T0) == (T0, Clock.ARRIVAL)
-    clock.reported(camera_wall_s=T0 + 0.06, media_s=5.1, arrived_s=T0 + 0.1)
-    assert clock.at(5.1, T0 + 0.1) == (pytest.approx(T0 + 0.06), Clock.RTCP)
-    assert clock.at(5.2, T0 + 0.25) == (pytest.approx(T0 + 0.16), Clock.RTCP)
+    clock.reported(camera_wall_s=T0 + 0.09, media_s=5.1, arrived_s=T0 + 0.1)
+    assert clock.at(5.1, T0 + 0.1) == (pytest.approx(T0 + 0.09), Clock.RTCP)
+    assert clock.at(5.2, T0 + 0.25) == (pytest.approx(T0 + 0.19), Clock.RTCP)
+
+
+def test_pictures_that_arrive_in_a_burst_keep_the_pace_of_their_time_stamps() -> None:
+    """A belt's speed is measured on these times: ten pictures of half a second must not stand a millisecond apart."""
+    clock = CaptureClock("cam", max_skew_s=30)
+    arrivals = [T0 + 0.5 + n / 1000 if n < 10 else T0 + 0.05 * n for n in range(40)]
+    times = [clock.at(n * 0.05, arrived)[0] for n, arrived in enumerate(arrivals)]
+    assert all(0.039 < b - a < 0.061 for a, b in pairwise(times))
+    assert times[-1] == pytest.approx(arrivals[-1], abs=0.12)
+
+
+def test_a_first_sender_report_does_not_squeeze_the_pictures_around_it() -> None:
+    clock = CaptureClock("cam", max_skew_s=30)
+    times, clocks = [], []
+    for n in range(40):
+        if n == 1:
+            clock.reported(T0 - 0.25, 0.0, T0)
+        at, whose = clock.at(n / 12, T0 + n / 12)
+        times.append(at)
+        clocks.append(whose)
+    assert all(0.06 < b - a < 0.11 for a, b in pairwise(times))
+    assert times[-1] == pytest.approx(T0 - 0.25 + 39 / 12)
+    assert (clocks[1], clocks[-1]) == (Clock.ARRIVAL, Clock.RTCP)
 
 
 def test_a_camera_clock_too_far_off_is_not_used_and_said_once(caplog: pytest.LogCaptureFixture) -> None:
@@ -33,12 +56,12 @@ def test_a_camera_clock_too_far_off_is_not_used_and_said_once(caplog: pytest.Log
 def test_capture_time_never_goes_back_when_the_camera_clock_lies_behind() -> None:
     clock = CaptureClock("cam", max_skew_s=30)
     times = []
-    for i in range(300):
+    for i in range(450):
         if i == 30:
             clock.reported(T0 + i / 30 - 2.0, i / 30, T0 + i / 30)
         times.append(clock.at(i / 30, T0 + i / 30)[0])
     assert all(b > a for a, b in pairwise(times))
-    assert times[-1] == pytest.approx(T0 + 299 / 30 - 2.0), "caught up at half speed within four seconds"
+    assert times[-1] == pytest.approx(T0 + 449 / 30 - 2.0), "moved over within ten seconds"
 
 
 def test_time_stamps_that_jump_fall_back_to_arrival_until_the_next_report() -> None:
