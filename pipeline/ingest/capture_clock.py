@@ -10,7 +10,7 @@ logger = logging.getLogger(__name__)
 
 _LONGEST_GAP_S = 10.0  # a longer step of the time stamps is a jump of its clock, not time that passed
 _SLEW = 0.2  # share of the time between two pictures by which a better knowledge of the clock may move the second
-_TOO_FAR_S = 2.0  # further ahead than this a correction is a jump: moving there slowly would date pictures wrong too long
+_TOO_FAR_S = 2.0  # further ahead than this it jumps: moving there slowly would date pictures wrong too long
 _SETTLED_S = 0.02  # nearer to the camera's clock than this, a time is called the camera's
 _LEAK = 2e-4  # how fast the least delay seen may rise again: camera clocks run off by less
 

@@ -14,6 +14,7 @@ ToldBy = Literal["whole", "cut", "nobody"]  # parts seen whole; parts cut by the
 
 SETTLES_S = 0.4  # time constant of the speed: long enough to even out boxes that tremble, short enough to follow a stop
 CRUISE_S = 5.0  # time constant of the speed the belt has when it runs
+YOUNG_S = 2.0  # time in which a speed far below the known one speaks against that, not for a belt that stands
 FIRST_S = 0.25  # time a first speed is measured over: two pictures with a wrong time stamp must not set it
 RUNS = 0.3  # share of the cruising speed from which the belt counts as running
 STANDS = 0.15  # share of the cruising speed below which it counts as standing
@@ -114,7 +115,8 @@ class Belt:
             return
         known = speed if self.speed is None else self.speed
         self.speed = known + (speed - known) * (1 - math.exp(-elapsed / SETTLES_S))
-        if speed <= 0 or speed < RUNS * self.cruise:
+        stands = self._watched_s > YOUNG_S and speed < RUNS * self.cruise
+        if speed <= 0 or stands:
             return
         # Young knowledge gives way sooner, so that a bad start is forgotten in the time it took.
         settles_s = min(CRUISE_S, self._watched_s)
