@@ -165,16 +165,17 @@ def make_bottle(rng: np.random.Generator, product: Product, defects: Collection[
         fill=rng.uniform(0.59, 0.65) if low else rng.uniform(0.763, 0.797),
         label_tilt=float(np.deg2rad(tilt)),
         label_up=(0.345 + rng.uniform(-0.008, 0.008)) * height,
-        blemish=_blemish(rng, height, lower=low) if Defect.DENT in defects else None,
+        blemish=_blemish(rng, height) if Defect.DENT in defects else None,
         tint=(rng.uniform(0.93, 1.07), rng.uniform(0.93, 1.07), rng.uniform(0.93, 1.07)),
         grain=int(rng.integers(2**31)),
     )
 
 
-def _blemish(rng: np.random.Generator, height: float, *, lower: bool) -> Blemish:
+def _blemish(rng: np.random.Generator, height: float) -> Blemish:
     half_width, half_height = rng.uniform(12.0, 17.0), rng.uniform(11.0, 13.0)
-    # Two faces are free of label and surface: above the label (not when the fill is low) and below it.
-    span = (0.03, 0.185) if lower or rng.random() < 0.5 else (0.525, 0.70)
+    # Below the label: nothing else lies there, and it is far from the middle of the bottle, where the detector's cells
+    # already answer for the bottle itself and would have to give up one of the two.
+    span = (0.03, 0.185)
     low, high = span[0] * height + half_height, span[1] * height - half_height
     reach = 24.0 - half_width
     return Blemish(rng.uniform(-reach, reach), rng.uniform(min(low, high), max(low, high)), half_width, half_height,

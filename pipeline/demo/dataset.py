@@ -28,6 +28,7 @@ SEQUENCE = 7  # pictures encoded together; the late ones look like the middle of
 HELD_OUT = 1_000_000  # seeds from here on are never trained on
 CROPS_PER_SEED = 10
 WATCHED = 32
+OTHERS_STEP = 4  # every fourth crop without a dent goes with those that have one
 
 
 @dataclass(frozen=True)
@@ -128,21 +129,27 @@ def _crop(rng: np.random.Generator, picture: Pixels, boxes: Sequence[TruthBox], 
     return Sample(np.ascontiguousarray(fitted[:, left : left + CROP]), kept)
 
 
-def write_dataset(folder: Path, seeds: Sequence[int], workers: int = 2) -> Path:
-    """Render the seeds' crops into a folder in the trainer's layout. Returns its description file."""
+def write_dataset(folder: Path, seeds: Sequence[int], workers: int = 2) -> None:
+    """Render the seeds' crops into a folder in the trainer's layout, described by `all.yaml` and `rare.yaml`."""
     images, labels = folder / "images", folder / "labels"
     images.mkdir(parents=True, exist_ok=True)
     labels.mkdir(parents=True, exist_ok=True)
     with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
         list(pool.map(partial(_write_seed, images, labels), seeds))
-    description = folder / "data.yaml"
+    names = [each.stem for each in sorted(images.iterdir())]
+    dented = [name for name in names if _shows(labels / f"{name}.txt", "dent")]
+    others = [name for name in names if name not in set(dented)]
     # The trainer insists on validating once at its end; a few pictures do, the measuring proper is done elsewhere.
-    few = sorted(images.iterdir())[:WATCHED]
-    (folder / "watched.txt").write_text("".join(f"./images/{each.name}\n" for each in few))
-    names = dict(enumerate(CLASS_NAMES))
-    content = {"path": str(folder.resolve()), "train": "images", "val": "watched.txt", "names": names}
-    description.write_text(json.dumps(content))  # JSON is YAML
-    return description
+    for title, chosen in {"watched": names[:WATCHED], "all": names, "rare": dented + others[::OTHERS_STEP]}.items():
+        (folder / f"{title}.txt").write_text("".join(f"./images/{name}.png\n" for name in chosen))
+        content = {"path": str(folder.resolve()), "train": f"{title}.txt", "val": "watched.txt"}
+        # JSON is YAML.
+        (folder / f"{title}.yaml").write_text(json.dumps(content | {"names": dict(enumerate(CLASS_NAMES))}))
+
+
+def _shows(labels: Path, name: str) -> bool:
+    kind = str(CLASS_NAMES.index(name))
+    return any(line.split()[0] == kind for line in labels.read_text().splitlines() if line)
 
 
 def _write_seed(images: Path, labels: Path, seed: int) -> None:
@@ -154,4 +161,4 @@ def _write_seed(images: Path, labels: Path, seed: int) -> None:
         for kind, x1, y1, x2, y2 in sample.boxes:
             shares = np.array([(x1 + x2) / 2, (y1 + y2) / 2, x2 - x1, y2 - y1]) / CROP
             lines.append(" ".join([str(kind), *(f"{share:.6f}" for share in shares)]))
-        (labels / f"{name}.txt").write_text("\n".join(lines) + "\n")
+        (labels / f"{name}.txt").write_text("".join(f"{line}\n" for line in lines))

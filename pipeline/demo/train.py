@@ -1,7 +1,8 @@
 """Trains the demo's detector from nothing on rendered pictures, and measures it on lines it has never seen.
 
 `python -m pipeline.demo.train` renders, trains, measures and writes `weights/`; stopped half way, the same command goes
-on from the last epoch. `--measure` only measures the weights that are there and writes their card again.
+on from the last epoch. Training has two stages: on all crops, then gently on those with a dent and a few others, for
+dents are small, rare and slow to be learnt. `--measure` only measures the weights that are there and writes their card.
 """
 
 import argparse
@@ -41,24 +42,27 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--measure", action="store_true", help="measure the weights that are there, train nothing")
     parser.add_argument("--work", type=Path, default=Path("build/bottles"), help="folder for pictures and checkpoints")
     parser.add_argument("--seeds", type=int, default=240, help="lines to render, ten crops each")
-    parser.add_argument("--epochs", type=int, default=16)
+    parser.add_argument("--epochs", type=int, default=13, help="over all crops")
+    parser.add_argument("--refining-epochs", type=int, default=8, help="over the crops with the rare things")
     parser.add_argument("--threads", type=int, default=2)
     return parser.parse_args()
 
 
 def _train(options: argparse.Namespace) -> None:
     data = options.work / f"data-{options.seeds}"
-    description = data / "data.yaml"  # written last, so it is only there when all pictures are
-    if not description.exists():
+    everything, rare = data / "all.yaml", data / "rare.yaml"
+    if not rare.exists():  # written last, so it is only there when all pictures are
         logger.info("rendering %d lines into %s", options.seeds, data)
         write_dataset(data, range(FIRST_SEED, FIRST_SEED + options.seeds), workers=options.threads)
-    trained = _fit(description, options.work, options.epochs, options.threads)
-    WEIGHTS.parent.mkdir(exist_ok=True)
-    export(trained, WEIGHTS)
+    work, threads = options.work.resolve(), options.threads
+    first = _fit(MODEL, everything, work / "all", threads, epochs=options.epochs, lr0=0.002)
+    # Without a biases' rate of zero the first steps would undo what the first stage learnt.
+    second = _fit(first, rare, work / "rare", threads, epochs=options.refining_epochs, lr0=0.0008, warmup_bias_lr=0.0)
+    export(second, WEIGHTS)
 
 
-def _fit(description: Path, work: Path, epochs: int, threads: int) -> Path:
-    """Train, or go on training, and return the last checkpoint."""
+def _fit(start: Path, description: Path, folder: Path, threads: int, **schedule: float) -> Path:
+    """Train from there, or go on with what was begun in the folder, and return the last checkpoint."""
     os.environ.update(YOLO_OFFLINE="1", YOLO_AUTOINSTALL="false")
     import torch
 
@@ -68,7 +72,7 @@ def _fit(description: Path, work: Path, epochs: int, threads: int) -> Path:
     from ultralytics.models import YOLO
 
     torch.set_num_threads(threads)
-    last = work.resolve() / "fit" / "weights" / "last.pt"
+    last = folder / "weights" / "last.pt"
     finished = last.with_name("finished")
     if finished.exists():
         return last
@@ -76,12 +80,12 @@ def _fit(description: Path, work: Path, epochs: int, threads: int) -> Path:
         logger.info("going on from %s", last)
         YOLO(last).train(resume=True)
     else:
-        YOLO(MODEL, task="detect").train(
-            data=str(description), project=str(work.resolve()), name="fit", exist_ok=True, pretrained=False,
-            imgsz=256, batch=16, epochs=epochs, device="cpu", workers=0, cache="ram", seed=1, optimizer="AdamW",
-            lr0=0.002, lrf=0.01, cos_lr=True, warmup_epochs=1.0, weight_decay=0.0005, mosaic=0.0, close_mosaic=0,
+        YOLO(start, task="detect").train(
+            data=str(description), project=str(folder.parent), name=folder.name, exist_ok=True,
+            imgsz=256, batch=16, device="cpu", workers=0, cache="ram", seed=1, optimizer="AdamW",
+            lrf=0.01, cos_lr=True, warmup_epochs=1.0, weight_decay=0.0005, mosaic=0.0, close_mosaic=0,
             fliplr=0.5, scale=0.08, translate=0.04, hsv_h=0.01, hsv_s=0.25, hsv_v=0.25,
-            val=False, plots=False, amp=False, verbose=False,
+            val=False, plots=False, amp=False, verbose=False, **schedule,
         )  # fmt: skip
     finished.touch()
     return last

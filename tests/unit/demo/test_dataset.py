@@ -1,11 +1,21 @@
 """The training pictures: in the model's geometry, through a codec, with boxes that lie where things are."""
 
+import json
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from pipeline.demo.dataset import CROP, CROPS_PER_SEED, HELD_OUT, MODEL_SIZE, letterbox, samples, through_codec
+from pipeline.demo.dataset import (
+    CROP,
+    CROPS_PER_SEED,
+    HELD_OUT,
+    MODEL_SIZE,
+    letterbox,
+    samples,
+    through_codec,
+    write_dataset,
+)
 from pipeline.demo.line import BottleLine, TruthBox
 from pipeline.demo.render import CLASS_NAMES, Renderer
 from pipeline.demo.train import FIRST_SEED
@@ -50,15 +60,22 @@ def test_no_seed_is_both_learnt_and_measured() -> None:
     assert FIRST_SEED + 100_000 < HELD_OUT
 
 
-def test_a_label_file_names_each_box_by_centre_and_size(tmp_path: Path) -> None:
-    from pipeline.demo.dataset import _write_seed
-
-    _write_seed(tmp_path, tmp_path, 77)
+def test_a_written_dataset_lists_its_crops_and_names_each_box_by_centre_and_size(tmp_path: Path) -> None:
+    write_dataset(tmp_path, [77], workers=1)
     for number, sample in enumerate(samples(77)):
-        lines = (tmp_path / f"000077-{number:02d}.txt").read_text().split("\n")[:-1]
+        lines = (tmp_path / "labels" / f"000077-{number:02d}.txt").read_text().splitlines()
         assert len(lines) == len(sample.boxes)
         for line, (kind, x1, _, x2, _) in zip(lines, sample.boxes, strict=True):
             fields = line.split()
             assert int(fields[0]) == kind
             assert float(fields[1]) * CROP == pytest.approx((x1 + x2) / 2, abs=0.01)
-        assert (tmp_path / f"000077-{number:02d}.png").exists()
+    for title in ("all", "rare"):
+        described = json.loads((tmp_path / f"{title}.yaml").read_text())
+        listed = (tmp_path / described["train"]).read_text().splitlines()
+        assert all((tmp_path / name).exists() for name in listed)
+        assert described["names"] == {str(kind): name for kind, name in enumerate(CLASS_NAMES)}
+    dented = {
+        n for n, sample in enumerate(samples(77)) if any(box[0] == CLASS_NAMES.index("dent") for box in sample.boxes)
+    }
+    rare = {int(name[-6:-4]) for name in (tmp_path / "rare.txt").read_text().splitlines()}
+    assert dented <= rare < set(range(CROPS_PER_SEED))
