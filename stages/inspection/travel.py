@@ -19,6 +19,7 @@ SAME = 0.05  # part lengths within which guesses are tried only once
 MAX_GUESSES = 40  # tried in one frame, those nearest to going on as before
 CLEAN = 1.0  # going on as before stands where less than so much speaks against it
 BETTER = 1.5  # how much less must speak against another guess
+USUAL_BETTER = 0.5  # the same, for starting and stopping
 ALIAS = 0.5  # part lengths of travel between two frames from which neighbours could be mixed up
 LONG = 3.0  # part lengths of travel from which nothing is left to tell that the belt went on
 
@@ -57,7 +58,7 @@ class TravelFinder:
 
     def _weigh(self, parts: Sequence[Part], boxes: Sequence[PartBox], belt: Belt, at: float) -> Travel:
         length = self._near.length(parts[0], boxes[0])
-        usual = self._guess(parts, boxes, belt, belt.expected(at))
+        usual = self._usual(parts, boxes, belt, at)
         if usual.against < CLEAN:
             return self._unless_still(usual, parts, boxes, belt, at)
         rivals = self._rivals(usual, parts, boxes, belt, at)
@@ -70,8 +71,19 @@ class TravelFinder:
             different = [other for other in others if abs(other.travel - rival.travel) > DIFFERENT * length]
             alone = usual.explained == 0 and all(other.against >= rival.against + CLEAN for other in different)
             return Travel(rival.travel, ambiguous and not (alone and rival.explained > 1))
-        as_good = rival.explained >= max(1, usual.explained) and rival.against <= usual.against
+        as_good = 2 * rival.explained >= usual.explained and rival.against <= usual.against - USUAL_BETTER
         return Travel(usual.travel, ambiguous and as_good)
+
+    def _usual(self, parts: Sequence[Part], boxes: Sequence[PartBox], belt: Belt, at: float) -> Guess:
+        """The belt went on as it did, else started as it always runs, else stopped."""
+        best = self._guess(parts, boxes, belt, belt.expected(at))
+        for travel in (belt.usual(at), 0.0):
+            if best.against < CLEAN:
+                break
+            other = self._guess(parts, boxes, belt, travel)
+            if other.explained >= best.explained and other.against <= best.against - USUAL_BETTER:
+                best = other
+        return best
 
     def _unless_still(
         self, usual: Guess, parts: Sequence[Part], boxes: Sequence[PartBox], belt: Belt, at: float
