@@ -45,7 +45,7 @@ class OpenVinoBackend:
             raise ModelError(f"{path}: OpenVINO cannot load it: {_first_line(exc)}") from exc
         self._together = together.create_infer_request()
         streams = beside.get_property("OPTIMAL_NUMBER_OF_INFER_REQUESTS")
-        self._beside = [beside.create_infer_request() for _ in range(streams)]
+        self._beside = ov.AsyncInferQueue(beside, streams)
         self._answer_shape = tuple(beside.output(0).shape)[1:]
         self.runtime = f"openvino cpu {config['INFERENCE_PRECISION_HINT']}, {threads} threads, {streams} streams"
 
@@ -55,8 +55,7 @@ class OpenVinoBackend:
         streams = len(self._beside)
         paired = len(tensor) // streams * streams if streams > 1 else 0
         try:
-            for start in range(0, paired, streams):
-                self._infer_beside(pixels[start : start + streams], answers[start : start + streams])
+            self._infer_beside(pixels[:paired], answers[:paired])
             if paired < len(tensor):
                 self._together.set_input_tensor(_shared(pixels[paired:]))
                 self._together.set_output_tensor(_shared(answers[paired:]))
@@ -76,16 +75,15 @@ class OpenVinoBackend:
         return pixels
 
     def _infer_beside(self, tensor: UInt8, answers: Float32) -> None:
-        started = []
+        """One frame per stream; a stream that is done takes the next, for others may be held up by other processes."""
         try:
-            for number, request in enumerate(self._beside):
+            for number in range(len(tensor)):
+                request = self._beside[self._beside.get_idle_request_id()]  # the one that start_async takes
                 request.set_input_tensor(_shared(tensor[number : number + 1]))
                 request.set_output_tensor(_shared(answers[number : number + 1]))
-                request.start_async()
-                started.append(request)
+                self._beside.start_async()
         finally:
-            for request in started:  # also after a failed start: the arrays must not go while they are written to
-                request.wait()
+            self._beside.wait_all()  # also after a failed start: the arrays must not go while they are written to
 
     def _room_for(self, count: int) -> Float32:
         """An array for this many answers, the same memory from call to call: fresh pages cost more than the copy."""
