@@ -27,7 +27,7 @@ from stages.detect.settings import ModelSettings
 from stages.health.camera_health import HealthSettings
 from stages.inspection.settings import InspectionSettings
 from stages.settings import Settings
-from stages.track.tracker import TrackSettings
+from stages.track.settings import TrackSettings
 from stages.track.zones import ZonesSettings
 from stages.values import CameraId, LineId
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from stages.health.camera_health import HealthSettings
 from stages.inspection.settings import InspectionSettings
 from stages.preprocess.letterbox import Roi
-from stages.track.tracker import TrackSettings
+from stages.track.settings import TrackSettings
 from stages.track.zones import ZonesSettings
 from stages.values import CameraId, LineId
 

@@ -16,7 +16,7 @@ from ultralytics.trackers.basetrack import TrackState
 from stages.geometry import box_iou
 from stages.track.belt_track import BeltTrack, BotTrack, Boxes, ByteTrack, OcTrack
 from stages.track.checkpoint import pack_tracks, round_state, unpack_tracks
-from stages.track.tracker import TrackerKind, TrackSettings
+from stages.track.settings import TrackerKind, TrackSettings
 from stages.values import Detections, Float32
 
 Float = npt.NDArray[np.float64]
