@@ -1,15 +1,11 @@
-"""Errors a sink raises, and text with its credentials taken out.
+"""Errors a sink raises.
 
 SinkError
   +-- SinkUnavailable     cannot be reached, or cannot take anything now: keep the result and try again
         +-- SinkRefused   it answers, and says no (password, a key of the wrong type): a person must act
 """
 
-import re
-
 from stages.errors import RaylineError
-
-_USER_INFO = re.compile(r"(?<=://)\S*@")  # up to the last @: a password may hold one
 
 
 class SinkError(RaylineError):
@@ -22,8 +18,3 @@ class SinkUnavailable(SinkError):
 
 class SinkRefused(SinkUnavailable):
     """The same write will be refused again until a person changes something."""
-
-
-def masked(text: str) -> str:
-    """`text` without the `user:password` of any URL in it."""
-    return _USER_INFO.sub("***@", text)

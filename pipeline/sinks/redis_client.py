@@ -15,7 +15,8 @@ from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import ExponentialBackoff
 
-from pipeline.sinks.errors import SinkRefused, SinkUnavailable, masked
+from pipeline.masking import mask
+from pipeline.sinks.errors import SinkRefused, SinkUnavailable
 from stages.settings import Settings
 
 EMBEDDED = "embedded"
@@ -203,5 +204,5 @@ def sink_error(settings: RedisSettings, exc: exceptions.RedisError) -> SinkUnava
 
 def _clean(settings: RedisSettings, text: str) -> str:
     parts: Any = urlsplit(settings.url.get_secret_value())
-    text = masked(text)
+    text = mask(text)
     return text.replace(parts.password, "***") if parts.password else text

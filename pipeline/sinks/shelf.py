@@ -14,7 +14,7 @@ from typing import Any
 from fsspec.core import url_to_fs
 from fsspec.implementations.local import LocalFileSystem
 
-from pipeline.sinks.errors import masked
+from pipeline.masking import mask
 
 logger = logging.getLogger(__name__)
 
@@ -106,7 +106,7 @@ class Shelf:
         except FileNotFoundError:
             logger.debug("snapshot %s was already gone", path)
         except OSError as exc:
-            logger.warning("old snapshot %s stays: %s", path, masked(str(exc)))
+            logger.warning("old snapshot %s stays: %s", path, mask(str(exc)))
         if isinstance(self._fs, LocalFileSystem):
             with suppress(OSError):  # not empty yet
                 Path(path).parent.rmdir()

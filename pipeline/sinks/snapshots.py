@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import Field
 
-from pipeline.sinks.errors import masked
+from pipeline.masking import mask
 from pipeline.sinks.shelf import Shelf, ShelfLimits
 from stages.settings import Settings
 from stages.values import Picture, PixelFormat, UInt8, Verdict
@@ -138,7 +138,7 @@ class Snapshots:
                 shelf = self._open_shelf()
                 uri = shelf.put(name, data, now)
         except Exception as exc:  # every fsspec backend has an error family of its own, and no verdict may wait for it
-            reason = f"{type(exc).__name__}: {masked(str(exc))}"[:300]
+            reason = f"{type(exc).__name__}: {mask(str(exc))}"[:300]
             logger.warning("no snapshot of %s: %s", inspection_id, reason)
             return SnapshotFailed(reason)
         self._tidy(shelf, now)
@@ -158,7 +158,7 @@ class Snapshots:
             with self._lock:
                 shelf.trim(now)
         except Exception as exc:  # as above; the picture is stored, and the next write tidies again
-            logger.warning("old snapshots stay: %s: %s", type(exc).__name__, masked(str(exc)))
+            logger.warning("old snapshots stay: %s: %s", type(exc).__name__, mask(str(exc)))
 
     def _open_shelf(self) -> Shelf:
         if self._shelf is None:

@@ -11,6 +11,7 @@ from pipeline.masking import mask
         ("rtsp://viewer:pw@host:554/a", "rtsp://viewer:***@host:554/a"),
         ("rtsp://viewer:p@ss/w:rd@host/a", "rtsp://viewer:***@host/a"),
         ("redis://:pw@host:6379/0", "redis://:***@host:6379/0"),
+        ("s3://key:sec/ret@bucket and https://a:b@h", "s3://key:***@bucket and https://a:***@h"),
         ("https://token@host/a", "https://***@host/a"),
         ("open rtsp://a:b@h, then rtsp://c:d@i", "open rtsp://a:***@h, then rtsp://c:***@i"),
         ("http://h/a?user=x&password=pw&n=1", "http://h/a?user=x&password=***&n=1"),
