@@ -81,7 +81,7 @@ class TravelFinder:
             if best.against < CLEAN:
                 break
             other = self._guess(parts, boxes, belt, travel)
-            if other.explained >= best.explained and other.against <= best.against - USUAL_BETTER:
+            if other.explained > 2 * best.explained and other.against <= best.against - USUAL_BETTER:
                 best = other
         return best
 
