@@ -85,19 +85,12 @@ class CameraChain:
             error=failed,
         )
 
-    def notice(self, notice: CameraNotice) -> tuple[Event, Judged]:
-        """The camera's new state as an event, and what it means for the parts under way."""
-        event = Event(
-            event_id=f"{notice.camera_id}/{notice.epoch}/state/{notice.number}",
-            kind="camera_state",
-            at=notice.at,
-            data={"state": notice.state, "reason": notice.reason},
-        )
+    def notice(self, notice: CameraNotice) -> Judged:
+        """What the camera's new state means for the parts under way."""
         if self._inspector is None:
-            return event, Judged()
-        return event, self._inspector.camera_state(
-            notice.at, seeing=notice.seeing, reason=notice.reason or notice.state
-        )
+            return Judged()
+        reason = notice.reason or notice.state
+        return self._inspector.camera_state(notice.at, seeing=notice.seeing, reason=reason)
 
     def end(self, at: float, now: float) -> Judged:
         """The stream is over: parts that never reached the trigger get their verdict now."""
@@ -143,3 +136,13 @@ class CameraChain:
                 data={"health": health.value, "before": before.value},
             ),
         )
+
+
+def state_event(notice: CameraNotice) -> Event:
+    """The camera's new state, as consumers see it."""
+    return Event(
+        event_id=f"{notice.camera_id}/{notice.epoch}/state/{notice.number}",
+        kind="camera_state",
+        at=notice.at,
+        data={"state": notice.state, "reason": notice.reason},
+    )

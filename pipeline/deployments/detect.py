@@ -6,7 +6,9 @@ import asyncio
 
 from ray import serve
 
+from pipeline.deployments.identity import set_up_replica_logs
 from pipeline.deployments.progress import Progress
+from pipeline.observe.settings import LogSettings
 from stages.detect.detector import Detector, ModelSettings
 from stages.values import Detected, Prepared
 
@@ -14,7 +16,10 @@ from stages.values import Detected, Prepared
 class DetectDeployment:
     """Batches what several shards send at once; one shard's batch is complete when it comes."""
 
-    def __init__(self, name: str, settings: ModelSettings, stall_timeout_s: float) -> None:
+    def __init__(
+        self, name: str, settings: ModelSettings, stall_timeout_s: float, logs: LogSettings | None = None
+    ) -> None:
+        set_up_replica_logs(logs)
         # Loading exports and warms up: the replica is ready only when the model answers at speed.
         self._detector = Detector.load(settings, name)
         self._progress = Progress(stall_timeout_s)

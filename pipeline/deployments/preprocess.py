@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 
+from pipeline.deployments.identity import set_up_replica_logs
 from pipeline.deployments.progress import Progress
+from pipeline.observe.settings import LogSettings
 from stages.preprocess.letterbox import Preprocessor, Roi
 from stages.values import CameraId, FrameBatch, Prepared
 
@@ -13,7 +15,10 @@ from stages.values import CameraId, FrameBatch, Prepared
 class PreprocessDeployment:
     """One preprocessor per model rectangle; a call carries a whole batch."""
 
-    def __init__(self, sizes_hw: Mapping[str, tuple[int, int]], stall_timeout_s: float) -> None:
+    def __init__(
+        self, sizes_hw: Mapping[str, tuple[int, int]], stall_timeout_s: float, logs: LogSettings | None = None
+    ) -> None:
+        set_up_replica_logs(logs)
         self._preprocessors = {model: Preprocessor(size_hw) for model, size_hw in sizes_hw.items()}
         self._progress = Progress(stall_timeout_s)
 

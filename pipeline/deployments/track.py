@@ -8,9 +8,13 @@ import time
 from collections.abc import Mapping
 
 from pipeline.answers import BatchAnswer, CameraAnswer, Outcome
+from pipeline.deployments.identity import set_up_replica_logs
 from pipeline.deployments.job import CameraJob
 from pipeline.deployments.progress import Progress
 from pipeline.deployments.tracked_camera import Seen, TrackedCamera
+from pipeline.observe.logs import log_context
+from pipeline.observe.metrics import ray_metrics
+from pipeline.observe.settings import LogSettings
 from pipeline.sinks.errors import SinkUnavailable
 from pipeline.sinks.redis_streams import CameraWrite, RedisSettings, RedisStreams, WriteOutcome
 from pipeline.sinks.snapshots import Snapshots, SnapshotSettings
@@ -20,6 +24,7 @@ from stages.values import CameraId, Detected, FrameBatch, ModelInfo
 logger = logging.getLogger(__name__)
 
 NO_MODEL = ModelInfo("", "", "", ())
+REDIS, SNAPSHOTS = "redis", "snapshots"  # what sinks are called in the metrics
 
 
 class TrackDeployment:
@@ -35,9 +40,12 @@ class TrackDeployment:
         snapshots: SnapshotSettings | None,
         stall_timeout_s: float,
         graph: Mapping[str, object],
+        logs: LogSettings | None = None,
     ) -> None:
+        set_up_replica_logs(logs)
         self._redis = RedisStreams(redis)
         self._snapshots = Snapshots(snapshots) if snapshots is not None else None
+        self._metrics = ray_metrics()
         self._progress = Progress(stall_timeout_s)
         self._cameras: dict[CameraId, TrackedCamera] = {}
         Tracker(TrackSettings())  # loads the tracker library: seconds that the first frames would wait for
@@ -49,12 +57,14 @@ class TrackDeployment:
         try:
             await self._adopt(jobs)
         except SinkUnavailable:
+            self._metrics.sink_failed(REDIS)
             return BatchAnswer({camera_id: CameraAnswer(Outcome.UNAVAILABLE) for camera_id in jobs})
         with self._progress.working():
             writes = await asyncio.to_thread(self._work, batch, detected, jobs)
         outcomes = await self._publish(writes)
         await self._publish_loose(jobs)
         answers = {camera_id: self._settle(camera_id, outcomes.get(camera_id)) for camera_id in jobs}
+        self._count(detected, jobs, answers)
         for end in batch.ends:
             self._forget(end.camera_id)
         return BatchAnswer(answers)
@@ -75,24 +85,30 @@ class TrackDeployment:
         seen = _by_camera(batch, detected)
         model = detected.model if detected is not None else NO_MODEL
         ends = {end.camera_id: end for end in batch.ends}
-        now = time.time()
+        now, started = time.time(), time.perf_counter()
         writes = []
         for camera_id in jobs:
             notices = [n for n in batch.notices if n.camera_id == camera_id]
             camera = self._cameras[camera_id]
-            write = camera.work(seen.get(camera_id, []), notices, ends.get(camera_id), model, now)
+            with log_context(camera=camera_id):
+                write = camera.work(seen.get(camera_id, []), notices, ends.get(camera_id), model, now)
             if write is not None:
                 writes.append(write)
+        if seen:
+            self._metrics.stage_took("track", time.perf_counter() - started)
         return writes
 
     async def _publish(self, writes: list[CameraWrite]) -> dict[str, WriteOutcome | None]:
         """One pipelined round trip for all cameras of the batch; None for all where the store cannot be reached."""
         if not writes:
             return {}
+        started = time.perf_counter()
         try:
             outcomes = await self._redis.write(writes)
         except SinkUnavailable:
+            self._metrics.sink_failed(REDIS)
             return {write.camera: None for write in writes}
+        self._metrics.stage_took("publish", time.perf_counter() - started)
         return {write.camera: outcome for write, outcome in zip(writes, outcomes, strict=True)}
 
     async def _publish_loose(self, jobs: Mapping[CameraId, CameraJob]) -> None:
@@ -104,13 +120,28 @@ class TrackDeployment:
             try:
                 await self._redis.append(camera_id, job.line, events, verdicts)
             except SinkUnavailable:
+                self._metrics.sink_failed(REDIS)
                 logger.warning("camera %s: %d events wait for Redis", camera_id, len(events) + len(verdicts))
                 return
             self._cameras[camera_id].loose_written()
 
+    def _count(
+        self, detected: Detected | None, jobs: Mapping[CameraId, CameraJob], answers: Mapping[CameraId, CameraAnswer]
+    ) -> None:
+        """What this call showed, for the metrics: per batch, never per frame."""
+        for stage, took_ms in detected.timings_ms.items() if detected is not None else ():
+            self._metrics.stage_took(stage, took_ms / 1e3)
+        for camera_id, answer in answers.items():
+            self._metrics.frames_failed(camera_id, answer.failed)
+            for verdict, parts in answer.verdicts.items():
+                self._metrics.parts_judged(jobs[camera_id].line, jobs[camera_id].station, verdict, parts)
+
     def _settle(self, camera_id: CameraId, outcome: WriteOutcome | None) -> CameraAnswer:
         camera = self._cameras[camera_id]
         answer = camera.settle(outcome, time.time())
+        for _ in range(camera.snapshots_failed):
+            self._metrics.sink_failed(SNAPSHOTS)
+        camera.snapshots_failed = 0
         if not camera.trusted:
             self._forget(camera_id)
         return answer

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import logging
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from pipeline.answers import CameraAnswer, Outcome
-from pipeline.deployments.chain import CameraChain
+from pipeline.deployments.chain import CameraChain, state_event
 from pipeline.deployments.job import CameraJob
 from pipeline.sinks.annotated_video import AnnotatedVideo
 from pipeline.sinks.redis_streams import CameraWrite, Stored, WriteOutcome, WriteStatus
@@ -26,19 +26,16 @@ from stages.results.messages import (
 )
 from stages.values import (
     CameraNotice,
-    Clock,
     Detections,
     EndOfStream,
     Event,
     Frame,
     FrameFailed,
     FrameResult,
-    HealthState,
     Inspection,
     ModelInfo,
     PictureStats,
     Position,
-    Tracks,
 )
 
 logger = logging.getLogger(__name__)
@@ -71,7 +68,11 @@ class TrackedCamera:
         self._last: FrameResult | None = None  # of the last frame the chain worked on
         self._write: CameraWrite | None = None  # under way, or waiting for the same frames to come again
         self._captured: tuple[float, ...] = ()  # of the frames in that write
+        self._failed = 0  # of the frames in that write
+        self._verdicts_made: Counter[str] = Counter()  # since the last answer that told them
+        self.snapshots_failed = 0
         self._told: tuple[float, int] = (0.0, 0)  # the last notice: a resent one is not told twice
+        self._early: CameraNotice | None = None  # the first that said the camera is blind, before any frame
         self._loose_events: deque[bytes] = deque(maxlen=MOST_CARRIED)
         self._loose_verdicts: deque[bytes] = deque(maxlen=MOST_CARRIED)
         self._carried_events: deque[bytes] = deque(maxlen=MOST_CARRIED)
@@ -108,6 +109,7 @@ class TrackedCamera:
         if not results:
             return None
         self._captured = tuple(r.captured_at for r in results)
+        self._failed = sum(r.error is not None for r in results)
         self._write = self._compose(results[-1].position.encode(), draft, now)
         return self._write
 
@@ -137,7 +139,7 @@ class TrackedCamera:
         """
         write, self._write = self._write, None
         if write is None:
-            return CameraAnswer(Outcome.PUBLISHED, self._cursor)
+            return self._published(0, ())
         if outcome is None:
             self._not_written(write, now)
             return CameraAnswer(Outcome.UNAVAILABLE, self._cursor)
@@ -150,7 +152,12 @@ class TrackedCamera:
         self._carried_verdicts.clear()
         self._lost_frames, self._lost_since = 0, None
         latencies = tuple(max(0.0, now - at) for at in self._captured)
-        return CameraAnswer(Outcome.PUBLISHED, self._cursor, len(write.detections), latencies)
+        return self._published(len(write.detections), latencies, self._failed)
+
+    def _published(self, frames: int, latencies_s: tuple[float, ...], failed: int = 0) -> CameraAnswer:
+        verdicts, self._verdicts_made = self._verdicts_made, Counter()
+        health = None if self._last is None else self._last.health.value
+        return CameraAnswer(Outcome.PUBLISHED, self._cursor, frames, latencies_s, failed, dict(verdicts), health)
 
     def _not_written(self, write: CameraWrite, now: float) -> None:
         if (
@@ -203,7 +210,11 @@ class TrackedCamera:
             chain = self._chain = self._begin(frame.position, model)
         if self._lost_frames:
             frame = replace(frame, dropped={**frame.dropped, "sink_unavailable": self._lost_frames})
+        # Blind until now: the interval opens with the notice, and this frame closes it.
+        blind = () if self._early is None else chain.notice(self._early).uninspected
+        self._early = None
         result = chain.update(frame, seen.found, seen.stats, model, seen.timings_ms)
+        result = replace(result, uninspected=blind + result.uninspected)
         if result.inspections:
             result = replace(result, inspections=tuple(self._pictured(i, frame) for i in result.inspections))
         self._last = result
@@ -217,14 +228,14 @@ class TrackedCamera:
             return inspection
         written = self._snapshots.write(inspection.inspection_id, frame.image, inspection.xyxy, inspection.captured_at)
         if isinstance(written, SnapshotFailed):
+            self.snapshots_failed += 1
             return inspection.with_snapshot(None, None, written.reason)
         return inspection.with_snapshot(written.uri, written.sha256)
 
     def _begin(self, position: Position, model: ModelInfo) -> CameraChain:
         """A new chain; where the store holds this road's checkpoint, it goes on from there."""
         run = str(position.major) if position.is_live else position.source.partition(":")[2]
-        waiting = self._chain if self._last is None else None  # made by a notice that came before any frame
-        chain = waiting or CameraChain(self.job, model.class_names, run)
+        chain = CameraChain(self.job, model.class_names, run)
         checkpoint, self._stored_checkpoint = self._stored_checkpoint, None
         if checkpoint is None or not self._on_stored_road(position):
             return chain
@@ -239,13 +250,15 @@ class TrackedCamera:
         if (notice.at, notice.number) <= self._told:
             return
         self._told = (notice.at, notice.number)
-        if self._chain is None:
-            self._chain = CameraChain(self.job, model.class_names, str(notice.epoch))
-        event, judged = self._chain.notice(notice)
-        self._loose_events.append(camera_event_message(event, notice.camera_id, self._context))
-        self._loose_verdicts += self._verdicts(judged, self._last or _before_any_frame(notice, model))
+        self._loose_events.append(camera_event_message(state_event(notice), notice.camera_id, self._context))
+        if self._chain is None or self._last is None:
+            if not notice.seeing:  # the model's classes are not known yet: told to the chain when it begins
+                self._early = self._early or notice
+            return
+        self._loose_verdicts += self._verdicts(self._chain.notice(notice), self._last)
 
     def _verdicts(self, judged: Judged, result: FrameResult) -> list[bytes]:
+        self._verdicts_made.update(inspection.verdict.value for inspection in judged.inspections)
         messages = [inspection_message(i, result, self._context) for i in judged.inspections]
         return messages + [uninspected_message(u, result, self._context) for u in judged.uninspected]
 
@@ -268,19 +281,3 @@ class _Draft:
     detections: list[bytes]
     events: list[bytes] = field(default_factory=list)
     verdicts: list[bytes] = field(default_factory=list)
-
-
-def _before_any_frame(notice: CameraNotice, model: ModelInfo) -> FrameResult:
-    return FrameResult(
-        camera_id=notice.camera_id,
-        seq=0,
-        captured_at=notice.at,
-        clock=Clock.ARRIVAL,
-        position=Position("live", notice.epoch, 0),
-        size_wh=(0, 0),
-        tracks=Tracks.empty(),
-        health=HealthState.STALE,
-        model=model,
-        dropped={},
-        timings_ms={},
-    )

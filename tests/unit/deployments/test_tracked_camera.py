@@ -24,6 +24,7 @@ from stages.values import (
     Clock,
     Detections,
     Frame,
+    FrameFailed,
     LineId,
     ModelInfo,
     Picture,
@@ -176,6 +177,26 @@ def test_a_camera_taken_over_goes_on_with_its_track_ids() -> None:
     assert first["objects"][0]["id"] == last["objects"][0]["id"] is not None
 
 
+def test_a_published_answer_tells_each_verdict_once_and_what_the_camera_sees() -> None:
+    subject = camera()
+    told = []
+    for n in range(20):
+        write = work(subject, seen(n, x=20.0 + 12 * n))
+        away = n == 15  # the verdict of such a frame is told with the next answer that is published
+        told.append(subject.settle(None if away else written(write), NOW))
+    assert sum(sum(answer.verdicts.values()) for answer in told) == 1
+    assert {answer.health for answer in told if answer.outcome is Outcome.PUBLISHED} == {"ok"}
+    assert not any(answer.failed for answer in told)
+
+
+def test_frames_that_failed_are_told() -> None:
+    subject = camera()
+    one = seen(0)
+    write = work(subject, Seen(one.frame, FrameFailed("out of memory"), one.stats, {}), seen(1))
+    answer = subject.settle(written(write), NOW)
+    assert (answer.published, answer.failed) == (2, 1)
+
+
 def test_an_unreadable_checkpoint_starts_tracking_anew() -> None:
     cursor = seen(0, FILE).frame.position.encode()
     write = work(camera(Stored(cursor, b"\x81\xa7version\x63")), seen(1, FILE))
@@ -192,6 +213,21 @@ def test_a_notice_is_told_once_though_it_is_sent_again() -> None:
     subject.loose_written()
     work(subject, notices=(notice,))
     assert subject.loose() == ([], [])
+
+
+def test_a_camera_that_was_away_before_its_first_frame_is_inspected_after_it_and_the_time_before_is_told() -> None:
+    subject = camera()
+    work(subject, notices=(CameraNotice(CAM, 1, NOW - 30, "reconnecting", "refused", seeing=False, epoch=7),))
+    verdicts: list[dict[str, Any]] = []
+    for n in range(20):
+        write = work(subject, seen(n, x=20.0 + 12 * n))
+        assert write is not None
+        verdicts += messages(write.inspections)
+        subject.settle(written(write), NOW)
+    assert [v["verdict"] for v in verdicts if v["kind"] == "inspection"] == ["pass"]
+    intervals = [(v["interval_id"], v["until"] is None) for v in verdicts if v["kind"] == "uninspected"]
+    assert [is_open for _, is_open in intervals] == [True, False]
+    assert len({name for name, _ in intervals}) == 1
 
 
 def test_the_picture_of_a_part_that_did_not_pass_is_stored_before_its_entry(tmp_path: Path) -> None:
