@@ -26,6 +26,9 @@ class CameraAnswer:
     cursor: str | None = None
     published: int = 0  # frames written by this call
     latencies_s: tuple[float, ...] = ()  # capture (or arrival) to publish, one per frame published
+    failed: int = 0  # of the frames published, those whose result is an error
+    verdicts: Mapping[str, int] = field(default_factory=dict)  # verdict -> parts, since the last published answer
+    health: str | None = None  # what the camera can see, by its last frame; None before the first
 
 
 @dataclass(frozen=True, slots=True)

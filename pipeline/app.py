@@ -39,7 +39,7 @@ def build_app(config: RaylineConfig, detect_wrapper: type = DetectDeployment) ->
         num_replicas=graph.preprocess_replicas,
         max_ongoing_requests=calls_at_once,
         ray_actor_options={"num_cpus": graph.preprocess_cpus},
-    ).bind({name: model.image_size for name, model in models.items()}, graph.stall_timeout_s)
+    ).bind({name: model.image_size for name, model in models.items()}, graph.stall_timeout_s, config.observe)
     detect = {
         name: _deployment(
             detect_wrapper,
@@ -47,7 +47,7 @@ def build_app(config: RaylineConfig, detect_wrapper: type = DetectDeployment) ->
             num_replicas=graph.detect_replicas,
             max_ongoing_requests=max(calls_at_once, 2 * model.max_batch),
             ray_actor_options={"num_cpus": graph.detect_cpus, "num_gpus": graph.detect_gpus},
-        ).bind(name, model, graph.stall_timeout_s)
+        ).bind(name, model, graph.stall_timeout_s, config.observe)
         for name, model in models.items()
     }
     # Stateless stages scale; a tracker must see its camera's frames all and in order, so a shard stays on one replica:
@@ -59,7 +59,13 @@ def build_app(config: RaylineConfig, detect_wrapper: type = DetectDeployment) ->
         max_ongoing_requests=calls_at_once,
         ray_actor_options={"num_cpus": graph.track_cpus},
         request_router_config={"request_router_class": ROUTER, "request_router_kwargs": {"num_fallback_replicas": 0}},
-    ).bind(config.redis_settings(), config.snapshots, graph.stall_timeout_s, {PREPROCESS: preprocess, **detect})
+    ).bind(
+        config.redis_settings(),
+        config.snapshots,
+        graph.stall_timeout_s,
+        {PREPROCESS: preprocess, **detect},
+        config.observe,
+    )
 
 
 def _deployment(wrapper: type, **options: Any) -> Deployment:

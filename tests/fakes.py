@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from pipeline.ingest.source import BadFrame, SourceFrame, made
+from pipeline.observe.metrics import COUNTERS, GAUGES, HISTOGRAMS
 from stages.values import Clock, Picture, PixelFormat
 
 
@@ -108,3 +109,31 @@ class ScriptedSource:
 
     def close(self) -> None:
         self.closed += 1
+
+
+class RecordingMeter:
+    """Keeps what it is told, and refuses what is not declared."""
+
+    def __init__(self) -> None:
+        self.told: list[tuple[str, float, dict[str, str]]] = []
+
+    def count(self, name: str, amount: float, tags: dict[str, str]) -> None:
+        self._note(name, amount, tags, COUNTERS[name][-1])
+
+    def set(self, name: str, value: float, tags: dict[str, str]) -> None:
+        self._note(name, value, tags, GAUGES[name][-1])
+
+    def observe(self, name: str, value: float, tags: dict[str, str]) -> None:
+        self._note(name, value, tags, HISTOGRAMS[name][-1])
+
+    def total(self, name: str, **tags: str) -> float:
+        """The sum of what was counted under a name, of those that carry these tags."""
+        return sum(amount for told, amount, its in self.told if told == name and tags.items() <= its.items())
+
+    def values(self, name: str, **tags: str) -> list[float]:
+        """Everything told under a name, in order."""
+        return [value for told, value, its in self.told if told == name and tags.items() <= its.items()]
+
+    def _note(self, name: str, value: float, tags: dict[str, str], declared: tuple[str, ...]) -> None:
+        assert set(tags) == set(declared)
+        self.told.append((name, value, tags))

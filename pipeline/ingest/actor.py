@@ -13,7 +13,7 @@ from pipeline.deployments.job import CameraJob
 from pipeline.deployments.serve_graph import ServeGraph
 from pipeline.ingest.carrier import CarrierSettings
 from pipeline.ingest.shard import CameraFigures, CameraTask, Shard
-from pipeline.observe.logs import bind_log_context, set_up_logs
+from pipeline.observe.logs import set_up_logs
 from pipeline.observe.metrics import ray_metrics
 from pipeline.observe.settings import ObserveSettings
 from pipeline.sinks.redis_streams import RedisSettings, RedisStreams
@@ -50,8 +50,7 @@ class IngestActor:
     """Owns one shard. Every method returns quickly; a call that is lost can be made again."""
 
     def __init__(self, spec: ShardSpec) -> None:
-        set_up_logs(spec.observe)
-        bind_log_context(shard=spec.name)
+        set_up_logs(spec.observe, shard=spec.name)
         self._spec = spec
         self._applied = ""
         self._jobs: dict[CameraId, CameraJob] = {}

@@ -28,6 +28,7 @@ from pipeline.ingest.source import (
     SourceRefused,
     UnmadePicture,
 )
+from pipeline.observe.logs import bind_log_context
 from stages.values import CameraId, Clock, EndOfStream, Frame, Position
 
 __all__ = [
@@ -82,6 +83,7 @@ class Camera:
         if not settings.camera_id:
             raise ValueError("a camera needs a name: camera_id is empty")
         self.run_id = run_id or ("" if settings.resume else uuid.uuid4().hex)
+        self._log = logging.LoggerAdapter(logger, {"camera": settings.camera_id})  # on whichever thread it speaks
         self._settings = settings
         self._handoff = handoff
         self._open_source = open_source
@@ -94,6 +96,8 @@ class Camera:
         self._since = wall()
         self._running_from: float | None = None
         self._last_error: str | None = None
+        self._last_error_at: float | None = None
+        self._last_frame_at: float | None = None
         self._clock_of_newest: Clock | None = None
         self._size_wh: tuple[int, int] | None = None
         self._frames_in = 0
@@ -157,7 +161,7 @@ class Camera:
             leftover.cancel()
         ended = [leftover.join(max(0.0, deadline - self._clock())) for leftover in threads]
         if not all(ended):
-            logger.warning("camera %s: stopped, but a call to its source does not return", self.camera_id)
+            self._log.warning("camera %s: stopped, but a call to its source does not return", self.camera_id)
         return all(ended)
 
     def tick(self) -> None:
@@ -181,6 +185,8 @@ class Camera:
                 fps_in=self._fps.value if self._state is CameraState.RUNNING else 0.0,
                 dropped=self._handoff.drop_counts(),
                 last_error=self._last_error,
+                last_error_at=self._last_error_at,
+                last_frame_at=self._last_frame_at,
                 clock=self._clock_of_newest,
                 size_wh=self._size_wh,
                 epoch=self._numbering.epoch,
@@ -196,7 +202,7 @@ class Camera:
         check_move(self._state, state)
         level = logging.WARNING if state is CameraState.RECONNECTING else logging.INFO
         level = logging.ERROR if state is CameraState.FAILED else level
-        logger.log(level, "camera %s is %s: %s", self.camera_id, state, why)
+        self._log.log(level, "camera %s is %s: %s", self.camera_id, state, why)
         self._state, self._since = state, self._wall()
         self._running_from = self._clock() if state is CameraState.RUNNING else None
         if self._on_state is not None:
@@ -208,14 +214,14 @@ class Camera:
         try:
             self._handoff.put(EndOfStream(self.camera_id, self._numbering.last_seq, why))
         except HandoffClosed:
-            logger.debug("camera %s: nobody waits for its end", self.camera_id)
+            self._log.debug("camera %s: nobody waits for its end", self.camera_id)
         self._handoff.close(error)
 
     def _launch(self, delay_s: float) -> None:
         """Starts a thread, unless too many hang already; `tick` tries again then."""
         self._hung = [reader for reader in self._hung if reader.is_alive]
         if len(self._hung) >= MOST_HUNG_THREADS:
-            logger.error("camera %s: %d calls to it do not return; waiting for one", self.camera_id, len(self._hung))
+            self._log.error("camera %s: %d calls to it do not return; waiting for one", self.camera_id, len(self._hung))
             return
         self._readers_made += 1
         self._reader = Reader(f"camera-{self.camera_id}-{self._readers_made}", self._clock, delay_s)
@@ -244,7 +250,7 @@ class Camera:
     def _lost(self, why: str) -> None:
         if self._running_from is not None and self._clock() - self._running_from >= self._settings.stable_after_s:
             self._delays = self._fresh_delays()
-        self._last_error = why
+        self._last_error, self._last_error_at = why, self._wall()
         self._reconnects += 1
         if self._state is not CameraState.PAUSED:
             self._move(CameraState.RECONNECTING, why)
@@ -255,13 +261,14 @@ class Camera:
     # What the decode thread does
 
     def _work(self, reader: Reader) -> None:
+        bind_log_context(camera=self.camera_id)
         try:
             while not self._wait(reader.cancelled, reader.delay_s) and self._read(reader):
                 pass
         except HandoffClosed:
-            logger.debug("camera %s: its hand-over was closed", self.camera_id)
+            self._log.debug("camera %s: its hand-over was closed", self.camera_id)
         except Exception as exc:  # the top of the thread: whatever it is, it must be heard
-            logger.error(  # noqa: TRY400 - the traceback is there, masked
+            self._log.error(
                 "camera %s: an error of ours ended it\n%s", self.camera_id, self._hidden(traceback.format_exc())
             )
             self._finish(reader, CameraState.FAILED, SourceError(self._hidden(f"{type(exc).__name__}: {exc}")))
@@ -320,6 +327,7 @@ class Camera:
         image = item.image
         self._move(CameraState.RUNNING, f"{image.width}x{image.height}, clock {item.clock}")
         self._frames_in += 1
+        self._last_frame_at = self._wall()
         self._clock_of_newest, self._size_wh = item.clock, (image.width, image.height)
         seq, position = self._numbering.next(source, item)
         if isinstance(image, UnmadePicture):
@@ -335,13 +343,14 @@ class Camera:
             reader.delay_s = next(self._delays)
             if isinstance(error, SourceRefused):
                 reader.delay_s = max(reader.delay_s, min(_REFUSED_WAIT_S, self._settings.max_backoff_s))
-            logger.info("camera %s: next try in %.1f s (%s)", self.camera_id, reader.delay_s, error)
+            self._log.info("camera %s: next try in %.1f s (%s)", self.camera_id, reader.delay_s, error)
             return True
 
     def _finish(self, reader: Reader, state: CameraState, error: SourceError | None) -> bool:
         with self._lock:
             if self._reader is reader:
-                self._last_error = str(error) if error else self._last_error
+                if error is not None:
+                    self._last_error, self._last_error_at = str(error), self._wall()
                 self._end(state, str(error) if error else "end of stream", error)
         return False
 

@@ -56,6 +56,8 @@ class CameraStatus:
     fps_in: float = 0.0
     dropped: Mapping[str, int] = field(default_factory=dict)  # reason -> total
     last_error: str | None = None
+    last_error_at: float | None = None
+    last_frame_at: float | None = None  # when the newest picture came
     clock: Clock | None = None  # of the newest picture
     size_wh: tuple[int, int] | None = None  # of the newest picture, pixels
     epoch: int = 0  # Unix milliseconds of the live run, or of a file's start

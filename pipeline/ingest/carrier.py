@@ -16,7 +16,8 @@ from pydantic import Field
 from pipeline.answers import BatchAnswer, CameraAnswer, Outcome
 from pipeline.ingest.backoff import backoff_delays
 from pipeline.ingest.batcher import Gathered
-from pipeline.ingest.graph import BatchRefused, Graph, GraphUnavailable
+from pipeline.ingest.graph import BatchRefused, Graph, GraphError, GraphUnavailable
+from pipeline.observe.metrics import Metrics, NullMeter
 from stages.settings import Settings
 from stages.values import CameraId, Detected, Frame, FrameBatch
 
@@ -75,6 +76,7 @@ class Carrier:
         settings: CarrierSettings,
         live: bool,
         on_answer: Callable[[FrameBatch, BatchAnswer], None] = lambda batch, answer: None,
+        metrics: Metrics | None = None,
     ) -> None:
         self._shard = shard
         self._gather = gather
@@ -82,11 +84,18 @@ class Carrier:
         self._settings = settings
         self._live = live
         self._on_answer = on_answer
+        self._metrics = metrics or Metrics(NullMeter())
         self._slots = asyncio.Semaphore(settings.max_in_flight)
         self._turn: asyncio.Event | None = None
         self._under_way: set[asyncio.Task[None]] = set()
         self._stopping = asyncio.Event()
+        self._lost: set[int] = set()  # numbers of batches under way that were given up: each is counted once
         self.figures = CarrierFigures()
+
+    @property
+    def in_flight(self) -> int:
+        """Batches inside the graph now."""
+        return len(self._under_way)
 
     async def run(self) -> None:
         """Carries batches until cancelled or a carried batch ends in an error that is not the graph's."""
@@ -114,16 +123,20 @@ class Carrier:
         self._under_way.discard(task)
         self._slots.release()
         if not task.cancelled() and (error := task.exception()) is not None:
+            self._metrics.batch_lost(self._shard, type(error).__name__)
             logger.error("shard %s: a batch was lost to an unforeseen error", self._shard, exc_info=error)
 
     async def _carry(self, batch: FrameBatch, before: asyncio.Event | None, mine: asyncio.Event) -> None:
+        oldest_s = _oldest_s(batch, time.time())
         try:
             detected = await self._detect(batch) if batch.frames else None
             if before is not None:
                 await before.wait()
             answer = await self._track(batch, detected)
+            self._metrics.batch_carried(self._shard, len(batch), oldest_s)
             self._note(batch, answer)
         finally:
+            self._lost.discard(batch.batch_no)
             mine.set()
             self._graph.forget(batch)
 
@@ -160,15 +173,22 @@ class Carrier:
                 refused += 1
                 if refused >= self._settings.refused_tries:
                     logger.exception("shard %s: batch %d given up, a stage raised", self._shard, batch.batch_no)
+                    self._count_lost(batch, exc)
                     return give_up(str(exc))
             except GraphUnavailable as exc:
                 logger.warning("shard %s: batch %d waits for the graph: %s", self._shard, batch.batch_no, exc)
                 if self._given_up(deadline):
+                    self._count_lost(batch, exc)
                     return give_up(str(exc))
             await self._pause(next(delays))
 
     def _given_up(self, deadline: float) -> bool:
         return self._stopping.is_set() or (self._live and time.monotonic() > deadline)
+
+    def _count_lost(self, batch: FrameBatch, error: GraphError) -> None:
+        if batch.batch_no not in self._lost:
+            self._lost.add(batch.batch_no)
+            self._metrics.batch_lost(self._shard, type(error).__name__)
 
     async def _pause(self, delay_s: float) -> None:
         """Sleep, but not through a stop."""
@@ -198,6 +218,12 @@ def _all_given_up(batch: FrameBatch) -> BatchAnswer:
     cameras = {f.camera_id for f in batch.frames} | {n.camera_id for n in batch.notices}
     cameras |= {e.camera_id for e in batch.ends}
     return BatchAnswer({camera: CameraAnswer(Outcome.GIVEN_UP) for camera in cameras})
+
+
+def _oldest_s(batch: FrameBatch, now: float) -> float | None:
+    """Age of its oldest frame since it was decoded; a frame nobody stamped tells nothing."""
+    stamps = [frame.received_at for frame in batch.frames if frame.received_at > 0]
+    return max(0.0, now - min(stamps)) if stamps else None
 
 
 def _delays() -> Iterator[float]:

@@ -6,17 +6,18 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from pipeline.answers import BatchAnswer, Outcome
+from pipeline.answers import BatchAnswer, CameraAnswer, Outcome
 from pipeline.ingest.batcher import Batcher, Gathered
 from pipeline.ingest.camera import Camera, make_handoff
 from pipeline.ingest.camera_settings import CameraSettings
 from pipeline.ingest.camera_state import CameraState, CameraStatus
 from pipeline.ingest.carrier import Carrier, CarrierSettings
 from pipeline.ingest.graph import Graph
+from pipeline.ingest.totals import TotalsTold
 from pipeline.observe.metrics import Metrics
 from stages.values import CameraId, CameraNotice, FrameBatch, Position
 
@@ -42,6 +43,24 @@ class CameraFigures:
     published: int
     dropped: Mapping[str, int]  # by reason, since the shard started
     latencies_s: tuple[float, ...]  # newest last: capture (or arrival) to publish
+    parts: Mapping[str, int] = field(default_factory=dict)  # verdict -> parts, since the shard started
+    health: str = "ok"  # by the last frame published
+
+
+@dataclass(slots=True)
+class _Published:
+    """What came back for one camera."""
+
+    latencies_s: deque[float] = field(default_factory=lambda: deque(maxlen=LATENCIES_KEPT))
+    untold_s: list[float] = field(default_factory=list)  # latencies since the last tick, for the metrics
+    parts: Counter[str] = field(default_factory=Counter)
+    health: str = "ok"
+
+    def add(self, answer: CameraAnswer) -> None:
+        self.latencies_s.extend(answer.latencies_s)
+        self.untold_s.extend(answer.latencies_s)
+        self.parts.update(answer.verdicts)
+        self.health = answer.health or self.health
 
 
 class Shard:
@@ -61,11 +80,12 @@ class Shard:
         self._live = live
         self._stored_cursor = stored_cursor
         self._metrics = metrics
+        self._totals = TotalsTold(metrics)
         self._batcher = Batcher(max_batch)
-        self._carrier = Carrier(name, self._gather, graph, carrier, live, self._answered)
+        self._carrier = Carrier(name, self._gather, graph, carrier, live, self._answered, metrics)
         self._cameras: dict[CameraId, Camera] = {}
         self._tasks: dict[CameraId, CameraTask] = {}
-        self._latencies: dict[CameraId, deque[float]] = {}
+        self._published: dict[CameraId, _Published] = {}
         self._carried_ends: set[CameraId] = set()
         self._end_landed = asyncio.Event()
         self._notice_numbers: dict[CameraId, int] = {}
@@ -108,6 +128,7 @@ class Shard:
             task.cancel()
         await asyncio.gather(*self._running, return_exceptions=True)
         await self._carrier.drain(max(0.1, deadline - time.monotonic()))
+        self._tell_metrics()
 
     async def _carried(self, cameras: set[CameraId], timeout_s: float) -> None:
         """Wait until the ends of these have landed, at most `timeout_s`."""
@@ -134,7 +155,7 @@ class Shard:
         camera = Camera(task.settings, handoff, on_state=on_state, cursor=cursor)
         self._cameras[camera_id] = camera
         self._carried_ends.discard(camera_id)
-        self._latencies[camera_id] = deque(maxlen=LATENCIES_KEPT)
+        self._published.setdefault(camera_id, _Published())
         self._batcher.add(camera_id, handoff)
         camera.start()
         if task.paused:
@@ -145,13 +166,13 @@ class Shard:
         camera = self._cameras.pop(camera_id)
         self._tasks.pop(camera_id, None)
         await asyncio.to_thread(camera.stop, timeout_s)
+        self._totals.gone(camera.status())
 
     def _tell(self, camera_id: CameraId, state: CameraState, reason: str, at: float) -> None:
         number = self._notice_numbers[camera_id] = self._notice_numbers.get(camera_id, 0) + 1
         camera = self._cameras.get(camera_id)
         epoch = camera.status().epoch if camera is not None else 0
         seeing = state is CameraState.RUNNING
-        self._metrics.camera_state(camera_id, state.value)
         self._batcher.notice(CameraNotice(camera_id, number, at, state.value, reason, seeing, epoch))
 
     async def _gather(self) -> Gathered:
@@ -163,17 +184,25 @@ class Shard:
             await asyncio.sleep(TICK_S)
             for camera in self._cameras.values():
                 camera.tick()
+            self._tell_metrics()
+
+    def _tell_metrics(self) -> None:
+        for camera in self._cameras.values():
+            self._totals.camera(camera.status())
+        self._totals.carried(self._carrier.figures.dropped)
+        self._metrics.batches_in_flight(self.name, self._carrier.in_flight)
+        for camera_id, published in self._published.items():
+            untold_s, published.untold_s = published.untold_s, []
+            for latency_s in untold_s:
+                self._metrics.frame_published(camera_id, latency_s)
 
     def _answered(self, batch: FrameBatch, answer: BatchAnswer) -> None:
         if batch.ends:
             self._carried_ends |= {end.camera_id for end in batch.ends}
             self._end_landed.set()
         for camera_id, its in answer.cameras.items():
-            if its.outcome is Outcome.PUBLISHED and camera_id in self._latencies:
-                self._latencies[camera_id].extend(its.latencies_s)
-                for latency_s in its.latencies_s:
-                    self._metrics.frame_published(camera_id, latency_s)
-        self._metrics.batch_carried(self.name, len(batch))
+            if its.outcome is Outcome.PUBLISHED and camera_id in self._published:
+                self._published[camera_id].add(its)
 
     def _figures_of(self, camera_id: CameraId) -> CameraFigures:
         status = self._cameras[camera_id].status()
@@ -185,5 +214,7 @@ class Shard:
             status=status,
             published=figures.frames_published[camera_id],
             dropped=dropped,
-            latencies_s=tuple(self._latencies[camera_id]),
+            latencies_s=tuple(self._published[camera_id].latencies_s),
+            parts=dict(self._published[camera_id].parts),
+            health=self._published[camera_id].health,
         )

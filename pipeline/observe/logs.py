@@ -19,18 +19,33 @@ __all__ = ["LogSettings", "bind_log_context", "log_context", "mask_secrets", "se
 
 SECRET_KEYS = frozenset({"password", "passwd", "token", "secret", "authorization", "api_key"})
 
-# Libraries that log each retry of a dead peer: our own line says it once
-_QUIET = {"aiokafka": logging.ERROR, "asyncio": logging.WARNING, "ultralytics": logging.WARNING}
+# Libraries that log each retry of a dead peer, or each step of their own: our own line says it once
+_QUIET = {
+    "aiokafka": logging.ERROR,
+    "asyncio": logging.WARNING,
+    "ray": logging.WARNING,
+    "ray.serve": logging.WARNING,
+    "ultralytics": logging.WARNING,
+}
 
 
-def set_up_logs(settings: LogSettings, stream: TextIO | None = None) -> None:
-    """Route structlog and stdlib logging of this process to `stream` (default stderr). May be called again."""
+def set_up_logs(settings: LogSettings, stream: TextIO | None = None, **always: str) -> None:
+    """Route structlog and stdlib logging of this process to `stream` (default stderr). May be called again.
+
+    `always` stands on every line of every thread: what this process is, such as its shard.
+    """
     stream = stream or sys.stderr
+
+    def name_process(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+        return {**always, **event}
+
     before: list[Processor] = [
         structlog.contextvars.merge_contextvars,
+        name_process,
         structlog.stdlib.add_log_level,
         structlog.stdlib.add_logger_name,
         structlog.stdlib.ExtraAdder(),
+        drop_rays_marks,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         structlog.processors.format_exc_info,
         mask_secrets,
@@ -68,8 +83,13 @@ def log_context(**values: str) -> Iterator[None]:
 
 
 def bind_log_context(**values: str) -> None:
-    """The same for the rest of this thread or task: said once at the start of a decode thread or an actor."""
+    """The same for the rest of this thread or task: said once at the start of a decode thread."""
     structlog.contextvars.bind_contextvars(**values)
+
+
+def drop_rays_marks(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    """Structlog processor: what Ray writes into every record for its own files (`_ray_timestamp_ns`) is not told."""
+    return {key: value for key, value in event.items() if not key.startswith("_ray")}
 
 
 def mask_secrets(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:

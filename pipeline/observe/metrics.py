@@ -6,7 +6,7 @@ import sys
 from collections.abc import Mapping
 from typing import Protocol
 
-STATES = ("CONNECTING", "RUNNING", "PAUSED", "RECONNECTING", "ENDED", "FAILED")
+STATES = ("connecting", "running", "paused", "reconnecting", "ended", "failed")
 
 _SECONDS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.035, 0.05, 0.075, 0.1, 0.15, 0.25, 0.4, 0.7, 1.0, 2.0, 5.0)
 _FRAMES = (1.0, 2.0, 3.0, 4.0, 6.0, 8.0, 12.0, 16.0, 24.0, 32.0, 64.0)
@@ -93,7 +93,7 @@ class Metrics:
 
     def frames_in(self, camera: str, frames: int = 1) -> None:
         """The source gave frames."""
-        self._meter.count("rayline_frames_in", frames, {"camera": camera})
+        self._count("rayline_frames_in", frames, {"camera": camera})
 
     def frame_published(self, camera: str, latency_s: float) -> None:
         """A frame's result reached Redis, so long after its capture."""
@@ -103,12 +103,11 @@ class Metrics:
 
     def frames_dropped(self, camera: str, reason: str, frames: int = 1) -> None:
         """Frames were let go of. `reason` comes from a short fixed list."""
-        if frames > 0:
-            self._meter.count("rayline_frames_dropped", frames, {"camera": camera, "reason": reason})
+        self._count("rayline_frames_dropped", frames, {"camera": camera, "reason": reason})
 
-    def frame_failed(self, camera: str) -> None:
-        """A frame's result is an error."""
-        self._meter.count("rayline_frames_failed", 1, {"camera": camera})
+    def frames_failed(self, camera: str, frames: int = 1) -> None:
+        """Frames were published whose result is an error."""
+        self._count("rayline_frames_failed", frames, {"camera": camera})
 
     def batch_carried(self, shard: str, frames: int, oldest_s: float | None = None) -> None:
         """A batch went through the graph; its oldest frame was so old when it left."""
@@ -133,23 +132,27 @@ class Metrics:
     def camera_state(self, camera: str, state: str) -> None:
         """The camera is in this state, and in no other."""
         for name in STATES:
-            self._meter.set("rayline_camera_state", float(name == state.upper()), {"camera": camera, "state": name})
+            self._meter.set("rayline_camera_state", float(name == state), {"camera": camera, "state": name})
 
     def camera_gone(self, camera: str) -> None:
         """The camera was taken away: it is in no state."""
         self.camera_state(camera, "")
 
-    def reconnected(self, camera: str) -> None:
+    def reconnected(self, camera: str, times: int = 1) -> None:
         """A camera's connection was made anew."""
-        self._meter.count("rayline_reconnects", 1, {"camera": camera})
+        self._count("rayline_reconnects", times, {"camera": camera})
 
-    def part_judged(self, line: str, station: str, verdict: str) -> None:
-        """A part got its verdict."""
-        self._meter.count("rayline_inspections", 1, {"line": line, "station": station, "verdict": verdict})
+    def parts_judged(self, line: str, station: str, verdict: str, parts: int = 1) -> None:
+        """Parts got their verdict."""
+        self._count("rayline_inspections", parts, {"line": line, "station": station, "verdict": verdict})
 
     def sink_failed(self, sink: str) -> None:
         """A write was refused or never answered."""
         self._meter.count("rayline_sink_failures", 1, {"sink": sink})
+
+    def _count(self, name: str, amount: int, tags: dict[str, str]) -> None:
+        if amount > 0:  # Ray raises on anything else
+            self._meter.count(name, amount, tags)
 
 
 def ray_metrics() -> Metrics:

@@ -27,7 +27,7 @@ class CameraReport(Report):
     camera: str
     line: str
     station: str
-    state: str  # CONNECTING, RUNNING, PAUSED, RECONNECTING, ENDED, FAILED
+    state: str  # connecting, running, paused, reconnecting, ended, failed
     since: float  # when it entered that state
     url: str = ""  # masked
     shard: str = ""
@@ -42,7 +42,7 @@ class CameraReport(Report):
     dropped: Mapping[str, int] = Field(default_factory=dict)  # reason -> frames since the camera was added
     latency_ms_p50: float | None = None  # capture to publish
     latency_ms_p95: float | None = None
-    last_frame_at: float | None = None
+    last_frame_at: float | None = None  # when the newest picture came from the camera
     reconnects: int = 0
     last_error: str | None = None  # masked
     last_error_at: float | None = None
@@ -55,7 +55,7 @@ class ShardReport(Report):
     """How one shard's reader does."""
 
     shard: str
-    state: str
+    state: str  # starting, running
     cameras: tuple[str, ...] = ()
     node: str = ""
     pid: int | None = None

@@ -238,7 +238,7 @@ class Supervisor:
         report = reader.report
         return PublishedShard(
             shard=name,
-            state="RUNNING" if report is not None and reader.missed == 0 else "STARTING",
+            state="running" if report is not None and reader.missed == 0 else "starting",
             cameras=tuple(sorted(self._plans[name].tasks)) if name in self._plans else (),
             pid=report.pid if report is not None else None,
             restarts=reader.restarts,
@@ -270,6 +270,7 @@ class Supervisor:
             shard=self._placed.get(camera_id, ""),
             model=camera.model_name,
             recipe=camera.recipe_name,
+            health=figures.health,
             size=status.size_wh,
             fps_in=status.fps_in,
             fps_out=_rate(reader.published, camera_id),
@@ -278,8 +279,11 @@ class Supervisor:
             dropped=dict(figures.dropped),
             latency_ms_p50=p50,
             latency_ms_p95=p95,
+            last_frame_at=status.last_frame_at,
             reconnects=status.reconnects,
             last_error=status.last_error,
+            last_error_at=status.last_error_at,
+            parts=dict(figures.parts),
             override=kind.value if kind is not None else None,
             updated_at=now,
         )

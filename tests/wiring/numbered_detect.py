@@ -9,6 +9,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from pipeline.observe.settings import LogSettings
 from stages.detect.settings import ModelSettings
 from stages.values import Detected, Detections, FrameFailed, ModelInfo, Prepared
 from tests.numbered import read_number
@@ -23,7 +24,7 @@ class NumberedDetect:
     `settings.weights` names a folder: `slow` in it is taken by the slow replica.
     """
 
-    def __init__(self, name: str, settings: ModelSettings, stall_timeout_s: float) -> None:
+    def __init__(self, name: str, settings: ModelSettings, stall_timeout_s: float, logs: LogSettings) -> None:
         marker = Path(settings.weights) / "slow"
         try:
             marker.touch(exist_ok=False)

@@ -136,6 +136,27 @@ def test_an_address_that_can_never_work_fails_and_its_error_reaches_the_consumer
     assert camera.status().last_error == "clip.mp4 holds no video"
 
 
+def test_its_lines_name_it_whichever_thread_speaks(caplog: pytest.LogCaptureFixture) -> None:
+    bench = Bench([live(on_open=SourceInvalid("no video"))])
+    camera = bench.camera()
+    with caplog.at_level("INFO", logger="pipeline"):
+        camera.pause()
+        camera.resume()
+        bench.until(CameraState.FAILED)
+    assert {record.threadName == "MainThread" for record in caplog.records} == {True, False}
+    assert {getattr(record, "camera", None) for record in caplog.records} == {"cam"}
+
+
+def test_an_error_and_a_picture_are_told_with_their_time() -> None:
+    bench = Bench([live(on_open=SourceInvalid("no video"))])
+    camera = bench.camera()
+    camera.start()
+    bench.until(CameraState.FAILED)
+    status = camera.status()
+    assert status.last_error_at == status.since
+    assert status.last_frame_at is None
+
+
 def test_an_error_of_ours_is_heard_and_masked(caplog: pytest.LogCaptureFixture) -> None:
     bench = Bench([live(on_open=ZeroDivisionError("rtsp://admin:hunter2@cam/1"))])
     bench.camera().start()

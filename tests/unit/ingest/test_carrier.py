@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable
 
 import numpy as np
@@ -12,6 +13,7 @@ from pipeline.answers import BatchAnswer, CameraAnswer, Outcome
 from pipeline.ingest.batcher import Gathered
 from pipeline.ingest.carrier import Carrier, CarrierSettings
 from pipeline.ingest.graph import BatchRefused, GraphUnavailable
+from pipeline.observe.metrics import Meter, Metrics, NullMeter
 from stages.values import (
     CameraId,
     Clock,
@@ -25,15 +27,17 @@ from stages.values import (
     PixelFormat,
     Position,
 )
+from tests.fakes import RecordingMeter
 
 CAM = CameraId("cam-1")
 MODEL = ModelInfo("m", "1", "", ("thing",))
+AGE_S = 3.0  # of a frame when its batch is made
 PUBLISHED = CameraAnswer(Outcome.PUBLISHED, published=1)
 
 
 def frame(seq: int) -> Frame:
     picture = Picture(np.zeros((2, 2), np.uint8), PixelFormat.GRAY8, 2, 2)
-    return Frame(CAM, seq, float(seq), Clock.ARRIVAL, Position("live", 1, seq), picture)
+    return Frame(CAM, seq, float(seq), Clock.ARRIVAL, Position("live", 1, seq), picture, time.time() - AGE_S)
 
 
 class ScriptedGraph:
@@ -76,7 +80,9 @@ class ScriptedGraph:
         return Detected(failed, failed, MODEL)
 
 
-async def carry(graph: ScriptedGraph, batches: int, live: bool = False, **settings: float) -> Carrier:
+async def carry(
+    graph: ScriptedGraph, batches: int, live: bool = False, meter: Meter | None = None, **settings: float
+) -> Carrier:
     """Carries so many one-frame batches and returns when the last has landed."""
     waiting = [Gathered((frame(seq),)) for seq in range(batches)]
     landed = asyncio.Event()
@@ -92,7 +98,9 @@ async def carry(graph: ScriptedGraph, batches: int, live: bool = False, **settin
         if len(answered) == batches:
             landed.set()
 
-    carrier = Carrier("shard", gather, graph, CarrierSettings(**settings), live, on_answer)
+    carrier = Carrier(
+        "shard", gather, graph, CarrierSettings(**settings), live, on_answer, Metrics(meter or NullMeter())
+    )
     running = asyncio.create_task(carrier.run())
     await asyncio.wait_for(landed.wait(), 10)
     running.cancel()
@@ -156,3 +164,25 @@ async def test_a_live_batch_is_given_up_once_the_graph_stays_away_too_long() -> 
     graph = ScriptedGraph(track_answers=[GraphUnavailable("gone")] * 3)
     carrier = await carry(graph, 1, live=True, live_give_up_s=0.01)
     assert carrier.figures.dropped[CAM] == {"graph_unavailable": 1}
+
+
+async def test_each_batch_is_counted_with_its_frames_and_the_age_of_its_oldest() -> None:
+    meter = RecordingMeter()
+    carrier = await carry(ScriptedGraph(), 3, meter=meter)
+    assert meter.total("rayline_batches", shard="shard") == 3
+    assert meter.values("rayline_batch_frames") == [1, 1, 1]
+    assert all(AGE_S <= age < AGE_S + 2 for age in meter.values("rayline_queue_age_seconds"))
+    assert len(meter.values("rayline_queue_age_seconds")) == 3
+    assert meter.total("rayline_batches_lost") == 0
+    assert carrier.in_flight == 0
+
+
+async def test_a_batch_given_up_in_detect_and_in_track_is_counted_lost_once() -> None:
+    class Refusing(ScriptedGraph):
+        async def detect(self, batch: FrameBatch) -> Detected:
+            raise BatchRefused("out of memory")
+
+    meter = RecordingMeter()
+    await carry(Refusing(track_answers=[BatchRefused("bad")] * 2), 1, meter=meter)
+    assert meter.told[0] == ("rayline_batches_lost", 1, {"shard": "shard", "reason": "BatchRefused"})
+    assert meter.total("rayline_batches_lost") == 1

@@ -3,6 +3,7 @@
 import io
 import json
 import logging
+import threading
 from collections.abc import Iterator
 from typing import Any
 
@@ -68,6 +69,33 @@ def test_a_bound_context_stays() -> None:
     logging.getLogger().warning("a")
     logging.getLogger().warning("b")
     assert [line["shard"] for line in lines(stream)] == ["m-1", "m-1"]
+
+
+def test_what_the_process_is_stands_on_the_lines_of_every_thread() -> None:
+    stream = io.StringIO()
+    set_up_logs(LogSettings(log=LogFormat.JSON), stream, shard="m-1")
+    thread = threading.Thread(target=logging.getLogger("x").warning, args=("in a thread",))
+    thread.start()
+    thread.join()
+    structlog.get_logger().warning("here")
+    assert [line["shard"] for line in lines(stream)] == ["m-1", "m-1"]
+
+
+def test_rays_own_marks_are_not_told() -> None:
+    stream = logged()
+    record = logging.getLogger("x").makeRecord("x", logging.WARNING, "", 0, "a", (), None, extra={"camera": "cam-1"})
+    record._ray_timestamp_ns = 1  # as Ray's record factory does, in a process that imported it
+    logging.getLogger("x").handle(record)
+    (line,) = lines(stream)
+    assert line["camera"] == "cam-1"
+    assert not any(key.startswith("_ray") for key in line)
+
+
+def test_what_serve_says_of_itself_is_not_told_but_its_warnings_are() -> None:
+    logged()
+    serve = logging.getLogger("ray.serve")  # where Ray is imported, it has a handler of its own
+    assert not serve.isEnabledFor(logging.INFO)
+    assert serve.isEnabledFor(logging.WARNING)
 
 
 @pytest.mark.parametrize(

@@ -7,28 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.ingest.camera_state import CameraState
 from pipeline.observe.metrics import COUNTERS, GAUGES, HISTOGRAMS, STATES, Metrics, NullMeter, ray_metrics
 from pipeline.observe.settings import ObserveSettings
-
-
-class RecordingMeter:
-    """Keeps what it is told, and refuses what is not declared."""
-
-    def __init__(self) -> None:
-        self.told: list[tuple[str, float, dict[str, str]]] = []
-
-    def count(self, name: str, amount: float, tags: dict[str, str]) -> None:
-        self._note(name, amount, tags, COUNTERS[name][-1])
-
-    def set(self, name: str, value: float, tags: dict[str, str]) -> None:
-        self._note(name, value, tags, GAUGES[name][-1])
-
-    def observe(self, name: str, value: float, tags: dict[str, str]) -> None:
-        self._note(name, value, tags, HISTOGRAMS[name][-1])
-
-    def _note(self, name: str, value: float, tags: dict[str, str], declared: tuple[str, ...]) -> None:
-        assert set(tags) == set(declared)
-        self.told.append((name, value, tags))
+from tests.fakes import RecordingMeter
 
 
 def told(sentence: str, *words: object) -> list[tuple[str, float, dict[str, str]]]:
@@ -42,7 +24,7 @@ SENTENCES = [name for name, _ in inspect.getmembers(Metrics, inspect.isfunction)
 
 @pytest.mark.parametrize("sentence", SENTENCES)
 def test_every_sentence_counts_something_declared(sentence: str) -> None:
-    kinds = {"int": 2, "float": 0.5, "float | None": 0.5, "str": "RUNNING"}
+    kinds = {"int": 2, "float": 0.5, "float | None": 0.5, "str": "running"}
     words = [kinds[p.annotation] for p in list(inspect.signature(getattr(Metrics, sentence)).parameters.values())[1:]]
     assert told(sentence, *words)
 
@@ -63,7 +45,11 @@ def test_drops_are_counted_by_reason_and_none_are_not_counted() -> None:
 
 def test_a_camera_is_in_one_state() -> None:
     states = {tags["state"]: value for _, value, tags in told("camera_state", "cam-1", "paused")}
-    assert states == {state: float(state == "PAUSED") for state in STATES}
+    assert states == {state: float(state == "paused") for state in STATES}
+
+
+def test_its_states_are_those_a_camera_can_have() -> None:
+    assert set(STATES) == {state.value for state in CameraState}
 
 
 def test_a_camera_that_is_gone_is_in_none() -> None:
@@ -96,5 +82,5 @@ def test_a_process_without_ray_counts_to_nobody_and_does_not_import_it(monkeypat
     metrics = ray_metrics()
     assert isinstance(metrics._meter, NullMeter)
     metrics.frame_published("cam-1", 0.1)
-    metrics.camera_state("cam-1", "RUNNING")
+    metrics.camera_state("cam-1", "running")
     assert "ray" not in sys.modules
