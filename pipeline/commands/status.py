@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -21,7 +22,9 @@ if TYPE_CHECKING:
 
 REFRESH_S = 1.0
 
-_COLOURS = {"RUNNING": "green", "PAUSED": "cyan", "ENDED": "blue", "FAILED": "bold red", "STARTING": "yellow"}
+_COLOURS = {"running": "green", "paused": "cyan", "ended": "blue", "failed": "bold red", "removed": "dim"}
+_UNDER_WAY = "yellow"  # the colour of every other state
+_ROOMY = 140  # columns of a terminal from which on each camera has one row; in a narrower one, cells have lines
 
 
 def status(
@@ -35,7 +38,8 @@ def status(
     elif once or not out.is_terminal:
         run(_print_once(redis))
     else:
-        run(_follow(redis))
+        with suppress(KeyboardInterrupt):  # the way to leave it
+            run(_follow(redis))
 
 
 async def look(redis: str | None) -> tuple[DesiredState | None, SystemReport | None]:
@@ -62,7 +66,7 @@ async def _print_once(redis: str | None) -> None:
     if report is None:
         complain(_nothing_runs(desired))
         raise typer.Exit(1)
-    out.print(shown(desired, report, time.time()))
+    out.print(shown(desired, report, time.time(), out.width))
 
 
 async def _follow(redis: str | None) -> None:
@@ -72,7 +76,9 @@ async def _follow(redis: str | None) -> None:
     with Live(console=out, auto_refresh=False, transient=False) as live:
         while True:
             now = time.time()
-            body: RenderableType = shown(desired, report, now) if report else Text(_nothing_runs(desired), "yellow")
+            body: RenderableType = Text(_nothing_runs(desired), _UNDER_WAY)
+            if report is not None:
+                body = shown(desired, report, now, out.width)
             live.update(body, refresh=True)
             await asyncio.sleep(REFRESH_S)
             try:
@@ -82,26 +88,26 @@ async def _follow(redis: str | None) -> None:
                 report = None
 
 
-def shown(desired: DesiredState | None, report: SystemReport, now: float) -> RenderableType:
-    """The live table and what stands below it."""
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for name in ("camera", "line / station", "state"):
-        table.add_column(name, no_wrap=True)
-    for name in ("fps in", "fps out", "p50 ms", "p95 ms"):
-        table.add_column(name, justify="right", no_wrap=True)
-    for name in ("dropped", "parts", "last error"):
+def shown(desired: DesiredState | None, report: SystemReport, now: float, width: int) -> RenderableType:
+    """The live table and, below it, what takes a sentence. At 80 columns only names may be broken."""
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
+    for name in ("camera", "line / station"):
         table.add_column(name, overflow="fold")
+    table.add_column("state", no_wrap=True)
+    for name in ("fps in/out", "ms p50/p95"):
+        table.add_column(name, justify="right", no_wrap=True)
+    table.add_column("parts", no_wrap=True)
     for camera in report.cameras:
-        table.add_row(*_row(camera, now))
+        table.add_row(*_row(camera, now, is_roomy=width >= _ROOMY))
     for name, what in _unreported(desired, report).items():
-        table.add_row(name, "", Text(what, _COLOURS.get(what, "dim")))
+        table.add_row(name, "", Text(what, _COLOURS.get(what, _UNDER_WAY)))
     return Group(table, *_below(desired, report, now))
 
 
-def _row(camera: CameraReport, now: float) -> tuple[str | Text, ...]:
-    state = Text(f"{camera.state} {_span(now - camera.since)}", _COLOURS.get(camera.state, "yellow"))
+def _row(camera: CameraReport, now: float, is_roomy: bool) -> tuple[str | Text, ...]:
+    words = [Text(camera.state, _COLOURS.get(camera.state, _UNDER_WAY)), Text(_span(now - camera.since))]
     if camera.health != "ok":
-        state.append(f" {camera.health}", "bold magenta")
+        words.append(Text(camera.health, "bold magenta"))
     place = camera.line if camera.station in (camera.camera, camera.line) else f"{camera.line} / {camera.station}"
     name = Text(camera.camera)
     if camera.override:
@@ -109,24 +115,27 @@ def _row(camera: CameraReport, now: float) -> tuple[str | Text, ...]:
     return (
         name,
         place,
-        state,
-        f"{camera.fps_in:.1f}",
-        f"{camera.fps_out:.1f}",
-        _ms(camera.latency_ms_p50),
-        _ms(camera.latency_ms_p95),
-        _counts(camera.dropped),
-        _counts(camera.parts),
-        Text(_error(camera, now), "red"),
+        Text(" " if is_roomy else "\n").join(words),
+        f"{camera.fps_in:.1f}/{camera.fps_out:.1f}",
+        "-" if camera.latency_ms_p50 is None else f"{_ms(camera.latency_ms_p50)}/{_ms(camera.latency_ms_p95)}",
+        (", " if is_roomy else "\n").join(_counts(camera.parts)) or "-",
     )
 
 
+def _of_cameras(report: SystemReport, now: float) -> list[Text]:
+    """A line for each camera's drops, and one for its last error."""
+    drops = {camera.camera: ", ".join(_counts(camera.dropped)) for camera in report.cameras}
+    lines = [Text(f"{name} dropped: {counts}") for name, counts in drops.items() if counts]
+    return lines + [Text(f"{c.camera}: {_error(c, now)}", "red") for c in report.cameras if c.last_error]
+
+
 def _below(desired: DesiredState | None, report: SystemReport, now: float) -> list[Text]:
-    ready = sum(shard.state == "RUNNING" for shard in report.shards)
+    ready = sum(shard.state == "running" for shard in report.shards)
     up = f"up {_span(now - report.started_at)}, {ready} of {len(report.shards)} shards running"
-    lines = [Text(f"\n{up}", "dim")]
+    lines = [Text(f"\n{up}", "dim"), *_of_cameras(report, now)]
     lines += [Text(f"shard {s.shard}: {s.last_error}", "red") for s in report.shards if s.last_error]
     if desired is not None and desired.version > report.desired_version:
-        lines.append(Text("the last change is being put into force", "yellow"))
+        lines.append(Text("the last change is being put into force", _UNDER_WAY))
     lines += [Text(f"camera {name}: its change is not in force: {why}", "red") for name, why in report.problems.items()]
     return lines
 
@@ -136,7 +145,7 @@ def _unreported(desired: DesiredState | None, report: SystemReport) -> dict[str,
     if desired is None:
         return {}
     known = {camera.camera for camera in report.cameras}
-    starting: dict[str, str] = {name: "STARTING" for name in desired.config.camera_ids() if name not in known}
+    starting: dict[str, str] = {name: "starting" for name in desired.config.camera_ids() if name not in known}
     starting.update({name: "removed" for name in desired.removed() if name not in known})
     return starting
 
@@ -159,13 +168,11 @@ def _as_json(desired: DesiredState | None, report: SystemReport | None) -> str:
     return json.dumps(data, indent=2)
 
 
-def _counts(counts: Mapping[str, int]) -> str:
-    return ", ".join(f"{reason} {number}" for reason, number in sorted(counts.items()) if number) or "-"
+def _counts(counts: Mapping[str, int]) -> list[str]:
+    return [f"{reason} {number}" for reason, number in sorted(counts.items()) if number]
 
 
 def _error(camera: CameraReport, now: float) -> str:
-    if not camera.last_error:
-        return ""
     ago = f" ({_span(now - camera.last_error_at)} ago)" if camera.last_error_at else ""
     return f"{camera.last_error}{ago}"
 

@@ -13,9 +13,9 @@ pytestmark = pytest.mark.services
 
 def report(**changes: object) -> SystemReport:
     now = time.time()
-    camera = CameraReport(camera="cam-1", line="filling", station="cam-1", state="RUNNING", since=now, fps_in=15.0)
+    camera = CameraReport(camera="cam-1", line="filling", station="cam-1", state="running", since=now, fps_in=15.0)
     told = {"at": now, "started_at": now, "desired_version": 1, "cameras": (camera,)}
-    return SystemReport.model_validate({**told, "shards": (ShardReport(shard="s", state="RUNNING"),), **changes})
+    return SystemReport.model_validate({**told, "shards": (ShardReport(shard="s", state="running"),), **changes})
 
 
 def test_a_running_system_is_shown(rayline: Rayline, site: Site) -> None:
@@ -23,7 +23,7 @@ def test_a_running_system_is_shown(rayline: Rayline, site: Site) -> None:
     site.report(report())
     result = rayline("status", "--once")
     assert result.exit_code == 0
-    assert "RUNNING" in result.stdout
+    assert "running" in result.stdout
     assert "gate" in result.stdout
 
 

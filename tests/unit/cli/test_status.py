@@ -1,25 +1,31 @@
 """The live table, from reports alone."""
 
+import importlib
 import io
+from typing import Any
 
+import pytest
 from rich.console import Console
 
-from pipeline.commands.status import shown
+from pipeline.commands.status import _COLOURS, shown
+from pipeline.ingest.camera_state import CameraState
 from pipeline.orchestrate.desired import CameraOverride, merge
 from pipeline.orchestrate.state import CameraReport, ShardReport, SystemReport
+from pipeline.sinks.errors import SinkUnavailable
 from stages.values import CameraId
 from tests.unit.config.site import SITE, config_from
 
+status_command = importlib.import_module("pipeline.commands.status")
 NOW = 1000.0
 RUNNING = CameraReport(
     camera="cam-1",
     line="filling",
     station="capper",
-    state="RUNNING",
+    state="running",
     since=NOW - 125,
     fps_in=15.02,
     fps_out=14.96,
-    dropped={"overtaken": 7, "behind": 0},
+    dropped={"queue_full": 7, "behind": 0},
     latency_ms_p50=41.3,
     latency_ms_p95=88.8,
     parts={"pass": 12, "reject": 1},
@@ -29,7 +35,7 @@ FAILED = CameraReport(
     camera="gate",
     line="gate",
     station="gate",
-    state="FAILED",
+    state="failed",
     since=NOW - 3,
     health="black",
     last_error="no video there",
@@ -37,10 +43,10 @@ FAILED = CameraReport(
 )
 
 
-def table(report: SystemReport, **overrides: CameraOverride) -> list[str]:
+def table(report: SystemReport, width: int = 200, **overrides: CameraOverride) -> list[str]:
     desired = merge(config_from(SITE), {CameraId(n.replace("_", "-")): o for n, o in overrides.items()}, version=5)
     stream = io.StringIO()
-    Console(file=stream, width=200).print(shown(desired, report, NOW))
+    Console(file=stream, width=width).print(shown(desired, report, NOW, width))
     return [" ".join(line.split()) for line in stream.getvalue().splitlines() if line.strip()]
 
 
@@ -50,26 +56,82 @@ def report(*cameras: CameraReport, **more: object) -> SystemReport:
     )
 
 
-def test_a_running_cameras_row() -> None:
-    assert "cam-1 (changed) filling / capper RUNNING 2 min 15.0 15.0 41 89 overtaken 7 pass 12, reject 1" in table(
-        report(RUNNING)
-    )
+def test_a_running_cameras_row_and_its_drops_below() -> None:
+    rows = table(report(RUNNING))
+    assert "cam-1 (changed) filling / capper running 2 min 15.0/15.0 41/89 pass 12, reject 1" in rows
+    assert "cam-1 dropped: queue_full 7" in rows
 
 
 def test_a_failed_camera_tells_why_and_since_when() -> None:
-    assert "gate gate FAILED 3 s black 0.0 0.0 - - - - no video there (2 h ago)" in table(report(FAILED))
+    rows = table(report(FAILED))
+    assert "gate gate failed 3 s black 0.0/0.0 - -" in rows
+    assert "gate: no video there (2 h ago)" in rows
+
+
+def test_no_word_is_broken_at_80_columns() -> None:
+    busy = RUNNING.model_copy(
+        update={
+            "camera": "cam-4",
+            "state": "reconnecting",
+            "since": NOW - 3000,
+            "health": "covered",
+            "fps_in": 30.0,
+            "fps_out": 30.0,
+            "latency_ms_p50": 1234.0,
+            "latency_ms_p95": 2345.0,
+            "parts": {"pass": 123456, "indeterminate": 9, "reject": 1234},
+        }
+    )
+    words = {word for row in table(report(RUNNING, FAILED, busy), width=80) for word in row.split()}
+    assert {"reconnecting", "covered", "(changed)", "30.0/30.0", "1234/2345", "123456", "indeterminate"} <= words
+    assert {"camera", "station", "in/out", "p50/p95", "parts", "filling", "capper", "running"} <= words
+
+
+def test_each_state_a_camera_can_be_in_has_its_colour() -> None:
+    stream = io.StringIO()
+    console = Console(file=stream, width=120, force_terminal=True, color_system="standard", no_color=False)
+    console.print(shown(None, report(RUNNING, FAILED), NOW, 200))
+    green, red = "\x1b[32mrunning", "\x1b[1;31mfailed"
+    assert green in stream.getvalue()
+    assert red in stream.getvalue()
+    assert set(_COLOURS) - {"removed"} <= {state.value for state in CameraState}
 
 
 def test_cameras_that_nothing_is_reported_of_are_shown_too() -> None:
     rows = table(report(RUNNING), gate=CameraOverride(removed=True))
-    assert "cam-2 STARTING" in rows
+    assert "cam-2 starting" in rows
     assert "gate removed" in rows
 
 
 def test_what_is_under_way_and_what_failed_stands_below() -> None:
-    shard = ShardReport(shard="parts-live-1", state="STARTING", last_error="it died")
+    shard = ShardReport(shard="parts-live-1", state="starting", last_error="it died")
     rows = table(report(RUNNING, desired_version=4, shards=[shard], problems={"x": "no recipe"}))
     assert "up 2 h, 0 of 1 shards running" in rows
     assert "shard parts-live-1: it died" in rows
     assert "the last change is being put into force" in rows
     assert "camera x: its change is not in force: no recipe" in rows
+
+
+def test_the_live_table_follows_and_outlives_a_redis_that_goes_away(monkeypatch: pytest.MonkeyPatch) -> None:
+    looks: list[Any] = [
+        report(FAILED),
+        report(RUNNING),
+        SinkUnavailable("redis at localhost:6379: refused"),
+        None,
+        KeyboardInterrupt(),
+    ]
+
+    async def look(_redis: str | None) -> tuple[None, SystemReport | None]:
+        told = looks.pop(0)
+        if isinstance(told, BaseException):
+            raise told
+        return None, told
+
+    stream = io.StringIO()
+    monkeypatch.setattr(status_command, "look", look)
+    monkeypatch.setattr(status_command, "REFRESH_S", 0.0)
+    monkeypatch.setattr(status_command, "out", Console(file=stream, width=80, height=40, force_terminal=True))
+    status_command.status(once=False, as_json=False, redis=None)  # Ctrl-C is the way to leave it, and no error
+    shown_in_turn = ["no video there", "pass 12", "trying again", "nothing runs here"]
+    places = [stream.getvalue().index(text) for text in shown_in_turn]
+    assert places == sorted(places)
