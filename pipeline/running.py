@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipeline.instance import Instance, remove_instance, write_instance
+from pipeline.preflight import require_cluster, require_redis, require_weights
 from pipeline.sinks.embedded_redis import EmbeddedRedis
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ logger = logging.getLogger(__name__)
 
 STOP_TIMEOUT_S = 8.0
 QUIET = {"log_level": "WARNING", "enable_access_log": False}
+_CHATTY = ("ray.serve", "ray._private.authentication.authentication_token_setup")  # at each start, to people
 OBJECT_STORE_BYTES = 512 * 1024 * 1024  # far above max_in_flight batches of full-HD frames
 
 
@@ -58,19 +60,18 @@ def started(
     `address` joins a Ray cluster instead of starting one here. `save` writes an annotated video of the first camera.
     `build` binds another graph than `pipeline.app.build_app`.
     """
-    from pipeline.app import build_app
-
     with ExitStack() as stack:
         redis_url = _redis(config, stack)
         config = config.with_redis(redis_url)
         shared = _ray(config, address, stack)
-        _graph(config, build or build_app, shared, stack)
+        _graph(config, build, shared, stack)
         supervisor = _supervisor(config, save, stack)
         yield Rayline(config, redis_url, supervisor)
 
 
 def _redis(config: RaylineConfig, stack: ExitStack) -> str:
     if not config.redis.embedded:
+        require_redis(config)
         return config.redis.url.get_secret_value()
     return stack.enter_context(EmbeddedRedis(config.redis.data_dir, config.redis.port)).url
 
@@ -86,6 +87,8 @@ def _ray(config: RaylineConfig, address: str | None, stack: ExitStack) -> bool:
     import ray
     from ray import serve
 
+    for name in _CHATTY:
+        logging.getLogger(name).setLevel(logging.ERROR)
     if ray.is_initialized():
         return True
     if address is not None:
@@ -105,15 +108,17 @@ def _ray(config: RaylineConfig, address: str | None, stack: ExitStack) -> bool:
 
 
 def _graph(
-    config: RaylineConfig, build: Callable[[RaylineConfig], Application], shared: bool, stack: ExitStack
+    config: RaylineConfig, build: Callable[[RaylineConfig], Application] | None, shared: bool, stack: ExitStack
 ) -> None:
     from ray import serve
 
+    from pipeline.app import build_app
+    from pipeline.deployments.deploy import deploy
     from pipeline.deployments.serve_graph import APP
 
-    serve.run(build(config), name=APP, route_prefix=None, logging_config=QUIET)
     if shared:  # a Ray of our own takes the graph with it when it ends
         stack.callback(serve.delete, APP)
+    deploy((build or build_app)(config), QUIET)
 
 
 def _supervisor(config: RaylineConfig, save: Path | None, stack: ExitStack) -> Any:
@@ -143,13 +148,19 @@ def run(
     console: Console,
 ) -> int:
     """`rayline up`: run until Ctrl-C, for a time, or until every source has ended. The process's exit code."""
-    console.print(f"Starting Rayline with {len(config.cameras)} cameras ...")
+    require_weights(config)
+    if address is not None:
+        require_cluster(address)
+    cameras = len(config.cameras)
+    console.print(f"Starting Rayline with {cameras} camera{'' if cameras == 1 else 's'} ...")
     with suppress(KeyboardInterrupt), started(config, address, save) as rayline:
-        with noted(rayline):
-            console.print(f"Running; results are in {rayline.config.redis.address}. In another terminal:")
-            console.print("  rayline status        rayline consume detections        (Ctrl-C here stops all)")
-            _wait(rayline, duration_s)
-        console.print("Stopping ...")
+        try:
+            with noted(rayline):
+                console.print(f"Running; results are in {rayline.config.redis.address}. In another terminal:")
+                console.print("  rayline status        rayline consume detections        (Ctrl-C here stops all)")
+                _wait(rayline, duration_s)
+        finally:
+            console.print("Stopping ...")
     return 0
 
 
