@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from contextlib import suppress
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -15,12 +16,16 @@ from stages.values import Frame, FrameResult, UInt8
 
 logger = logging.getLogger(__name__)
 
+KEYFRAME_EVERY = 30  # frames
 _TIME_BASE = Fraction(1, 1000)
 _COLOURS = ((80, 200, 80), (230, 160, 60), (80, 160, 255), (200, 90, 220), (60, 220, 220), (110, 110, 240))  # B G R
 
 
 class AnnotatedVideo:
-    """Writes frames at their own times; made at the first frame, in its size. Frames of another size are scaled."""
+    """Writes frames at their own times; made at the first frame, in its size. Frames of another size are scaled.
+
+    A file that cannot be written is told once and let go of: results matter more than a film of them.
+    """
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -28,9 +33,30 @@ class AnnotatedVideo:
         self._stream: Any = None
         self._first_at = 0.0
         self._last_pts = -1
+        self._given_up = False
 
     def add(self, frame: Frame, result: FrameResult) -> None:
-        """Draw the result on the frame and append it. Raises OSError when the file cannot be written."""
+        """Draw the result on the frame and append it."""
+        if self._given_up:
+            return
+        try:
+            self._add(frame, result)
+        except (av.error.FFmpegError, OSError) as exc:
+            self._give_up(exc)
+
+    def close(self) -> None:
+        """Finish the file; may be called more than once."""
+        container, self._container = self._container, None
+        if container is None:
+            return
+        try:
+            with container:
+                for packet in self._stream.encode():
+                    container.mux(packet)
+        except (av.error.FFmpegError, OSError) as exc:
+            self._give_up(exc)
+
+    def _add(self, frame: Frame, result: FrameResult) -> None:
         image = to_bgr(frame.image)
         if image.ndim == 2:
             image = cv2.cvtColor(image, cv2.COLOR_GRAY2BGR)  # type: ignore[assignment]
@@ -43,19 +69,20 @@ class AnnotatedVideo:
         for packet in self._stream.encode(picture):
             self._container.mux(packet)
 
-    def close(self) -> None:
-        """Finish the file; may be called more than once."""
+    def _give_up(self, exc: Exception) -> None:
+        logger.error("%s cannot be written, the annotated video ends here: %s", self._path, exc)
+        self._given_up = True
         container, self._container = self._container, None
-        if container is None:
-            return
-        for packet in self._stream.encode():
-            container.mux(packet)
-        container.close()
+        if container is not None:
+            with suppress(av.error.FFmpegError, OSError):  # the disk may still be full
+                container.close()
 
     def _open(self, width: int, height: int, first_at: float) -> None:
-        # Fragmented: what was written can be played even if the process is killed before the end.
+        # Fragmented: what was written can be played even if the process is killed before the end, but for the frames
+        # since the last keyframe.
         self._container = av.open(str(self._path), "w", format="mp4", options={"movflags": "frag_keyframe+empty_moov"})
-        self._stream = self._container.add_stream("libx264", rate=30, options={"preset": "veryfast", "crf": "23"})
+        options = {"preset": "veryfast", "crf": "23", "g": str(KEYFRAME_EVERY)}
+        self._stream = self._container.add_stream("libx264", rate=30, options=options)
         self._stream.width, self._stream.height = width - width % 2, height - height % 2
         self._stream.pix_fmt = "yuv420p"
         self._stream.codec_context.time_base = _TIME_BASE
