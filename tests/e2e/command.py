@@ -1,0 +1,137 @@
+"""`rayline ...` as people run it: a process of its own, in a session of its own, that must leave nothing behind."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+RAYLINE = Path(sys.executable).with_name("rayline")
+MARK = "RAYLINE_TEST_MARK"  # in the environment of a command and of all that it starts, whoever their parent is by then
+
+
+class Command:
+    """A running `rayline` command; its output goes to files and may be read at any time."""
+
+    def __init__(self, arguments: tuple[str | Path, ...], folder: Path, environ: dict[str, str]) -> None:
+        self.mark = uuid.uuid4().hex
+        self._out, self._err = folder / f"{self.mark}.out", folder / f"{self.mark}.err"
+        with self._out.open("wb") as out, self._err.open("wb") as err:
+            self.process = subprocess.Popen(
+                [str(RAYLINE), *map(str, arguments)],
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=err,
+                cwd=folder,
+                env={**environ, MARK: self.mark, "COLUMNS": "200"},
+                start_new_session=True,
+            )
+
+    @property
+    def stdout(self) -> str:
+        return self._out.read_text(errors="replace")
+
+    @property
+    def stderr(self) -> str:
+        return self._err.read_text(errors="replace")
+
+    @property
+    def output(self) -> str:
+        return f"{self.stdout}\n{self.stderr}"
+
+    def started(self) -> list[psutil.Process]:
+        """Every living process that this command started, itself included."""
+        return [process for process in psutil.process_iter() if _mark_of(process) == self.mark]
+
+    def wait_for(self, what: str, condition: Callable[[], bool], timeout_s: float) -> None:
+        """Until the condition holds. Raises AssertionError with the output so far, or if the command ends before."""
+        deadline = time.monotonic() + timeout_s
+        while not condition():
+            assert self.process.poll() is None, f"ended with {self.process.returncode} before {what}:\n{self.output}"
+            assert time.monotonic() < deadline, f"no {what} within {timeout_s:.0f} s:\n{self.output}"
+            time.sleep(0.2)
+
+    def wait_until_running(self, timeout_s: float = 50.0) -> None:
+        """Until `up` says so."""
+        self.wait_for("'Running;'", lambda: "Running;" in self.stdout, timeout_s)
+
+    def interrupt(self, number: signal.Signals = signal.SIGINT) -> None:
+        """Ctrl-C as a terminal sends it: to the whole foreground group."""
+        os.killpg(self.process.pid, number)
+
+    def finish(self, timeout_s: float) -> int:
+        """The exit code, once it has ended. Raises AssertionError with the output if it does not."""
+        try:
+            return self.process.wait(timeout_s)
+        except subprocess.TimeoutExpired:
+            raise AssertionError(f"still running after {timeout_s:.0f} s:\n{self.output}") from None
+
+    def assert_nothing_left(self, timeout_s: float = 3.0) -> None:
+        """Nothing that it started lives on; what is just ending may take a moment."""
+        assert self.process.poll() is not None, "it still runs"
+        _, left = psutil.wait_procs(self.started(), timeout_s)
+        assert not left, "\n".join(f"{process.pid} {' '.join(process.cmdline())[:200]}" for process in left)
+
+    def end_all(self) -> None:
+        """Whatever a failed test left."""
+        for process in self.started():
+            process.kill()
+        self.process.wait(10)
+
+
+class Rayline:
+    """Runs commands for one test: their instance note and their output are the test's own."""
+
+    def __init__(self, folder: Path, cache: Path) -> None:
+        self._folder = folder
+        runtime = folder / "run"
+        runtime.mkdir(mode=0o700)
+        self.note = runtime / "rayline" / "instance.json"
+        hidden = ("RAY", "PYTEST", MARK)  # the session's own Ray is none of theirs
+        kept = {name: value for name, value in os.environ.items() if not name.startswith(hidden)}
+        self._environ = {**kept, "XDG_RUNTIME_DIR": str(runtime), "XDG_CACHE_HOME": str(cache)}
+
+    @contextmanager
+    def running(self, *arguments: str | Path) -> Iterator[Command]:
+        """A command that runs inside the block, and of which nothing is left after it."""
+        command = Command(arguments, self._folder, self._environ)
+        try:
+            yield command
+        finally:
+            command.end_all()
+
+    def run(self, *arguments: str | Path, timeout_s: float = 30.0) -> Command:
+        """A command that has ended, leaving nothing."""
+        with self.running(*arguments) as command:
+            command.finish(timeout_s)
+            command.assert_nothing_left()
+        return command
+
+    def json(self, *arguments: str | Path, timeout_s: float = 30.0) -> Any:
+        """What a command that must succeed printed, as JSON."""
+        command = self.run(*arguments, timeout_s=timeout_s)
+        assert command.process.returncode == 0, command.output
+        return json.loads(command.stdout)
+
+    def redis_url(self) -> str:
+        """Of the Rayline that runs, by its note."""
+        return str(json.loads(self.note.read_text())["redis_url"])
+
+
+def _mark_of(process: psutil.Process) -> str | None:
+    try:
+        if process.status() == psutil.STATUS_ZOMBIE:
+            return None
+        return process.environ().get(MARK)
+    except psutil.Error:
+        return None

@@ -1,0 +1,217 @@
+"""`rayline up` from start to stop, in processes of its own: cameras by RTSP, files to their end, what cannot run."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import signal
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import av
+import numpy as np
+import pytest
+from redis.asyncio import Redis
+
+from pipeline.demo.encoder import StreamSettings
+from pipeline.demo.line import BottleLine
+from pipeline.demo.render import Renderer
+from pipeline.demo.rtsp_server import RtspServer
+from tests.e2e.command import Command, Rayline
+from tests.e2e.conftest import CLIP_FRAMES
+from tests.gst_rtsp import GstRtspServer
+from tests.redis_server import redis_server
+
+pytestmark = [pytest.mark.ray, pytest.mark.services, pytest.mark.timeout(150)]
+
+OURS, THEIRS = "s3cret-Kamera", "p@ss-w0rd!"  # passwords of our RTSP server and of Debian's
+STOP_S = 10.0
+FPS = 10.0
+
+
+@pytest.fixture
+def cameras() -> Iterator[tuple[str, str]]:
+    """Addresses of the bottle line on our own server, and of a test picture on Debian's with digest login."""
+    with ExitStack() as stack:
+        ours = stack.enter_context(RtspServer(user="camera", password=OURS))
+        renderer = Renderer(BottleLine(7))
+        ours.add_stream("line", StreamSettings(fps=FPS), lambda n: renderer.render(8 + n / FPS))
+        theirs = stack.enter_context(GstRtspServer(user="viewer", password=THEIRS, fps=10))
+        yield ours.url("line"), theirs.url()
+
+
+def test_cameras_given_by_address_are_seen_and_ctrl_c_leaves_nothing(
+    rayline: Rayline, cameras: tuple[str, str]
+) -> None:
+    with rayline.running("up", *cameras) as up:
+        up.wait_until_running()
+        messages = consumed(rayline, "cam-1", 20)
+        assert sum(o["label"] == "bottle" for m in messages for o in m["objects"]) > 20
+        assert all(m["clock"] == "rtcp" for m in messages[-5:])
+        assert [m["camera"] for m in consumed(rayline, "cam-2", 5)] == ["cam-2"] * 5
+        status = rayline.run("status", "--once", "--json")
+        states = {c["camera"]: c["state"] for c in json.loads(status.stdout)["report"]["cameras"]}
+        assert {name: state.lower() for name, state in states.items()} == {"cam-1": "running", "cam-2": "running"}
+        table = rayline.run("status", "--once")
+        listed = rayline.run("cameras", "list")
+        assert "cam-1" in table.stdout
+        stored = asyncio.run(everything_in(rayline.redis_url()))
+        assert len(up.started()) > 5
+        up.interrupt()
+        assert up.finish(STOP_S) == 0, up.output
+        up.assert_nothing_left()
+        assert not rayline.note.exists()
+    assert "Traceback" not in up.output
+    said = "\n".join([*(c.output for c in (up, status, table, listed)), *map(json.dumps, messages), stored])
+    for password in (OURS, THEIRS, quote(THEIRS, safe="")):
+        assert password not in said
+
+
+def test_sigterm_ends_it_as_ctrl_c_does(rayline: Rayline, cameras: tuple[str, str]) -> None:
+    with rayline.running("up", cameras[0]) as up:
+        up.wait_until_running()
+        up.process.send_signal(signal.SIGTERM)  # as a service manager does: to the command alone
+        code = up.finish(STOP_S)
+        up.assert_nothing_left()
+        assert not rayline.note.exists()
+    assert code in (0, 143), up.output
+    assert "Traceback" not in up.output
+
+
+def test_a_clip_runs_to_its_end_and_its_annotated_copy_has_every_frame(
+    rayline: Rayline, clip: Path, tmp_path: Path
+) -> None:
+    annotated = tmp_path / "annotated.mp4"
+    with redis_server(tmp_path) as redis:
+        done = rayline.run("up", clip, "--save", annotated, "--redis", redis.url, timeout_s=60)
+        assert done.process.returncode == 0, done.output
+        follow = ("consume", "detections", "--from", "start", "--json", "--redis", redis.url)
+        messages = rayline.run(*follow, "--count", "1000", "--timeout", "2").stdout.splitlines()
+    assert len(messages) == CLIP_FRAMES
+    assert sum(len(json.loads(message)["objects"]) for message in messages) > CLIP_FRAMES
+    source, drawn = pictures(clip), pictures(annotated)
+    assert len(drawn) == len(source) == CLIP_FRAMES
+    assert all(np.mean(np.abs(a.astype(int) - b) > 60) > 0.001 for a, b in zip(source, drawn, strict=True))
+
+
+def test_an_annotated_video_of_a_camera_is_whole_after_ctrl_c(
+    rayline: Rayline, cameras: tuple[str, str], tmp_path: Path
+) -> None:
+    annotated = tmp_path / "annotated.mp4"
+    with rayline.running("up", cameras[0], "--save", annotated) as up:
+        up.wait_until_running()
+        last = consumed(rayline, "cam-1", 40)[-1]
+        up.interrupt()
+        assert up.finish(STOP_S) == 0, up.output
+    assert len(pictures(annotated)) >= last["seq"]
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "words"),
+    [
+        pytest.param("bad.pt", b"\0" * 20_000, "truncated or damaged", id="damaged"),
+        pytest.param("part.pt", None, "truncated or damaged", id="half copied"),
+        pytest.param(
+            "pointer.pt",
+            b"version https://git-lfs.github.com/spec/v1\noid sha256:0\n",
+            "git lfs pull",
+            id="LFS pointer",
+        ),
+        pytest.param("empty.pt", b"", "the file is empty", id="empty"),
+    ],
+)
+def test_weights_that_are_none_end_it_with_one_sentence(
+    rayline: Rayline, clip: Path, tmp_path: Path, name: str, content: bytes | None, words: str
+) -> None:
+    weights = tmp_path / name
+    shipped = Path("pipeline/demo/weights/bottles.pt")
+    weights.write_bytes(shipped.read_bytes()[:100_000] if content is None else content)
+    refused = rayline.run("up", clip, "--weights", weights, timeout_s=20)
+    assert refused.process.returncode == 1
+    assert refused.stdout == ""
+    assert len(refused.stderr.splitlines()) == 1
+    assert f"rayline: {weights}: " in refused.stderr
+    assert words in refused.stderr
+
+
+def test_missing_weights_are_a_wrong_command(rayline: Rayline, clip: Path, tmp_path: Path) -> None:
+    refused = rayline.run("up", clip, "--weights", tmp_path / "absent.pt", timeout_s=20)
+    assert refused.process.returncode == 2
+    assert "absent.pt: no such file" in refused.stderr
+
+
+def test_what_only_the_replica_can_find_out_is_one_sentence_too(rayline: Rayline, clip: Path) -> None:
+    refused = rayline.run("up", clip, "--labels", "botle", timeout_s=60)
+    assert refused.process.returncode == 1
+    assert "Traceback" not in refused.output
+    assert "bottles.pt: the model knows no class 'botle' (did you mean 'bottle'?)" in refused.stderr
+    assert not rayline.note.exists()
+
+
+def test_a_redis_that_does_not_answer_ends_it_before_anything_starts(rayline: Rayline, clip: Path) -> None:
+    refused = rayline.run("up", clip, "--redis", "redis://:hush-hush@127.0.0.1:1/0", timeout_s=20)
+    assert refused.process.returncode == 1
+    assert "redis at 127.0.0.1:1" in refused.stderr
+    assert "hush-hush" not in refused.output
+    assert "Traceback" not in refused.output
+
+
+def test_a_cluster_that_is_not_there_ends_it(rayline: Rayline, clip: Path) -> None:
+    refused = rayline.run("up", clip, "--address", "127.0.0.1:1", timeout_s=20)
+    assert refused.process.returncode == 1
+    assert "no Ray cluster at 127.0.0.1:1" in refused.stderr
+
+
+def test_two_run_beside_each_other(rayline: Rayline, clip: Path, cameras: tuple[str, str], tmp_path: Path) -> None:
+    """The second has a Redis and a Ray of its own; `status` finds the newest, and the other by its address."""
+    with rayline.running("up", cameras[0]) as first:
+        first.wait_until_running()
+        first_url = rayline.redis_url()
+        second = rayline.run("up", clip, timeout_s=60)
+        assert second.process.returncode == 0, second.output
+        assert first.process.poll() is None, first.output
+        report = rayline.json("status", "--once", "--json", "--redis", first_url)["report"]
+        assert [c["state"].lower() for c in report["cameras"]] == ["running"]
+        first.interrupt()
+        assert first.finish(STOP_S) == 0, first.output
+        first.assert_nothing_left()
+
+
+def consumed(rayline: Rayline, camera: str, count: int) -> list[dict[str, Any]]:
+    """What `rayline consume` prints, which finds the Redis by itself."""
+    follow = ("consume", "detections", "--camera", camera, "--json", "--from", "start")
+    done: Command = rayline.run(*follow, "--count", str(count), "--timeout", "30", timeout_s=40)
+    assert done.process.returncode == 0, done.output
+    messages = [json.loads(line) for line in done.stdout.splitlines()]
+    assert len(messages) == count
+    return messages
+
+
+async def everything_in(url: str) -> str:
+    """All keys and values of a Redis, but for what is desired: that holds addresses as they were given."""
+    found: list[object] = []
+    async with Redis.from_url(url) as client:
+        async for key in client.scan_iter("*"):
+            found.append(key)
+            if key.startswith(b"rayline:desired"):
+                continue
+            match await client.type(key):
+                case b"stream":
+                    found.append(await client.xrange(key))
+                case b"hash":
+                    found.append(await client.hgetall(key))
+                case b"string":
+                    found.append(await client.get(key))
+                case other:
+                    raise AssertionError(f"{key!r} is a {other!r}, which this test does not look into")
+    assert len(found) > 4
+    return repr(found)
+
+
+def pictures(path: Path) -> list[np.ndarray[Any, np.dtype[np.uint8]]]:
+    """Every frame, (H, W, 3) uint8 RGB."""
+    with av.open(str(path)) as container:
+        return [frame.to_ndarray(format="rgb24").astype(np.uint8) for frame in container.decode(video=0)]
