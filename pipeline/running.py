@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipeline.instance import Instance, remove_instance, write_instance
+from pipeline.local_ray import set_environment, start_local_ray
 from pipeline.preflight import require_cluster, require_redis, require_weights
 from pipeline.sinks.embedded_redis import EmbeddedRedis
 
@@ -26,7 +27,6 @@ logger = logging.getLogger(__name__)
 STOP_TIMEOUT_S = 8.0
 QUIET = {"log_level": "WARNING", "enable_access_log": False}
 _CHATTY = ("ray.serve", "ray._private.authentication.authentication_token_setup")  # at each start, to people
-OBJECT_STORE_BYTES = 512 * 1024 * 1024  # far above max_in_flight batches of full-HD frames
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,9 +81,7 @@ def _ray(config: RaylineConfig, address: str | None, stack: ExitStack) -> bool:
 
     A process that is in a cluster already stays in it.
     """
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nothing calls home
-    # Serve's controller looks after a handful of replicas here: twice a second is enough, and half a percent of a core.
-    os.environ.setdefault("RAY_SERVE_CONTROL_LOOP_INTERVAL_S", "0.5")
+    set_environment()
     import ray
     from ray import serve
 
@@ -94,13 +92,7 @@ def _ray(config: RaylineConfig, address: str | None, stack: ExitStack) -> bool:
     if address is not None:
         ray.init(address=address, namespace="rayline", logging_level=logging.WARNING)
     else:
-        ray.init(
-            namespace="rayline",
-            include_dashboard=False,
-            object_store_memory=OBJECT_STORE_BYTES,
-            logging_level=logging.WARNING,
-            _metrics_export_port=config.observe.metrics_port,
-        )
+        start_local_ray(config.observe.metrics_port)
     stack.callback(ray.shutdown)  # of a Ray started here it ends every process
     # Pixels never come in by HTTP: without proxies there is one process less and no open port.
     serve.start(proxy_location="Disabled", logging_config=QUIET)

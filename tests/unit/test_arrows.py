@@ -21,10 +21,12 @@ RAY_ROOMS = (
     "pipeline.ingest.actor",
     "pipeline.orchestrate.supervisor",
     "pipeline.app",
+    "pipeline.local_ray",
     "pipeline.running",
     "pipeline.observe.metrics",
 )
-RAY_WHEN_ASKED = {"pipeline.running", "pipeline.observe.metrics"}  # never at module level: most processes have no Ray
+# Never at module level: most processes have no Ray.
+RAY_WHEN_ASKED = {"pipeline.local_ray", "pipeline.running", "pipeline.observe.metrics"}
 AV_ROOMS = (
     "pipeline.ingest.av_source",
     "pipeline.sinks.annotated_video",

@@ -1,0 +1,75 @@
+"""A Ray of our own on this machine: quiet, and where it cannot start, why, in a sentence."""
+
+from __future__ import annotations
+
+import errno
+import logging
+import os
+import socket
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from stages.errors import RaylineError
+
+OBJECT_STORE_BYTES = 512 * 1024 * 1024  # far above max_in_flight batches of full-HD frames
+ENVIRONMENT: Mapping[str, str] = MappingProxyType(
+    {
+        "RAY_USAGE_STATS_ENABLED": "0",  # nothing calls home
+        # Serve's controller looks after a handful of replicas here: twice a second is enough, and half a percent of a
+        # core.
+        "RAY_SERVE_CONTROL_LOOP_INTERVAL_S": "0.5",
+        "GRPC_VERBOSITY": "ERROR",  # else it tells of every fork
+        "GRPC_ENABLE_FORK_SUPPORT": "0",  # what forks here runs another program at once
+    }
+)
+
+
+class RayFailed(RaylineError):
+    """Ray could not be started; the message says why and what to do."""
+
+
+def set_environment() -> None:
+    """To be called before Ray is imported; what the user has set stays."""
+    for name, value in ENVIRONMENT.items():
+        os.environ.setdefault(name, value)
+
+
+def is_free(port: int) -> bool:
+    """True where a server may listen on it, on all addresses as Ray does."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # one that was just closed may be taken again
+        try:
+            probe.bind(("", port))
+        except OSError as exc:
+            if exc.errno in (errno.EADDRINUSE, errno.EACCES):
+                return False
+            raise
+    return True
+
+
+def start_local_ray(metrics_port: int | None) -> None:
+    """Start Ray's processes and join them; `ray.shutdown` ends them. Raises RayFailed."""
+    import ray
+
+    if metrics_port is not None and not is_free(metrics_port):
+        raise RayFailed(
+            f"port {metrics_port}, where the metrics are to be, is taken (by another Rayline?): "
+            "set observe.metrics_port to another port, or to null for any that is free"
+        )
+    try:
+        ray.init(
+            address="local",  # never one that happens to run here, or that RAY_ADDRESS names
+            namespace="rayline",
+            include_dashboard=False,
+            object_store_memory=OBJECT_STORE_BYTES,
+            logging_level=logging.WARNING,
+            _metrics_export_port=metrics_port,
+        )
+    except Exception as exc:  # Ray raises bare Exceptions here; whichever it was, nothing can run
+        ray.shutdown()
+        raise RayFailed(_sentence(exc)) from exc
+
+
+def _sentence(exc: Exception) -> str:
+    why = next(iter(str(exc).strip().splitlines()), "") or "no reason given"
+    return f"Ray could not be started: {type(exc).__name__}: {why} (`rayline doctor` tells what this machine lacks)"
