@@ -1,6 +1,10 @@
 """Measures the weights on lines never trained on: boxes on single pictures, and verdicts on parts that pass."""
 
 from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from functools import cache, partial
+from itertools import chain
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +16,7 @@ from pipeline.demo.line import BottleLine, TruthBox
 from pipeline.demo.render import Renderer
 from pipeline.demo.score import Score
 from pipeline.demo.votes import Gate, VoteCount, Votes
-from pipeline.demo.watcher import Watcher
+from pipeline.demo.watcher import Seen, Watcher
 
 THRESHOLD = 0.35  # the score from which a box counts, here and in the demo
 BIT_RATE = 1_500_000
@@ -22,17 +26,17 @@ VOTE_FPS = 10
 PARTS_PER_LINE = 30
 
 
-def measure(weights: Path, lines: int = 60, vote_lines: int = 12, threads: int = 2) -> dict[str, Any]:
+def measure(weights: Path, lines: int = 60, vote_lines: int = 12, workers: int = 2) -> dict[str, Any]:
     """The card's figures. Held-out lines only; pictures come through H.264 like a camera's."""
-    watcher = Watcher(weights, threads)
-    score = Score()
-    for seed in range(HELD_OUT, HELD_OUT + lines):
-        for picture, truth in pictures(seed, PICTURES_PER_LINE):
-            score.add(watcher.look(picture), truth)
+    score, count = Score(), VoteCount()
+    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+        verdicts = pool.map(partial(_votes_of, weights), range(HELD_OUT + 1000, HELD_OUT + 1000 + vote_lines))
+        looked = pool.map(partial(_look_at, weights), range(HELD_OUT, HELD_OUT + lines))
+        for seen, truth in chain.from_iterable(looked):
+            score.add(seen, truth)
+        for each in verdicts:
+            count.include(each)
     classes = score.figures(THRESHOLD)
-    count = VoteCount()
-    for seed in range(HELD_OUT + 1000, HELD_OUT + 1000 + vote_lines):
-        count_votes(watcher, seed, PARTS_PER_LINE, count)
     correct = count.parts - count.false_pass - count.false_reject - count.undecided
     return {
         "threshold": THRESHOLD,
@@ -43,6 +47,21 @@ def measure(weights: Path, lines: int = 60, vote_lines: int = 12, threads: int =
         "parts": {**vars(count), "correct_share": round(correct / max(count.parts, 1), 4)},
         "bytes": weights.stat().st_size,
     }
+
+
+@cache
+def _watcher(weights: Path) -> Watcher:
+    return Watcher(weights, threads=1)
+
+
+def _look_at(weights: Path, seed: int) -> list[tuple[Seen, list[TruthBox]]]:
+    return [(_watcher(weights).look(picture), truth) for picture, truth in pictures(seed, PICTURES_PER_LINE)]
+
+
+def _votes_of(weights: Path, seed: int) -> VoteCount:
+    count = VoteCount()
+    count_votes(_watcher(weights), seed, PARTS_PER_LINE, count)
+    return count
 
 
 def pictures(seed: int, count: int) -> Iterator[tuple[NDArray[np.uint8], list[TruthBox]]]:

@@ -1,8 +1,9 @@
 """Trains the demo's detector from nothing on rendered pictures, and measures it on lines it has never seen.
 
 `python -m pipeline.demo.train` renders, trains, measures and writes `weights/`; stopped half way, the same command goes
-on from the last epoch. Training has two stages: on all crops, then gently on those with a dent and a few others, for
-dents are small, rare and slow to be learnt. `--measure` only measures the weights that are there and writes their card.
+on from the last epoch. Training has two stages: on all crops, then gently on those with a dent or a crooked label and a
+few others, for these are rare and slow to be learnt. `--measure` only measures the weights that are there and writes
+their card.
 """
 
 import argparse
@@ -31,7 +32,7 @@ def main() -> None:
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     if not options.measure:
         _train(options)
-    figures = measure(WEIGHTS, threads=options.threads)
+    figures = measure(WEIGHTS, workers=options.threads)
     figures["sha256"] = hashlib.sha256(WEIGHTS.read_bytes()).hexdigest()
     write_card(WEIGHTS.parent, figures)
     logger.info("%s", json.dumps(figures, indent=2))
@@ -43,7 +44,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--work", type=Path, default=Path("build/bottles"), help="folder for pictures and checkpoints")
     parser.add_argument("--seeds", type=int, default=240, help="lines to render, ten crops each")
     parser.add_argument("--epochs", type=int, default=13, help="over all crops")
-    parser.add_argument("--refining-epochs", type=int, default=8, help="over the crops with the rare things")
+    parser.add_argument("--refining-epochs", type=int, default=13, help="over the crops with the rare things")
     parser.add_argument("--threads", type=int, default=2)
     return parser.parse_args()
 

@@ -63,6 +63,11 @@ class VoteCount:
         elif defects != truth.defects:
             self.wrong_defects += 1
 
+    def include(self, other: "VoteCount") -> None:
+        """Add what was counted elsewhere."""
+        for name, number in vars(other).items():
+            setattr(self, name, getattr(self, name) + number)
+
 
 class Gate:
     """Collects the votes on one line's parts. Which bottle is which part is told by the truth: an ideal tracker."""
