@@ -23,10 +23,12 @@ from rich.console import Console
 from pipeline.config import RaylineConfig, load_config
 from pipeline.demo.line import BottleLine
 from pipeline.demo.tally import CameraRecord, accepted, summary
+from pipeline.local_ray import is_free
 from pipeline.running import noted, started
 from pipeline.sinks.errors import SinkUnavailable
 from pipeline.sinks.reader import Entry, StreamReader
 from pipeline.sinks.redis_client import RedisSettings
+from stages.errors import RaylineError
 
 logger = logging.getLogger(__name__)
 
@@ -36,8 +38,30 @@ LAST_ANSWERS_S = 5.0
 CAMERAS, FPS = 2, 12.0
 
 
+class DemoFailed(RaylineError):
+    """The demo could not come so far as to judge anything."""
+
+
 def run_demo(duration_s: float | None, json_path: Path | None, seed: int, console: Console) -> int:
-    """Run until Ctrl-C or for `duration_s` from the first frame on; 0 when every counted part was judged right."""
+    """Run until Ctrl-C or for `duration_s` from the first frame on; 0 when every counted part was judged right.
+
+    Without a duration it is a look at the line: Ctrl-C ends it with the tally, and always with 0.
+    """
+    try:
+        figures = _judged(duration_s, seed, console)
+    except KeyboardInterrupt:  # while it was starting, or a second one while it was stopping
+        console.print("Stopped.")
+        return 0
+    _tell(figures, console)
+    if json_path is not None:
+        json_path.write_text(json.dumps(figures, indent=2) + "\n")
+    if duration_s is None:
+        return 0
+    return 0 if accepted(figures) else 1
+
+
+def _judged(duration_s: float | None, seed: int, console: Console) -> dict[str, Any]:
+    """The whole run; its figures when everything has stopped."""
     with _cameras(seed) as cameras:
         config = _config(cameras)
         records = {
@@ -45,17 +69,13 @@ def run_demo(duration_s: float | None, json_path: Path | None, seed: int, consol
         }
         console.print(f"Starting Rayline: {len(cameras)} cameras of a bottle line, {FPS:.0f} frames/s each ...")
         with started(config) as rayline:
-            console.print(f"Redis: {rayline.redis_url}   (rayline status, rayline consume inspections)")
+            console.print(f"Running; results are in {rayline.redis_url}. In another terminal:")
+            console.print("  rayline status        rayline consume inspections       (Ctrl-C here stops all)")
             watcher = Watcher(rayline.redis_url, records, console)
             with noted(rayline), watcher.watching():
                 _wait(watcher, duration_s)
-    figures = summary(records, watcher.captured_at)
-    _tell(figures, console)
-    if json_path is not None:
-        json_path.write_text(json.dumps(figures, indent=2) + "\n")
-    if duration_s is None:
-        return 0
-    return 0 if accepted(figures) else 1
+                console.print("Stopping ...")
+    return summary(records, watcher.captured_at)
 
 
 class Watcher:
@@ -112,14 +132,20 @@ class Watcher:
         elif message["kind"] == "inspection":
             self.captured_at[message["message_id"]] = _unix(message["captured_at"])
             record.saw_inspection(message)
-            self._console.print(_line_of(message), highlight=False)
+            self._console.print(_line_of(message), highlight=False, no_wrap=True, overflow="ellipsis")
 
 
 @contextmanager
 def _cameras(seed: int) -> Iterator[dict[str, Any]]:
     """The demo's RTSP server in a process of its own; it ends when its standard input does."""
     command = [sys.executable, "-m", "pipeline.demo.server", f"--cameras={CAMERAS}", f"--fps={FPS}", f"--seed={seed}"]
-    server = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)  # noqa: S603 - ours
+    server = subprocess.Popen(  # noqa: S603 - ours
+        command,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        start_new_session=True,  # Ctrl-C is for us: the cameras go last, or their end would be told as a loss
+    )
     try:
         yield _told(server)
     finally:
@@ -139,7 +165,7 @@ def _told(server: subprocess.Popen[str]) -> dict[str, Any]:
     reader.start()
     reader.join(SERVER_READY_S)
     if not lines or not lines[0]:
-        raise RuntimeError(f"the demo's RTSP server did not come up in {SERVER_READY_S:.0f} s")
+        raise DemoFailed(f"the demo's RTSP server did not come up in {SERVER_READY_S:.0f} s")
     told: dict[str, Any] = json.loads(lines[0])
     return told
 
@@ -148,14 +174,22 @@ def _config(cameras: Mapping[str, Any]) -> RaylineConfig:
     """configs/demo.yaml, with the cameras' addresses of this run."""
     environ = {f"RAYLINE_DEMO_{name.upper().replace('-', '_')}": told["url"] for name, told in cameras.items()}
     with resources.as_file(resources.files("configs").joinpath("demo.yaml")) as path:
-        return load_config(path, environ)
+        return _beside_another(load_config(path, environ))
+
+
+def _beside_another(config: RaylineConfig) -> RaylineConfig:
+    """With any free port for metrics where the usual one is taken: two demos may run side by side."""
+    port = config.observe.metrics_port
+    if port is None or is_free(port):
+        return config
+    return config.model_copy(update={"observe": config.observe.model_copy(update={"metrics_port": None})})
 
 
 def _wait(watcher: Watcher, duration_s: float | None) -> None:
     """Ctrl-C ends it; else the duration, counted from the first published frame."""
     with suppress(KeyboardInterrupt):
         if not watcher.first_frame.wait(FIRST_FRAME_S):
-            raise TimeoutError(f"no frame was published within {FIRST_FRAME_S:.0f} s; `rayline doctor` may tell why")
+            raise DemoFailed(f"no frame was published within {FIRST_FRAME_S:.0f} s; `rayline doctor` may tell why")
         threading.Event().wait(duration_s)
 
 
@@ -167,12 +201,13 @@ _COLOURS = {"pass": "green", "reject": "red", "indeterminate": "yellow"}
 
 
 def _line_of(message: Mapping[str, Any]) -> str:
+    """One verdict, the reasons last: they may be cut off where a terminal is narrow."""
     colour = _COLOURS[message["verdict"]]
-    reasons = ", ".join(message["reasons"])
-    votes = message["votes"].get("usable", 0)
+    seen = message["votes"].get("usable", 0)
     return (
-        f"{message['captured_at'][11:23]}  {message['camera']:<8} part {message['track_id']:<5} "
-        f"[{colour}]{message['verdict'].upper():<14}[/] {reasons:<30} {votes} sightings  {message['latency_ms']:.0f} ms"
+        f"{message['captured_at'][11:19]}  {message['camera']:<7} #{message['track_id']:<4} "
+        f"[{colour}]{message['verdict'].upper():<13}[/] {seen:>3} seen {message['latency_ms']:>5.0f} ms  "
+        f"{', '.join(message['reasons'])}"
     )
 
 
