@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 import os
+import signal
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
@@ -64,6 +66,7 @@ def started(
         redis_url = _redis(config, stack)
         config = config.with_redis(redis_url)
         shared = _ray(config, address, stack)
+        stack.enter_context(_sigterm_as_ctrl_c())
         _graph(config, build, shared, stack)
         supervisor = _supervisor(config, save, stack)
         yield Rayline(config, redis_url, supervisor)
@@ -97,6 +100,19 @@ def _ray(config: RaylineConfig, address: str | None, stack: ExitStack) -> bool:
     # Pixels never come in by HTTP: without proxies there is one process less and no open port.
     serve.start(proxy_location="Disabled", logging_config=QUIET)
     return address is not None
+
+
+@contextmanager
+def _sigterm_as_ctrl_c() -> Iterator[None]:
+    """Inside, a service manager's SIGTERM stops as Ctrl-C does; Ray's handler looks like a crash and exits with 15."""
+    if threading.current_thread() is not threading.main_thread():
+        yield  # signals are the main thread's affair
+        return
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _graph(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -43,9 +44,18 @@ def up(
     else:
         raise typer.BadParameter("give one config file, or only addresses", param_hint="CONFIG | URL...")
     _refuse_what_cannot_run(config, what[0], on_cluster=address is not None)
+    if save is not None:
+        _refuse_unwritable(save)
     from pipeline.running import run
 
     raise typer.Exit(run(config, address=address, duration_s=duration, save=save, console=out))
+
+
+def _refuse_unwritable(save: Path) -> None:
+    if save.is_dir() or not os.access(save if save.exists() else save.absolute().parent, os.W_OK):
+        raise typer.BadParameter(
+            f"{save} cannot be written: give a file in a folder that is there", param_hint="--save"
+        )
 
 
 def _of_urls(urls: list[str], weights: str | None, labels: str, redis: str | None) -> RaylineConfig:
@@ -54,7 +64,18 @@ def _of_urls(urls: list[str], weights: str | None, labels: str, redis: str | Non
     kept = [label.strip() for label in labels.split(",") if label.strip()]
     if weights is None:
         err.print("[yellow]No --weights given: using the shipped demo model, which knows the demo's bottles only.[/]")
-    return config_for_urls(urls, weights, kept, redis)
+    return _beside_others(config_for_urls(urls, weights, kept, redis))
+
+
+def _beside_others(config: RaylineConfig) -> RaylineConfig:
+    """Nobody chose the metrics' port where there is no file: if another Rayline has it, any free one does."""
+    from pipeline.local_ray import is_free
+
+    port = config.observe.metrics_port
+    if port is None or is_free(port):
+        return config
+    err.print(f"[yellow]Port {port} is taken: the metrics go to a free one, which Ray picks.[/]")
+    return config.model_copy(update={"observe": config.observe.model_copy(update={"metrics_port": None})})
 
 
 def _of_file(path: Path, weights: str | None, labels: str, redis: str | None) -> RaylineConfig:

@@ -10,22 +10,26 @@ import sys
 import time
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import psutil
 
 RAYLINE = Path(sys.executable).with_name("rayline")
-MARK = "RAYLINE_TEST_MARK"  # in the environment of a command and of all that it starts, whoever their parent is by then
+POLL_S = 0.2
 
 
 class Command:
-    """A running `rayline` command; its output goes to files and may be read at any time."""
+    """A running `rayline` command; its output goes to files and may be read at any time.
+
+    What it starts is noted while it runs: its children and theirs, and whatever is in its session.
+    """
 
     def __init__(self, arguments: tuple[str | Path, ...], folder: Path, environ: dict[str, str]) -> None:
-        self.mark = uuid.uuid4().hex
-        self._out, self._err = folder / f"{self.mark}.out", folder / f"{self.mark}.err"
+        name = uuid.uuid4().hex
+        self._out, self._err = folder / f"{name}.out", folder / f"{name}.err"
+        self._seen: set[psutil.Process] = set()
         with self._out.open("wb") as out, self._err.open("wb") as err:
             self.process = subprocess.Popen(
                 [str(RAYLINE), *map(str, arguments)],
@@ -33,7 +37,7 @@ class Command:
                 stdout=out,
                 stderr=err,
                 cwd=folder,
-                env={**environ, MARK: self.mark, "COLUMNS": "200"},
+                env={**environ, "COLUMNS": "200"},
                 start_new_session=True,
             )
 
@@ -51,7 +55,11 @@ class Command:
 
     def started(self) -> list[psutil.Process]:
         """Every living process that this command started, itself included."""
-        return [process for process in psutil.process_iter() if _mark_of(process) == self.mark]
+        with suppress(psutil.NoSuchProcess):
+            own = psutil.Process(self.process.pid)
+            self._seen |= {own, *own.children(recursive=True)}
+        self._seen |= {process for process in psutil.process_iter() if _session_of(process) == self.process.pid}
+        return [process for process in self._seen if _lives(process)]
 
     def wait_for(self, what: str, condition: Callable[[], bool], timeout_s: float) -> None:
         """Until the condition holds. Raises AssertionError with the output so far, or if the command ends before."""
@@ -59,7 +67,8 @@ class Command:
         while not condition():
             assert self.process.poll() is None, f"ended with {self.process.returncode} before {what}:\n{self.output}"
             assert time.monotonic() < deadline, f"no {what} within {timeout_s:.0f} s:\n{self.output}"
-            time.sleep(0.2)
+            self.started()
+            time.sleep(POLL_S)
 
     def wait_until_running(self, timeout_s: float = 50.0) -> None:
         """Until `up` says so."""
@@ -67,25 +76,31 @@ class Command:
 
     def interrupt(self, number: signal.Signals = signal.SIGINT) -> None:
         """Ctrl-C as a terminal sends it: to the whole foreground group."""
+        self.started()
         os.killpg(self.process.pid, number)
 
     def finish(self, timeout_s: float) -> int:
         """The exit code, once it has ended. Raises AssertionError with the output if it does not."""
-        try:
-            return self.process.wait(timeout_s)
-        except subprocess.TimeoutExpired:
-            raise AssertionError(f"still running after {timeout_s:.0f} s:\n{self.output}") from None
+        deadline = time.monotonic() + timeout_s
+        while self.process.poll() is None:
+            assert time.monotonic() < deadline, f"still running after {timeout_s:.0f} s:\n{self.output}"
+            self.started()
+            time.sleep(POLL_S)
+        return self.process.returncode
 
     def assert_nothing_left(self, timeout_s: float = 3.0) -> None:
         """Nothing that it started lives on; what is just ending may take a moment."""
         assert self.process.poll() is not None, "it still runs"
-        _, left = psutil.wait_procs(self.started(), timeout_s)
-        assert not left, "\n".join(f"{process.pid} {' '.join(process.cmdline())[:200]}" for process in left)
+        deadline = time.monotonic() + timeout_s
+        while left := self.started():
+            assert time.monotonic() < deadline, f"left running: {left}"
+            time.sleep(POLL_S)
 
     def end_all(self) -> None:
         """Whatever a failed test left."""
         for process in self.started():
-            process.kill()
+            with suppress(psutil.NoSuchProcess):
+                process.kill()
         self.process.wait(10)
 
 
@@ -97,7 +112,7 @@ class Rayline:
         runtime = folder / "run"
         runtime.mkdir(mode=0o700)
         self.note = runtime / "rayline" / "instance.json"
-        hidden = ("RAY", "PYTEST", MARK)  # the session's own Ray is none of theirs
+        hidden = ("RAY", "PYTEST")  # the session's own Ray is none of theirs
         kept = {name: value for name, value in os.environ.items() if not name.startswith(hidden)}
         self._environ = {**kept, "XDG_RUNTIME_DIR": str(runtime), "XDG_CACHE_HOME": str(cache)}
 
@@ -128,10 +143,15 @@ class Rayline:
         return str(json.loads(self.note.read_text())["redis_url"])
 
 
-def _mark_of(process: psutil.Process) -> str | None:
+def _session_of(process: psutil.Process) -> int | None:
     try:
-        if process.status() == psutil.STATUS_ZOMBIE:
-            return None
-        return process.environ().get(MARK)
-    except psutil.Error:
+        return os.getsid(process.pid)
+    except OSError:
         return None
+
+
+def _lives(process: psutil.Process) -> bool:
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.Error:
+        return False

@@ -59,7 +59,7 @@ def test_cameras_given_by_address_are_seen_and_ctrl_c_leaves_nothing(
         listed = rayline.run("cameras", "list")
         assert "cam-1" in table.stdout
         stored = asyncio.run(everything_in(rayline.redis_url()))
-        assert len(up.started()) > 5
+        assert len(up.started()) > 10  # Redis, Ray's own, the graph, supervisor, reader: the count works
         up.interrupt()
         assert up.finish(STOP_S) == 0, up.output
         up.assert_nothing_left()
@@ -74,11 +74,11 @@ def test_sigterm_ends_it_as_ctrl_c_does(rayline: Rayline, cameras: tuple[str, st
     with rayline.running("up", cameras[0]) as up:
         up.wait_until_running()
         up.process.send_signal(signal.SIGTERM)  # as a service manager does: to the command alone
-        code = up.finish(STOP_S)
+        assert up.finish(STOP_S) == 0, up.output
         up.assert_nothing_left()
         assert not rayline.note.exists()
-    assert code in (0, 143), up.output
     assert "Traceback" not in up.output
+    assert "SIGTERM received" not in up.output  # Ray's own words for it
 
 
 def test_a_clip_runs_to_its_end_and_its_annotated_copy_has_every_frame(
@@ -163,6 +163,12 @@ def test_a_cluster_that_is_not_there_ends_it(rayline: Rayline, clip: Path) -> No
     refused = rayline.run("up", clip, "--address", "127.0.0.1:1", timeout_s=20)
     assert refused.process.returncode == 1
     assert "no Ray cluster at 127.0.0.1:1" in refused.stderr
+
+
+def test_an_annotated_video_that_cannot_be_written_is_a_wrong_command(rayline: Rayline, clip: Path) -> None:
+    refused = rayline.run("up", clip, "--save", "absent/annotated.mp4", timeout_s=20)
+    assert refused.process.returncode == 2
+    assert "absent/annotated.mp4 cannot be written" in refused.stderr
 
 
 def test_two_run_beside_each_other(rayline: Rayline, clip: Path, cameras: tuple[str, str], tmp_path: Path) -> None:
