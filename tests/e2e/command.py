@@ -17,7 +17,7 @@ from typing import Any
 import psutil
 
 RAYLINE = Path(sys.executable).with_name("rayline")
-POLL_S = 0.2
+POLL_S = 0.5
 
 
 class Command:
@@ -70,7 +70,7 @@ class Command:
             self.started()
             time.sleep(POLL_S)
 
-    def wait_until_running(self, timeout_s: float = 50.0) -> None:
+    def wait_until_running(self, timeout_s: float = 100.0) -> None:
         """Until `up` says so."""
         self.wait_for("'Running;'", lambda: "Running;" in self.stdout, timeout_s)
 

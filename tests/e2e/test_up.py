@@ -25,7 +25,7 @@ from tests.e2e.conftest import CLIP_FRAMES
 from tests.gst_rtsp import GstRtspServer
 from tests.redis_server import redis_server
 
-pytestmark = [pytest.mark.ray, pytest.mark.services, pytest.mark.timeout(150)]
+pytestmark = [pytest.mark.ray, pytest.mark.services, pytest.mark.timeout(240)]
 
 OURS, THEIRS = "s3cret-Kamera", "p@ss-w0rd!"  # passwords of our RTSP server and of Debian's
 STOP_S = 10.0
@@ -86,7 +86,7 @@ def test_a_clip_runs_to_its_end_and_its_annotated_copy_has_every_frame(
 ) -> None:
     annotated = tmp_path / "annotated.mp4"
     with redis_server(tmp_path) as redis:
-        done = rayline.run("up", clip, "--save", annotated, "--redis", redis.url, timeout_s=60)
+        done = rayline.run("up", clip, "--save", annotated, "--redis", redis.url, timeout_s=120)
         assert done.process.returncode == 0, done.output
         follow = ("consume", "detections", "--from", "start", "--json", "--redis", redis.url)
         messages = rayline.run(*follow, "--count", "1000", "--timeout", "2").stdout.splitlines()
@@ -144,7 +144,7 @@ def test_missing_weights_are_a_wrong_command(rayline: Rayline, clip: Path, tmp_p
 
 
 def test_what_only_the_replica_can_find_out_is_one_sentence_too(rayline: Rayline, clip: Path) -> None:
-    refused = rayline.run("up", clip, "--labels", "botle", timeout_s=60)
+    refused = rayline.run("up", clip, "--labels", "botle", timeout_s=120)
     assert refused.process.returncode == 1
     assert "Traceback" not in refused.output
     assert "bottles.pt: the model knows no class 'botle' (did you mean 'bottle'?)" in refused.stderr
@@ -176,7 +176,7 @@ def test_two_run_beside_each_other(rayline: Rayline, clip: Path, cameras: tuple[
     with rayline.running("up", cameras[0]) as first:
         first.wait_until_running()
         first_url = rayline.redis_url()
-        second = rayline.run("up", clip, timeout_s=60)
+        second = rayline.run("up", clip, timeout_s=120)
         assert second.process.returncode == 0, second.output
         assert first.process.poll() is None, first.output
         report = rayline.json("status", "--once", "--json", "--redis", first_url)["report"]
