@@ -16,6 +16,7 @@ SETTLES_S = 0.4  # time constant of the speed: long enough to even out boxes tha
 CRUISE_S = 5.0  # time constant of the speed the belt has when it runs
 YOUNG_S = 2.0  # time in which a speed far below the known one speaks against that, not for a belt that stands
 FIRST_S = 0.25  # time a first speed is measured over: two pictures with a wrong time stamp must not set it
+LEAST_S = 0.01  # less time tells no speed: a picture dated a microsecond after another would make it thousands a second
 RUNS = 0.3  # share of the cruising speed from which the belt counts as running
 STANDS = 0.15  # share of the cruising speed below which it counts as standing
 SIZES = 15  # parts whose size is remembered
@@ -71,7 +72,7 @@ class Belt:
             self._watched_s += elapsed
             self._watched_travel += travel
             self._learn_speed(travel / elapsed, elapsed)
-        elif told_by == "cut":
+        elif told_by == "cut" and elapsed >= LEAST_S:
             self.speed = travel / elapsed
 
     def learn_size(self, size: Extent | None) -> None:
@@ -109,6 +110,8 @@ class Belt:
 
     def _learn_speed(self, speed: float, elapsed: float) -> None:
         if self.cruise is None:
+            if self._watched_s < LEAST_S:
+                return
             self.speed = self._watched_travel / self._watched_s
             if self._watched_s >= FIRST_S and self.speed > 0:
                 self.cruise = self.speed
