@@ -165,7 +165,7 @@ def run(
         try:
             with noted(rayline):
                 console.print(f"Running; results are in {rayline.config.redis.address}. In another terminal:")
-                console.print("  rayline status        rayline consume detections        (Ctrl-C here stops all)")
+                console.print("  rayline status     rayline consume detections     (Ctrl-C here stops all)")
                 _wait(rayline, duration_s)
         finally:
             console.print("Stopping ...")

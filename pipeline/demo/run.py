@@ -70,7 +70,7 @@ def _judged(duration_s: float | None, seed: int, console: Console) -> dict[str, 
         console.print(f"Starting Rayline: {len(cameras)} cameras of a bottle line, {FPS:.0f} frames/s each ...")
         with started(config) as rayline:
             console.print(f"Running; results are in {rayline.redis_url}. In another terminal:")
-            console.print("  rayline status        rayline consume inspections       (Ctrl-C here stops all)")
+            console.print("  rayline status     rayline consume inspections     (Ctrl-C here stops all)")
             watcher = Watcher(rayline.redis_url, records, console)
             with noted(rayline), watcher.watching():
                 _wait(watcher, duration_s)
