@@ -12,8 +12,9 @@ from types import TracebackType
 from typing import Any, Self
 
 from redis.asyncio import Redis
-from redis.exceptions import NoScriptError, RedisError
+from redis.exceptions import AuthenticationError, NoScriptError, RedisError
 
+from pipeline.sinks.errors import SinkRefused
 from pipeline.sinks.keys import camera_keys
 from pipeline.sinks.redis_client import RedisLink, RedisSettings, sink_error
 from stages.results.messages import message_id_of
@@ -24,6 +25,7 @@ logger = logging.getLogger(__name__)
 
 _SCRIPT = resources.files("pipeline.sinks").joinpath("publish.lua").read_bytes()
 _SHA = hashlib.sha1(_SCRIPT, usedforsecurity=False).hexdigest()  # EVALSHA names scripts so
+_OF_ALL = (AuthenticationError, NoScriptError)  # refusals that say nothing of one camera
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,14 +48,16 @@ class WriteStatus(StrEnum):
     WRITTEN = "WRITTEN"  # all of it, now
     ALREADY = "ALREADY"  # nothing now: an earlier attempt, or another replica, got as far or further
     CONFLICT = "CONFLICT"  # nothing: the writer's state is not built on what is stored; load and start from there
+    REFUSED = "REFUSED"  # nothing: Redis refuses this write of this camera, and will again until a person acts
 
 
 @dataclass(frozen=True, slots=True)
 class WriteOutcome:
-    """What became of a write, and the cursor that is stored now."""
+    """What became of a write, and the cursor that is stored now (None too where it was refused: nobody looked)."""
 
     status: WriteStatus
     stored: str | None
+    error: str | None = None  # why it was refused
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +95,11 @@ class RedisStreams:
         await self.close()
 
     async def write(self, writes: Sequence[CameraWrite]) -> list[WriteOutcome]:
-        """One outcome per write, in order. Raises SinkUnavailable: some, all or none may have landed; send again."""
+        """One outcome per write, in order; one camera's REFUSED leaves the others' writes as they are.
+
+        Raises SinkUnavailable where the server is away or can take nothing now: some, all or none may have landed;
+        send all of them again.
+        """
         if not writes:
             return []
         commands = [_evalsha(write, self._settings) for write in writes]
@@ -128,7 +136,10 @@ class RedisStreams:
 
     def _outcome(self, answer: Any) -> WriteOutcome:
         if isinstance(answer, RedisError):
-            raise sink_error(self._settings, answer) from None
+            error = sink_error(self._settings, answer)
+            if not isinstance(error, SinkRefused) or isinstance(answer, _OF_ALL):
+                raise error from None
+            return WriteOutcome(WriteStatus.REFUSED, None, str(error))
         status, stored = answer
         return WriteOutcome(WriteStatus(status.decode()), _text(stored) or None)
 

@@ -4,7 +4,6 @@ import asyncio
 
 import pytest
 
-from pipeline.sinks.errors import SinkRefused
 from pipeline.sinks.keys import camera_keys
 from pipeline.sinks.redis_client import connect
 from pipeline.sinks.redis_streams import (
@@ -19,7 +18,7 @@ from tests.services.redis.writes import EPOCH, file, kafka, live, stored_ids, wr
 
 pytestmark = pytest.mark.services
 
-WRITTEN, ALREADY, CONFLICT = WriteStatus.WRITTEN, WriteStatus.ALREADY, WriteStatus.CONFLICT
+WRITTEN, ALREADY, CONFLICT, REFUSED = WriteStatus  # in the order they are written down
 
 
 async def _statuses(streams: RedisStreams, *writes: CameraWrite) -> list[WriteStatus]:
@@ -199,16 +198,31 @@ async def test_a_key_of_the_wrong_type_stops_the_write_before_anything_is_writte
     client = connect(settings)
     keys = camera_keys(line, "cam")
     await client.set(getattr(keys, kind), "someone else's")
-    with pytest.raises(SinkRefused, match="holds a string"):
-        await streams.write([write(line, None, live(8), events=["e"], inspections=["i"])])
+    (outcome,) = await streams.write([write(line, None, live(8), events=["e"], inspections=["i"])])
+    assert (outcome.status, outcome.stored) == (REFUSED, None)
+    assert "holds a string" in (outcome.error or "")
     await client.delete(getattr(keys, kind))
     assert await client.exists(*keys) == 0
     await client.aclose()
 
 
+async def test_one_cameras_refusal_leaves_the_others_written(
+    streams: RedisStreams, settings: RedisSettings, line: str
+) -> None:
+    client = connect(settings)
+    await client.set(camera_keys(line, "b").detections, "someone else's")
+    outcomes = await streams.write([write(line, None, live(9), camera=camera) for camera in "abc"])
+    assert [outcome.status for outcome in outcomes] == [WRITTEN, REFUSED, WRITTEN]
+    assert [outcome.stored for outcome in outcomes] == [live(9), None, live(9)]
+    await client.delete(camera_keys(line, "b").detections)
+    assert await _statuses(streams, write(line, None, live(9), camera="b")) == [WRITTEN]
+    await client.aclose()
+
+
 async def test_a_cursor_that_is_none_is_refused(streams: RedisStreams, line: str) -> None:
-    with pytest.raises(SinkRefused, match="cursor is not"):
-        await streams.write([write(line, None, "live|x|y")])
+    (outcome,) = await streams.write([write(line, None, "live|x|y")])
+    assert outcome.status is REFUSED
+    assert "cursor is not" in (outcome.error or "")
 
 
 async def test_messages_no_frame_stands_behind_leave_the_cursor_alone(
