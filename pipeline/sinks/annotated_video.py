@@ -80,7 +80,8 @@ class AnnotatedVideo:
     def _open(self, width: int, height: int, first_at: float) -> None:
         # Fragmented: what was written can be played even if the process is killed before the end, but for the frames
         # since the last keyframe.
-        self._container = av.open(str(self._path), "w", format="mp4", options={"movflags": "frag_keyframe+empty_moov"})
+        form = {"movflags": "frag_keyframe+empty_moov", "flush_packets": "1"}
+        self._container = av.open(str(self._path), "w", format="mp4", options=form)
         options = {"preset": "veryfast", "crf": "23", "g": str(KEYFRAME_EVERY)}
         self._stream = self._container.add_stream("libx264", rate=30, options=options)
         self._stream.width, self._stream.height = width - width % 2, height - height % 2
