@@ -15,6 +15,7 @@ class Outcome(StrEnum):
     PUBLISHED = "published"  # written now, or found written by an earlier attempt
     CONFLICT = "conflict"  # somebody else wrote since; send again from behind `cursor`
     UNAVAILABLE = "unavailable"  # the store cannot be reached; replayable sources send again, live ones go on
+    FAILED = "failed"  # working on this camera's frames raised; its state is let go, the frames are counted as lost
     GIVEN_UP = "given_up"  # the graph stayed away too long; the frames are counted as lost
 
 

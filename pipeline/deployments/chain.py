@@ -138,10 +138,29 @@ class CameraChain:
         )
 
 
+def failed_result(frame: Frame, reason: str, model: ModelInfo, timings_ms: Mapping[str, float]) -> FrameResult:
+    """A frame that failed before anything is known of its camera: published with its error, nothing tracked."""
+    return FrameResult(
+        camera_id=frame.camera_id,
+        seq=frame.seq,
+        captured_at=frame.captured_at,
+        clock=frame.clock,
+        position=frame.position,
+        size_wh=(frame.image.width, frame.image.height),
+        tracks=Tracks.empty(),
+        health=HealthState.STALE,
+        model=model,
+        dropped=frame.dropped,
+        timings_ms=timings_ms,
+        error=reason,
+    )
+
+
 def state_event(notice: CameraNotice) -> Event:
     """The camera's new state, as consumers see it."""
     return Event(
-        event_id=f"{notice.camera_id}/{notice.epoch}/state/{notice.number}",
+        # The number starts anew with each reader, and two runs may share an epoch: the time makes it unique.
+        event_id=f"{notice.camera_id}/{notice.epoch}/state/{round(notice.at * 1e3)}-{notice.number}",
         kind="camera_state",
         at=notice.at,
         data={"state": notice.state, "reason": notice.reason},

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from contextlib import AsyncExitStack
 
 from pipeline.answers import BatchAnswer, CameraAnswer, Outcome
 from pipeline.deployments.identity import set_up_replica_logs
@@ -48,25 +49,49 @@ class TrackDeployment:
         self._metrics = ray_metrics()
         self._progress = Progress(stall_timeout_s)
         self._cameras: dict[CameraId, TrackedCamera] = {}
+        self._broken: dict[CameraId, str] = {}  # what was last told of cameras whose work raises
+        self._locks: dict[CameraId, asyncio.Lock] = {}
+        self._left: dict[CameraId, tuple[list[bytes], list[bytes]]] = {}  # of cameras let go: still to be written
         Tracker(TrackSettings())  # loads the tracker library: seconds that the first frames would wait for
 
     async def __call__(
         self, batch: FrameBatch, detected: Detected | None, jobs: Mapping[CameraId, CameraJob]
     ) -> BatchAnswer:
         """Work on one batch and publish it; a shard's batches come one after another, each when this has answered."""
+        async with AsyncExitStack() as one_call_per_camera:
+            # A call that was given up may still be at work here when the same frames are sent again.
+            for camera_id in sorted(jobs):
+                await one_call_per_camera.enter_async_context(self._locks.setdefault(camera_id, asyncio.Lock()))
+            try:
+                return await self._answer(batch, detected, jobs)
+            except BaseException:
+                # Half-done: what the trackers have seen is not what is stored. They start from there again.
+                for camera_id in jobs:
+                    self._forget(camera_id)
+                raise
+
+    async def _answer(
+        self, batch: FrameBatch, detected: Detected | None, jobs: Mapping[CameraId, CameraJob]
+    ) -> BatchAnswer:
         try:
             await self._adopt(jobs)
         except SinkUnavailable:
             self._metrics.sink_failed(REDIS)
             return BatchAnswer({camera_id: CameraAnswer(Outcome.UNAVAILABLE) for camera_id in jobs})
         with self._progress.working():
-            writes = await asyncio.to_thread(self._work, batch, detected, jobs)
+            writes, broken = await asyncio.to_thread(self._work, batch, detected, jobs)
         outcomes = await self._publish(writes)
-        await self._publish_loose(jobs)
-        answers = {camera_id: self._settle(camera_id, outcomes.get(camera_id)) for camera_id in jobs}
+        waiting = await self._publish_loose(jobs.keys() - broken, jobs)
+        answers = {camera_id: self._settle(camera_id, outcomes.get(camera_id)) for camera_id in jobs.keys() - broken}
+        answers |= {camera_id: CameraAnswer(Outcome.FAILED) for camera_id in broken}
+        for camera_id in broken:
+            self._forget(camera_id)
+        for camera_id in {end.camera_id for end in batch.ends} & jobs.keys() - broken:
+            if camera_id not in waiting:
+                self._forget(camera_id)
+            elif answers[camera_id].outcome is Outcome.PUBLISHED:  # its last words are not stored yet
+                answers[camera_id] = CameraAnswer(Outcome.UNAVAILABLE)
         self._count(detected, jobs, answers)
-        for end in batch.ends:
-            self._forget(end.camera_id)
         return BatchAnswer(answers)
 
     async def _adopt(self, jobs: Mapping[CameraId, CameraJob]) -> None:
@@ -77,26 +102,40 @@ class TrackDeployment:
                 continue
             self._forget(camera_id)
             stored = await self._redis.load(camera_id, job.line)
-            self._cameras[camera_id] = TrackedCamera(job, stored, self._snapshots)
+            camera = self._cameras[camera_id] = TrackedCamera(job, stored, self._snapshots)
+            camera.inherit(*self._left.pop(camera_id, ((), ())))
 
     def _work(
         self, batch: FrameBatch, detected: Detected | None, jobs: Mapping[CameraId, CameraJob]
-    ) -> list[CameraWrite]:
+    ) -> tuple[list[CameraWrite], set[CameraId]]:
+        """The writes, and the cameras whose work raised: one camera's fault does not touch the others."""
         seen = _by_camera(batch, detected)
         model = detected.model if detected is not None else NO_MODEL
         ends = {end.camera_id: end for end in batch.ends}
         now, started = time.time(), time.perf_counter()
-        writes = []
+        writes, broken = [], set()
         for camera_id in jobs:
             notices = [n for n in batch.notices if n.camera_id == camera_id]
             camera = self._cameras[camera_id]
             with log_context(camera=camera_id):
-                write = camera.work(seen.get(camera_id, []), notices, ends.get(camera_id), model, now)
+                try:
+                    write = camera.work(seen.get(camera_id, []), notices, ends.get(camera_id), model, now)
+                except Exception as exc:  # the top of this camera's work: told, counted, and its state let go
+                    self._tell_broken(camera_id, exc)
+                    broken.add(camera_id)
+                    continue
+                self._broken.pop(camera_id, None)
             if write is not None:
                 writes.append(write)
         if seen:
             self._metrics.stage_took("track", time.perf_counter() - started)
-        return writes
+        return writes, broken
+
+    def _tell_broken(self, camera_id: CameraId, exc: Exception) -> None:
+        """Once in full, until the camera works again or fails in another way: a wrong recipe fails on every frame."""
+        if self._broken.get(camera_id) != repr(exc):
+            self._broken[camera_id] = repr(exc)
+            logger.error("camera %s: its frames cannot be worked on and are lost", camera_id, exc_info=exc)
 
     async def _publish(self, writes: list[CameraWrite]) -> dict[str, WriteOutcome | None]:
         """One pipelined round trip for all cameras of the batch; None for all where the store cannot be reached."""
@@ -111,19 +150,22 @@ class TrackDeployment:
         self._metrics.stage_took("publish", time.perf_counter() - started)
         return {write.camera: outcome for write, outcome in zip(writes, outcomes, strict=True)}
 
-    async def _publish_loose(self, jobs: Mapping[CameraId, CameraJob]) -> None:
-        """Camera states and verdicts of parts that never came to the trigger; kept for the next call on failure."""
-        for camera_id, job in jobs.items():
+    async def _publish_loose(self, cameras: Iterable[CameraId], jobs: Mapping[CameraId, CameraJob]) -> set[CameraId]:
+        """Camera states and verdicts of parts that never came to the trigger; returns whose still wait for Redis."""
+        waiting = set()
+        for camera_id in cameras:
             events, verdicts = self._cameras[camera_id].loose()
             if not (events or verdicts):
                 continue
             try:
-                await self._redis.append(camera_id, job.line, events, verdicts)
+                await self._redis.append(camera_id, jobs[camera_id].line, events, verdicts)
             except SinkUnavailable:
                 self._metrics.sink_failed(REDIS)
                 logger.warning("camera %s: %d events wait for Redis", camera_id, len(events) + len(verdicts))
-                return
-            self._cameras[camera_id].loose_written()
+                waiting.add(camera_id)
+            else:
+                self._cameras[camera_id].loose_written()
+        return waiting
 
     def _count(
         self, detected: Detected | None, jobs: Mapping[CameraId, CameraJob], answers: Mapping[CameraId, CameraAnswer]
@@ -148,8 +190,12 @@ class TrackDeployment:
 
     def _forget(self, camera_id: CameraId) -> None:
         camera = self._cameras.pop(camera_id, None)
-        if camera is not None:
-            camera.close()
+        if camera is None:
+            return
+        camera.close()
+        events, verdicts = camera.leave()
+        if events or verdicts:
+            self._left[camera_id] = (events, verdicts)
 
     def check_health(self) -> None:
         """Called by Serve; raising replaces this replica."""

@@ -9,11 +9,12 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from pipeline.answers import CameraAnswer, Outcome
-from pipeline.deployments.chain import CameraChain, state_event
+from pipeline.deployments.chain import CameraChain, failed_result, state_event
 from pipeline.deployments.job import CameraJob
 from pipeline.sinks.annotated_video import AnnotatedVideo
 from pipeline.sinks.redis_streams import CameraWrite, Stored, WriteOutcome, WriteStatus
 from pipeline.sinks.snapshots import SnapshotFailed, Snapshots
+from stages.errors import StageError
 from stages.inspection.inspector import Judged
 from stages.results.messages import (
     ResultContext,
@@ -65,13 +66,14 @@ class TrackedCamera:
         self._stored_checkpoint = stored.checkpoint
         self._context = ResultContext(job.line, job.station, job.source_kind, job.recipe, job.config_hash)
         self._chain: CameraChain | None = None
-        self._last: FrameResult | None = None  # of the last frame the chain worked on
+        self._road: str | None = None  # the source whose frames the chain works on
+        self._last: FrameResult | None = None  # of the last frame that came
         self._write: CameraWrite | None = None  # under way, or waiting for the same frames to come again
         self._captured: tuple[float, ...] = ()  # of the frames in that write
         self._failed = 0  # of the frames in that write
         self._verdicts_made: Counter[str] = Counter()  # since the last answer that told them
         self.snapshots_failed = 0
-        self._told: tuple[float, int] = (0.0, 0)  # the last notice: a resent one is not told twice
+        self._told: deque[str] = deque(maxlen=64)  # the last notices: a resent one is not told twice
         self._early: CameraNotice | None = None  # the first that said the camera is blind, before any frame
         self._loose_events: deque[bytes] = deque(maxlen=MOST_CARRIED)
         self._loose_verdicts: deque[bytes] = deque(maxlen=MOST_CARRIED)
@@ -93,11 +95,17 @@ class TrackedCamera:
         """What is to be written for this camera's part of a batch; None if all of it is there already.
 
         Frames at or before the cursor, or that the chain has worked on, are dropped before the tracker sees them.
-        A write that did not land the last time is given again, for the same frames are being sent again.
+        A write that did not land the last time is given again where the same frames are sent again. Raises StageError
+        for other frames: what was pending is lost to this tracker, and the camera must be loaded anew.
         """
         if self._write is not None:
-            return self._write
+            if seen and seen[-1].frame.position.encode() == self._write.new:
+                return self._write
+            raise StageError(f"camera {self.job.camera_id}: a write is pending that nobody sends again")
         results = [self._work_on(s, model) for s in seen if not self._is_done(s.frame.position)]
+        if results and self._lost_frames:  # told once, in the first message behind the loss
+            dropped = {**results[0].dropped, "sink_unavailable": self._lost_frames}
+            results[0] = replace(results[0], dropped=dropped)
         draft = _Draft([detection_message(r, self._context) for r in results])
         for result in results:
             draft.events += [event_message(e, result, self._context) for e in result.events]
@@ -122,11 +130,21 @@ class TrackedCamera:
         self._loose_events.clear()
         self._loose_verdicts.clear()
 
+    def leave(self) -> tuple[list[bytes], list[bytes]]:
+        """Events and verdicts that are still to be written, for the one that takes this camera over."""
+        events = [*self._carried_events, *self._loose_events]
+        return events, [*self._carried_verdicts, *self._loose_verdicts]
+
+    def inherit(self, events: Sequence[bytes], verdicts: Sequence[bytes]) -> None:
+        """Write these too, which the one before could not."""
+        self._loose_events.extend(events)
+        self._loose_verdicts.extend(verdicts)
+
     def _compose(self, cursor: str, draft: _Draft, now: float) -> CameraWrite:
         job = self.job
         events = [*self._carried_events, *self._lost_event(now), *draft.events]
         verdicts = [*self._carried_verdicts, *draft.verdicts]
-        checkpoint = self._checkpoint(bool(draft.verdicts), now)
+        checkpoint = self._checkpoint(bool(verdicts), now)
         return CameraWrite(
             job.camera_id, job.line, self._cursor, cursor, draft.detections, events, verdicts, checkpoint
         )
@@ -143,11 +161,17 @@ class TrackedCamera:
         if outcome is None:
             self._not_written(write, now)
             return CameraAnswer(Outcome.UNAVAILABLE, self._cursor)
+        if outcome.status is WriteStatus.REFUSED:
+            self.trusted = False
+            logger.error("camera %s: Redis refused its results, they are lost: %s", self.job.camera_id, outcome.error)
+            return CameraAnswer(Outcome.FAILED, self._cursor)
         if outcome.status is WriteStatus.CONFLICT:
             self.trusted = False
             return CameraAnswer(Outcome.CONFLICT, outcome.stored)
         self.trusted = outcome.status is WriteStatus.WRITTEN or outcome.stored == write.new
         self._cursor = write.new
+        if write.checkpoint is not None:
+            self._checkpoint_at = now
         self._carried_events.clear()
         self._carried_verdicts.clear()
         self._lost_frames, self._lost_since = 0, None
@@ -160,10 +184,8 @@ class TrackedCamera:
         return CameraAnswer(Outcome.PUBLISHED, self._cursor, frames, latencies_s, failed, dict(verdicts), health)
 
     def _not_written(self, write: CameraWrite, now: float) -> None:
-        if (
-            self._last is not None and not self._last.position.is_live
-        ):  # the same frames will be sent again, and find this write
-            self._write = write
+        if self._last is not None and not self._last.position.is_live:
+            self._write = write  # the same frames will be sent again, and find it
             return
         self._lost_frames += len(write.detections)
         self._lost_since = self._lost_since or now
@@ -192,7 +214,6 @@ class TrackedCamera:
         live = self._last.position.is_live
         if live and not has_verdicts and now - self._checkpoint_at < LIVE_CHECKPOINT_EVERY_S:
             return None
-        self._checkpoint_at = now
         return self._chain.checkpoint()
 
     def _is_done(self, position: Position) -> bool:
@@ -206,10 +227,12 @@ class TrackedCamera:
     def _work_on(self, seen: Seen, model: ModelInfo) -> FrameResult:
         frame = seen.frame
         chain = self._chain
-        if chain is None or self._last is None or frame.position.source != self._last.position.source:
+        if chain is None or frame.position.source != self._road:
+            if isinstance(seen.found, FrameFailed):  # such an answer may not know the model's classes
+                self._last = failed_result(frame, seen.found.reason, model, seen.timings_ms)
+                return self._last
             chain = self._chain = self._begin(frame.position, model)
-        if self._lost_frames:
-            frame = replace(frame, dropped={**frame.dropped, "sink_unavailable": self._lost_frames})
+            self._road = frame.position.source
         # Blind until now: the interval opens with the notice, and this frame closes it.
         blind = () if self._early is None else chain.notice(self._early).uninspected
         self._early = None
@@ -247,10 +270,11 @@ class TrackedCamera:
         return chain
 
     def _tell(self, notice: CameraNotice, model: ModelInfo) -> None:
-        if (notice.at, notice.number) <= self._told:
+        event = state_event(notice)
+        if event.event_id in self._told:
             return
-        self._told = (notice.at, notice.number)
-        self._loose_events.append(camera_event_message(state_event(notice), notice.camera_id, self._context))
+        self._told.append(event.event_id)
+        self._loose_events.append(camera_event_message(event, notice.camera_id, self._context))
         if self._chain is None or self._last is None:
             if not notice.seeing:  # the model's classes are not known yet: told to the chain when it begins
                 self._early = self._early or notice

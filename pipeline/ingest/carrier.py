@@ -210,6 +210,7 @@ class Carrier:
 _REASONS = {
     Outcome.CONFLICT: "superseded",
     Outcome.UNAVAILABLE: "sink_unavailable",
+    Outcome.FAILED: "track_failed",
     Outcome.GIVEN_UP: "graph_unavailable",
 }
 

@@ -25,6 +25,7 @@ logger = logging.getLogger(__name__)
 
 LATENCIES_KEPT = 512
 TICK_S = 0.5
+END_S = 5.0  # longest wait for the end of a camera's run before the next one begins
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +34,7 @@ class CameraTask:
 
     settings: CameraSettings
     paused: bool = False
+    run_id: str = ""  # of the `up` it belongs to: a reader made anew goes on in the same run of a file
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,8 +88,10 @@ class Shard:
         self._cameras: dict[CameraId, Camera] = {}
         self._tasks: dict[CameraId, CameraTask] = {}
         self._published: dict[CameraId, _Published] = {}
-        self._carried_ends: set[CameraId] = set()
+        self._runs_begun: Counter[CameraId] = Counter()
+        self._runs_landed: Counter[CameraId] = Counter()  # runs whose end has come back from track
         self._end_landed = asyncio.Event()
+        self._applying = asyncio.Lock()
         self._notice_numbers: dict[CameraId, int] = {}
         self._running: list[asyncio.Task[None]] = []
 
@@ -96,19 +100,24 @@ class Shard:
         self._running = [asyncio.create_task(self._carrier.run()), asyncio.create_task(self._tick())]
 
     async def apply(self, tasks: Mapping[CameraId, CameraTask]) -> None:
-        """Make what runs equal to `tasks`; cameras whose task did not change are not touched."""
-        for camera_id in self._cameras.keys() - tasks.keys():
+        """Make what runs equal to `tasks`; cameras whose task did not change are not touched, nor wait for others."""
+        async with self._applying:  # a caller that lost patience calls again while the first call still works
+            gone = self._cameras.keys() - tasks.keys()
+            await asyncio.gather(
+                *(self._remove(camera_id) for camera_id in gone),
+                *(self._apply_one(camera_id, task) for camera_id, task in tasks.items()),
+            )
+
+    async def _apply_one(self, camera_id: CameraId, task: CameraTask) -> None:
+        before = self._tasks.get(camera_id)
+        if before is not None and before.settings != task.settings:
             await self._remove(camera_id)
-        for camera_id, task in tasks.items():
-            before = self._tasks.get(camera_id)
-            if before is not None and before.settings != task.settings:
-                await self._remove(camera_id)
-            if camera_id not in self._cameras:
-                await self._add(camera_id, task)
-            elif before is not None and before.paused != task.paused:
-                camera = self._cameras[camera_id]
-                (camera.pause if task.paused else camera.resume)()
-            self._tasks[camera_id] = task
+        if camera_id not in self._cameras:
+            await self._add(camera_id, task)
+        elif before is not None and before.paused != task.paused:
+            camera = self._cameras[camera_id]
+            (camera.pause if task.paused else camera.resume)()
+        self._tasks[camera_id] = task
 
     def figures(self) -> list[CameraFigures]:
         """How every camera does."""
@@ -116,7 +125,7 @@ class Shard:
 
     def ended(self) -> bool:
         """True when no camera here will ever give another frame and all that came was carried."""
-        return bool(self._cameras) and all(camera_id in self._carried_ends for camera_id in self._cameras)
+        return bool(self._cameras) and all(self._is_over(camera_id) for camera_id in self._cameras)
 
     async def stop(self, timeout_s: float) -> None:
         """Stop reading, let what is under way land, and let go; at most about `timeout_s` in all."""
@@ -134,9 +143,12 @@ class Shard:
         """Wait until the ends of these have landed, at most `timeout_s`."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(timeout_s):
-                while not cameras <= self._carried_ends:
+                while not all(self._is_over(camera_id) for camera_id in cameras):
                     self._end_landed.clear()
                     await self._end_landed.wait()
+
+    def _is_over(self, camera_id: CameraId) -> bool:
+        return self._runs_begun[camera_id] == self._runs_landed[camera_id]
 
     def failure(self) -> BaseException | None:
         """What ended the carrier or the watchdog, if anything did: the shard is then useless."""
@@ -144,6 +156,11 @@ class Shard:
         return next((error for t in ended if (error := t.exception()) is not None), None)
 
     async def _add(self, camera_id: CameraId, task: CameraTask) -> None:
+        # What the run before it left is carried first: the batcher keeps one hand-over per camera.
+        await self._carried({camera_id}, END_S)
+        if not self._is_over(camera_id):
+            logger.warning("camera %s: the end of its last run did not land in %.0f s", camera_id, END_S)
+            self._runs_landed[camera_id] = self._runs_begun[camera_id]
         handoff = make_handoff(task.settings)
         loop = asyncio.get_running_loop()
 
@@ -152,9 +169,10 @@ class Shard:
             loop.call_soon_threadsafe(self._tell, camera, state, reason, time.time())
 
         cursor = await self._stored_cursor(camera_id)
-        camera = Camera(task.settings, handoff, on_state=on_state, cursor=cursor)
+        run_id = None if task.settings.resume else task.run_id or None
+        camera = Camera(task.settings, handoff, on_state=on_state, cursor=cursor, run_id=run_id)
         self._cameras[camera_id] = camera
-        self._carried_ends.discard(camera_id)
+        self._runs_begun[camera_id] += 1
         self._published.setdefault(camera_id, _Published())
         self._batcher.add(camera_id, handoff)
         camera.start()
@@ -198,7 +216,7 @@ class Shard:
 
     def _answered(self, batch: FrameBatch, answer: BatchAnswer) -> None:
         if batch.ends:
-            self._carried_ends |= {end.camera_id for end in batch.ends}
+            self._runs_landed.update(end.camera_id for end in batch.ends)
             self._end_landed.set()
         for camera_id, its in answer.cameras.items():
             if its.outcome is Outcome.PUBLISHED and camera_id in self._published:

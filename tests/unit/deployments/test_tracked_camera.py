@@ -14,6 +14,7 @@ from pipeline.deployments.job import CameraJob
 from pipeline.deployments.tracked_camera import Seen, TrackedCamera
 from pipeline.sinks.redis_streams import CameraWrite, Stored, WriteOutcome, WriteStatus
 from pipeline.sinks.snapshots import Snapshots, SnapshotSettings
+from stages.errors import StageError
 from stages.health.camera_health import HealthSettings
 from stages.inspection.settings import InspectionSettings
 from stages.track.tracker import TrackSettings
@@ -116,20 +117,73 @@ def test_a_replayable_write_that_did_not_land_is_given_again_unchanged() -> None
     assert work(subject, seen(0, FILE)) is first
 
 
-def test_live_frames_that_could_not_be_written_are_counted_and_told() -> None:
+def test_live_frames_that_could_not_be_written_are_counted_and_told_once() -> None:
     subject = camera()
     work(subject, seen(0), seen(1))
     subject.settle(None, NOW)
-    write = work(subject, seen(2))
+    write = work(subject, seen(2), seen(3), seen(4))
     assert write is not None
-    assert messages(write.detections)[0]["dropped_since_last"] == {"sink_unavailable": 2}
+    assert [m["dropped_since_last"] for m in messages(write.detections)] == [{"sink_unavailable": 2}, {}, {}]
     told = [e["data"] for e in messages(write.events) if e["kind"] == "system"]
     assert [(d["what"], d["frames_lost"]) for d in told] == [("sink_unavailable", 2)]
     subject.settle(written(write), NOW)
-    after = work(subject, seen(3))
+    after = work(subject, seen(5))
     assert after is not None
     assert messages(after.detections)[0]["dropped_since_last"] == {}
     assert [e for e in messages(after.events) if e["kind"] == "system"] == []
+
+
+def test_track_ids_hold_however_long_the_store_is_away() -> None:
+    """Frames that could not be written were seen all the same: the tracker must not be told that they were skipped."""
+    subject, ids = camera(), set()
+    for n in range(40):
+        write = work(subject, seen(n, x=20.0 + 2 * n))
+        assert write is not None
+        ids.add(messages(write.detections)[0]["objects"][0]["id"])
+        subject.settle(None, NOW)
+    assert len(ids - {None}) == 1
+    assert None not in ids or len(ids) == 2
+
+
+def test_a_pending_write_is_never_given_for_other_frames() -> None:
+    subject = camera()
+    work(subject, seen(0, FILE))
+    subject.settle(None, NOW)
+    with pytest.raises(StageError, match="cam-1"):
+        work(subject, seen(1, FILE))
+
+
+def test_a_verdict_carried_over_an_outage_is_stored_with_its_checkpoint() -> None:
+    """Else a replica that dies next would judge the part again."""
+    subject = camera()
+    for n in range(20):
+        work(subject, seen(n, x=20.0 + 12 * n))
+        subject.settle(None, NOW)
+    write = work(subject, seen(20, x=300))
+    assert write is not None
+    assert len(write.inspections) == 1
+    assert write.checkpoint is not None
+
+
+def test_what_could_not_be_written_is_left_to_the_successor() -> None:
+    before = camera()
+    notice = CameraNotice(CAM, 1, NOW, "reconnecting", "stream ended", seeing=False, epoch=7)
+    work(before, notices=(notice,))
+    after = camera()
+    after.inherit(*before.leave())
+    assert after.loose() == before.loose()
+
+
+def test_a_frame_that_failed_before_anything_was_known_is_published_with_its_error() -> None:
+    subject = camera()
+    one = seen(0)
+    unknown = ModelInfo("m", "", "", ())
+    write = subject.work([Seen(one.frame, FrameFailed("no model"), one.stats, {})], [], None, unknown, NOW)
+    assert write is not None
+    assert messages(write.detections)[0]["error"] == "no model"
+    subject.settle(written(write), NOW)
+    after = work(subject, seen(1), seen(2))
+    assert [len(m["objects"]) for m in messages(after.detections if after else [])] == [2, 2]
 
 
 def test_a_verdict_made_while_the_store_was_away_is_in_the_next_write() -> None:
