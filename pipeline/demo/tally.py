@@ -10,6 +10,8 @@ from typing import Any
 
 from pipeline.demo.line import BottleLine, PartTruth
 
+LONG_RUN_S = 60.0  # of frames, at the camera that gave them longest: enough to have shown all kinds of parts
+MIN_PARTS, MIN_REJECTS, MIN_REJECT_KINDS, MIN_TOUCHING_PAIRS = 60, 12, 4, 5  # what a long run must have shown
 NEAREST_S = 0.25  # a verdict belongs to the part that crossed within this; touching bottles cross 0.4 s apart
 
 
@@ -44,6 +46,11 @@ class CameraRecord:
         """Take note of one verdict."""
         if not self._is_repeat(message["message_id"]):
             self.inspections.append(message)
+
+    @property
+    def watched_s(self) -> float:
+        """Seconds from the first processed frame to the last."""
+        return 0.0 if self.first_at is None or self.last_at is None else round(self.last_at - self.first_at, 2)
 
     def counted_parts(self) -> list[PartTruth]:
         """The parts whose way from entry to trigger lies between the first and the last processed frame.
@@ -94,6 +101,7 @@ def summary(records: Mapping[str, CameraRecord], captured_at: Mapping[str, float
     return {
         **total,
         "duplicates": sum(r.duplicates for r in records.values()) + sum(m.unexpected for m in matched.values()),
+        "watched_s": max((record.watched_s for record in records.values()), default=0.0),
         "frames_published": sum(record.frames for record in records.values()),
         "frames_dropped": dict(sum((record.dropped for record in records.values()), Counter[str]())),
         "latency_ms": _percentiles(latencies),
@@ -113,7 +121,10 @@ def summary(records: Mapping[str, CameraRecord], captured_at: Mapping[str, float
 
 
 def accepted(figures: Mapping[str, Any]) -> bool:
-    """True when every part got its one verdict, none passed that should not, and 99 % are right."""
+    """True when every part got its one verdict, none passed that should not, and 99 % are right.
+
+    A run of LONG_RUN_S must also have had enough to judge; a shorter one is judged on what it showed.
+    """
     truth = figures["parts_truth"]
     return bool(
         truth
@@ -121,6 +132,16 @@ def accepted(figures: Mapping[str, Any]) -> bool:
         and figures["false_pass"] == 0
         and figures["duplicates"] == 0
         and figures["verdicts_correct"] >= 0.99 * truth
+        and (figures["watched_s"] < LONG_RUN_S or _showed_enough(figures))
+    )
+
+
+def _showed_enough(figures: Mapping[str, Any]) -> bool:
+    return bool(
+        figures["parts_truth"] >= MIN_PARTS
+        and figures["rejects_truth"] >= MIN_REJECTS
+        and len(figures["reject_kinds_truth"]) >= MIN_REJECT_KINDS
+        and figures["touching_pairs_truth"] >= MIN_TOUCHING_PAIRS
     )
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from pipeline.demo.line import BottleLine, PartTruth
 from pipeline.demo.tally import CameraRecord, accepted, summary
 
@@ -88,6 +90,37 @@ def test_indeterminate_counts_as_not_correct() -> None:
 
 def test_nothing_seen_is_not_accepted() -> None:
     assert not accepted(summary({"cam": CameraRecord(BottleLine(3), START, FPS)}, {}))
+
+
+def long_run() -> dict[str, Any]:
+    """The figures of a faultless minute that showed just enough."""
+    return {
+        **{"parts_truth": 60, "parts_inspected": 60, "verdicts_correct": 60, "false_pass": 0, "duplicates": 0},
+        **{"rejects_truth": 12, "reject_kinds_truth": ["a", "b", "c", "d"], "touching_pairs_truth": 5},
+        "watched_s": 60.0,
+    }
+
+
+def test_a_long_run_that_showed_enough_is_accepted() -> None:
+    assert accepted(long_run())
+
+
+@pytest.mark.parametrize(
+    "less",
+    [
+        pytest.param({"parts_truth": 59, "parts_inspected": 59, "verdicts_correct": 59}, id="parts"),
+        pytest.param({"rejects_truth": 11}, id="rejects"),
+        pytest.param({"reject_kinds_truth": ["a", "b", "c"]}, id="kinds of rejects"),
+        pytest.param({"touching_pairs_truth": 4}, id="touching pairs"),
+    ],
+)
+def test_a_long_run_that_showed_too_little_is_not_accepted_and_a_short_one_is(less: dict[str, Any]) -> None:
+    assert not accepted(long_run() | less)
+    assert accepted(long_run() | less | {"watched_s": 59.9})
+
+
+def test_how_long_was_watched_is_told() -> None:
+    assert figures(record(), [])["watched_s"] == 40.0
 
 
 def test_touching_pairs_are_counted_by_neighbours() -> None:
