@@ -11,6 +11,7 @@ logger = logging.getLogger(__name__)
 _LONGEST_GAP_S = 10.0  # a longer step of the time stamps is a jump of its clock, not time that passed
 _SLEW = 0.2  # share of the time between two pictures by which a better knowledge of the clock may move the second
 _TOO_FAR_S = 2.0  # further ahead than this it jumps: moving there slowly would date pictures wrong too long
+_LEAST_STEP_S = 0.02  # between two pictures of which only one has a time stamp: a first one often has none
 _SETTLED_S = 0.02  # nearer to the camera's clock than this, a time is called the camera's
 _LEAK = 2e-4  # how fast the least delay seen may rise again: camera clocks run off by less
 
@@ -55,7 +56,8 @@ class CaptureClock:
         clock, known = self._known(media_s, arrived_s, step)
         at = self._moved_over(known, step)
         self._last_at = at
-        return at, clock if clock is Clock.ARRIVAL or abs(at - known) < _SETTLED_S else Clock.ARRIVAL
+        return at, clock if clock is Clock.ARRIVAL or abs(at - known) < _LEAST_STEP_S = 0.02  # between two pictures of which only one has a time stamp: a first one often has none
+_SETTLED_S else Clock.ARRIVAL
 
     def _known(self, media_s: float | None, arrived_s: float, step: float | None) -> tuple[Clock, float]:
         """The best that is known of when the picture was taken."""
@@ -73,7 +75,7 @@ class CaptureClock:
 
     def _moved_over(self, known: float, step: float | None) -> float:
         if step is None:
-            return max(known, self._last_at + 1e-6)
+            return max(known, self._last_at + _LEAST_STEP_S)
         in_pace = self._last_at + step
         if known - in_pace > _TOO_FAR_S:
             return known

@@ -192,3 +192,33 @@ def _kill(name: str) -> None:
     found = [p for p in psutil.Process().children(recursive=True) if name in " ".join(p.cmdline())]
     assert len(found) == 1
     found[0].kill()
+
+
+def test_a_killed_reader_is_replaced_and_goes_on_in_the_same_run_of_its_file(local_ray: None, workshop: Path) -> None:
+    clip = numbered_file(workshop / "numbers.mp4", 300)
+    with redis_server(workshop) as redis:
+        config = numbered_config(redis.url, workshop, {"file": {"url": str(clip), "pace": "realtime"}})
+        with running_line(config) as line:
+            line.wait_for("frames", lambda: len(line.detections("file")) > 30)
+            _kill("ray::IngestActor")
+            line.wait_for("end of the file", line.rayline.all_ended, 60)
+            messages = line.detections("file")
+    assert numbers(messages) == list(range(300))
+    assert len({m["message_id"] for m in messages}) == 300
+
+
+def test_a_camera_whose_settings_change_goes_on_and_does_not_end_the_line(local_ray: None, workshop: Path) -> None:
+    with live_camera(workshop) as (line, _server, redis):
+        line.wait_for("frames", lambda: len(line.detections("cam")) > 10)
+        _desire(redis.url, "set", "cam", {"fps": 5})
+        line.wait_for("a new epoch", lambda: len({_epoch(m) for m in line.detections("cam")}) == 2)
+        before = len(line.detections("cam"))
+        line.wait_for("frames at the new rate", lambda: len(line.detections("cam")) > before + 10)
+        assert not line.rayline.all_ended()
+        messages = line.detections("cam")
+    seen = numbers(messages)
+    assert seen == sorted(set(seen))
+
+
+def _epoch(message: dict[str, Any]) -> str:
+    return str(message["source"]["position"].split("|")[1])
