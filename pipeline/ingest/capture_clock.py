@@ -56,8 +56,7 @@ class CaptureClock:
         clock, known = self._known(media_s, arrived_s, step)
         at = self._moved_over(known, step)
         self._last_at = at
-        return at, clock if clock is Clock.ARRIVAL or abs(at - known) < _LEAST_STEP_S = 0.02  # between two pictures of which only one has a time stamp: a first one often has none
-_SETTLED_S else Clock.ARRIVAL
+        return at, clock if clock is Clock.ARRIVAL or abs(at - known) < _SETTLED_S else Clock.ARRIVAL
 
     def _known(self, media_s: float | None, arrived_s: float, step: float | None) -> tuple[Clock, float]:
         """The best that is known of when the picture was taken."""
