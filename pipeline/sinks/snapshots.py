@@ -8,9 +8,11 @@ import re
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
+from queue import Full, Queue
 from typing import Any
 
 import cv2
@@ -20,6 +22,7 @@ from pydantic import Field
 
 from pipeline.masking import mask
 from pipeline.sinks.shelf import Shelf, ShelfLimits
+from pipeline.sinks.storage_thread import StorageSlow, StorageThread
 from stages.settings import Settings
 from stages.values import Picture, PixelFormat, UInt8, Verdict
 
@@ -93,6 +96,13 @@ class SnapshotSettings(Settings):
         le=10 * 365 * 86400.0,
         description="Age in seconds at which a picture goes. Longer lets claims be checked later; shorter keeps less.",
     )
+    write_timeout_s: float = Field(
+        1.0,
+        ge=0.05,
+        le=4,
+        description="Seconds a verdict waits for its picture to be stored. Longer suits distant storage; shorter holds "
+        "the line's results back less. After one miss storage is left alone for 10 s.",
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,13 +121,21 @@ class SnapshotFailed:
 
 
 class Snapshots:
-    """Writes one JPEG per chosen part. Blocks on storage: call it in a thread; several may call at once."""
+    """Writes one JPEG per chosen part; several threads may call at once.
+
+    Storage is touched by threads of its own: `write` waits `write_timeout_s` for it and no longer, and old pictures are
+    deleted in nobody's time.
+    """
 
     def __init__(self, settings: SnapshotSettings, *, clock: Callable[[], float] = time.time) -> None:
         self._settings = settings
         self._clock = clock
-        self._lock = threading.Lock()
         self._shelf: Shelf | None = None
+        self._storage = StorageThread[str]("snapshots", settings.write_timeout_s)
+        self._untidy: Queue[bool] = Queue(1)  # True: tidy up, one request is as good as many; False: no more
+        self._put_at = 0.0  # the newest picture's time
+        self._tidier = threading.Thread(target=self._tidy_on, name="snapshots-tidy", daemon=True)
+        self._tidier.start()
 
     def wanted(self, inspection_id: str, verdict: Verdict) -> bool:
         """True for all but passes, and for the same sample of passes on every replay."""
@@ -134,15 +152,30 @@ class Snapshots:
         name = f"{datetime.fromtimestamp(now if at is None else at, UTC):%Y-%m-%d}/{file_name(inspection_id)}"
         try:
             data = self._encode(picture, box)
-            with self._lock:
-                shelf = self._open_shelf()
-                uri = shelf.put(name, data, now)
+            uri = self._storage.call(lambda: self._put(name, data, now))
+        except StorageSlow as exc:
+            return self._failed(inspection_id, str(exc))
         except Exception as exc:  # every fsspec backend has an error family of its own, and no verdict may wait for it
-            reason = f"{type(exc).__name__}: {mask(str(exc))}"[:300]
-            logger.warning("no snapshot of %s: %s", inspection_id, reason)
-            return SnapshotFailed(reason)
-        self._tidy(shelf, now)
+            return self._failed(inspection_id, f"{type(exc).__name__}: {mask(str(exc))}"[:300])
         return SnapshotWritten(uri, hashlib.sha256(data).hexdigest())
+
+    def close(self, timeout_s: float = 5.0) -> None:
+        """Let what is under way be done, at most about `timeout_s`; nothing is to be written after."""
+        self._storage.close(timeout_s)
+        with suppress(Full):
+            self._untidy.put(False, timeout=timeout_s)
+            self._tidier.join(timeout_s)
+
+    def _failed(self, inspection_id: str, reason: str) -> SnapshotFailed:
+        logger.warning("no snapshot of %s: %s", inspection_id, reason)
+        return SnapshotFailed(reason)
+
+    def _put(self, name: str, data: bytes, now: float) -> str:
+        uri = self._open_shelf().put(name, data, now)
+        self._put_at = now
+        with suppress(Full):  # asked for already
+            self._untidy.put_nowait(True)
+        return uri
 
     def _encode(self, picture: Picture, box: Xyxy | None) -> bytes:
         image = to_bgr(picture)
@@ -153,12 +186,12 @@ class Snapshots:
             raise ValueError(f"OpenCV cannot encode a picture of {image.shape}")
         return jpeg.tobytes()
 
-    def _tidy(self, shelf: Shelf, now: float) -> None:
-        try:
-            with self._lock:
-                shelf.trim(now)
-        except Exception as exc:  # as above; the picture is stored, and the next write tidies again
-            logger.warning("old snapshots stay: %s: %s", type(exc).__name__, mask(str(exc)))
+    def _tidy_on(self) -> None:
+        while self._untidy.get():
+            try:
+                self._open_shelf().trim(self._put_at)
+            except Exception as exc:  # as above; the picture is stored, and the next write tidies again
+                logger.warning("old snapshots stay: %s: %s", type(exc).__name__, mask(str(exc)))
 
     def _open_shelf(self) -> Shelf:
         if self._shelf is None:

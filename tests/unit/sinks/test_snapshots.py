@@ -2,11 +2,13 @@
 
 import hashlib
 import re
+import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import cv2
 import fsspec
@@ -179,6 +181,7 @@ def test_only_so_many_pictures_stay_and_the_oldest_go_first(memory: MemoryFileSy
     for part in range(7):
         clock.now += 1
         uris.append(_written(snapshots.write(f"part/{part}", _picture())).uri)
+    snapshots.close()
     assert sorted(memory.find("/shots")) == sorted(uri.removeprefix("memory://") for uri in uris[-3:])
 
 
@@ -188,6 +191,7 @@ def test_only_so_many_bytes_stay(tmp_path: Path) -> None:
     snapshots = Snapshots(SnapshotSettings(uri=str(tmp_path), max_bytes=1_000_000))
     for part in range(12):
         _written(snapshots.write(f"part/{part}", picture))
+    snapshots.close()
     sizes = [path.stat().st_size for path in tmp_path.rglob("*.jpg")]
     assert sum(sizes) <= 1_000_000 < sum(sizes) + sizes[0]
 
@@ -200,15 +204,19 @@ def test_pictures_grow_old_and_their_empty_folders_go_with_them(tmp_path: Path) 
         days.append(f"{datetime.fromtimestamp(clock.now, UTC):%Y-%m-%d}")
         _written(snapshots.write(f"part/{clock.now}", _picture()))
         clock.now += 86400
+    snapshots.close()
     assert sorted(path.name for path in tmp_path.iterdir()) == days[-4:]
 
 
 def test_what_was_there_before_counts(tmp_path: Path) -> None:
     settings = SnapshotSettings(uri=str(tmp_path), max_files=4)
     for part in range(4):
-        _written(Snapshots(settings).write(f"old/{part}", _picture()))
+        old = Snapshots(settings)
+        _written(old.write(f"old/{part}", _picture()))
+        old.close()
     fresh = Snapshots(settings)
     uris = {_written(fresh.write(f"new/{part}", _picture())).uri for part in range(2)}
+    fresh.close()
     left = {f"file://{path}" for path in tmp_path.rglob("*.jpg")}
     assert len(left) == 4
     assert uris <= left
@@ -220,6 +228,7 @@ def test_other_peoples_files_are_never_deleted(tmp_path: Path) -> None:
     snapshots = Snapshots(SnapshotSettings(uri=str(tmp_path), max_files=1))
     for part in range(5):
         _written(snapshots.write(f"part/{part}", _picture()))
+    snapshots.close()
     assert {path.name for path in tmp_path.iterdir() if path.is_file()} == {
         "holiday.jpg",
         "notes.txt",
@@ -240,6 +249,7 @@ def test_many_threads_may_write_at_once(memory: MemoryFileSystem) -> None:
     snapshots = Snapshots(SnapshotSettings(uri="memory://shots", max_files=10))
     with ThreadPoolExecutor(8) as pool:
         outcomes = list(pool.map(lambda part: snapshots.write(f"part/{part}", _picture()), range(60)))
+    snapshots.close()
     assert all(isinstance(outcome, SnapshotWritten) for outcome in outcomes)
     assert len(memory.find("/shots")) == 10
 
@@ -306,3 +316,39 @@ def test_none_and_all_mean_none_and_all(share: float, expected: int) -> None:
 def test_storage_keys_stand_in_no_repr() -> None:
     settings = SnapshotSettings(uri="s3://bucket/shots", storage_options={"key": "K", "secret": "s3cret"})
     assert "s3cret" not in repr(settings) + str(settings)
+
+
+def test_storage_that_hangs_costs_one_wait_and_is_left_alone(memory: MemoryFileSystem) -> None:
+    thaw = threading.Event()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(MemoryFileSystem, "pipe_file", lambda *_: thaw.wait(30))
+        snapshots = Snapshots(SnapshotSettings(uri="memory://shots", write_timeout_s=0.05))
+        started = time.monotonic()
+        outcomes = [snapshots.write(f"part/{part}", _picture()) for part in range(50)]
+        assert time.monotonic() - started < 1.0
+        thaw.set()
+        snapshots.close()
+    reasons = [outcome.reason for outcome in outcomes if isinstance(outcome, SnapshotFailed)]
+    assert reasons[0] == "no answer within 0.05 s"
+    assert set(reasons[1:]) == {"storage is left alone: an earlier write still hangs"}
+    assert len(reasons) == 50
+
+
+def test_counting_and_deleting_hold_no_writer_back(memory: MemoryFileSystem, monkeypatch: pytest.MonkeyPatch) -> None:
+    thaw = threading.Event()
+    monkeypatch.setattr(MemoryFileSystem, "find", _held(MemoryFileSystem.find, thaw))
+    snapshots = Snapshots(SnapshotSettings(uri="memory://shots", max_files=2))
+    for part in range(20):
+        _written(snapshots.write(f"part/{part}", _picture()))
+    thaw.set()
+    snapshots.close()
+    monkeypatch.undo()
+    assert len(memory.find("/shots")) == 2
+
+
+def _held(find: Callable[..., Any], thaw: threading.Event) -> Callable[..., Any]:
+    def held(*args: Any, **kwargs: Any) -> Any:
+        thaw.wait(30)
+        return find(*args, **kwargs)
+
+    return held
