@@ -15,8 +15,8 @@ on evidence: a cap seen, a label seen straight, the liquid's surface seen high e
 - Working threshold {threshold}; non-maximum suppression at IoU 0.6, per class.
 - Data: crops of 256x256 pixels from lines rendered by `pipeline.demo.render`, encoded and decoded as H.264 (ultrafast,
   zerolatency, 0.8 to 2.5 Mbit/s), with varied light and noise. Seeds from {held_out} on are held out.
-- Training of these weights: 13 epochs over 2400 crops of 240 lines, with AdamW; then 13 gentle ones over some 1200 of
-  them that show a dent or a crooked label (8 with dents twice as often, 5 with all crooked labels). In the first
+- Training of these weights: 13 epochs over 2400 crops of 240 lines, with AdamW; then 16 gentle ones over some 1200 of
+  them that show a dent or a crooked label (11 with dents twice as often, 5 with all crooked labels). In the first
   epochs' pictures half of the dents lay above the label; the line has them below it, and so have all later pictures.
 - Use: the demo and tests of the pipeline. It knows these two drawn products and nothing else.
 - Licence: AGPL-3.0-or-later, as the ultralytics training code it comes from asks.

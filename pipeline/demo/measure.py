@@ -24,14 +24,16 @@ FPS = 15
 PICTURES_PER_LINE = 6
 VOTE_FPS = 10
 PARTS_PER_LINE = 30
+CARD_LINES = HELD_OUT + 10_000  # the lines of the card; those before were looked at while training was decided on
+CARD_VOTE_LINES = HELD_OUT + 11_000
 
 
 def measure(weights: Path, lines: int = 60, vote_lines: int = 12, workers: int = 2) -> dict[str, Any]:
     """The card's figures. Held-out lines only; pictures come through H.264 like a camera's."""
     score, count = Score(), VoteCount()
     with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
-        verdicts = pool.map(partial(_votes_of, weights), range(HELD_OUT + 1000, HELD_OUT + 1000 + vote_lines))
-        looked = pool.map(partial(_look_at, weights), range(HELD_OUT, HELD_OUT + lines))
+        verdicts = pool.map(partial(_votes_of, weights), range(CARD_VOTE_LINES, CARD_VOTE_LINES + vote_lines))
+        looked = pool.map(partial(_look_at, weights), range(CARD_LINES, CARD_LINES + lines))
         for seen, truth in chain.from_iterable(looked):
             score.add(seen, truth)
         for each in verdicts:

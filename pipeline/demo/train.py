@@ -44,7 +44,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--work", type=Path, default=Path("build/bottles"), help="folder for pictures and checkpoints")
     parser.add_argument("--seeds", type=int, default=240, help="lines to render, ten crops each")
     parser.add_argument("--epochs", type=int, default=13, help="over all crops")
-    parser.add_argument("--refining-epochs", type=int, default=13, help="over the crops with the rare things")
+    parser.add_argument("--refining-epochs", type=int, default=16, help="over the crops with the rare things")
     parser.add_argument("--threads", type=int, default=2)
     return parser.parse_args()
 
