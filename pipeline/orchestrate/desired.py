@@ -58,6 +58,7 @@ class DesiredState:
     version: int
     overrides: Mapping[CameraId, CameraOverride] = field(default_factory=dict)
     problems: Mapping[CameraId, str] = field(default_factory=dict)  # override -> why it is not in force
+    run_id: str = ""  # of the `up` that published the file
 
     def is_paused(self, camera_id: CameraId) -> bool:
         """True where the camera keeps its place and is not read."""
@@ -82,12 +83,12 @@ def merge(
 ) -> DesiredState:
     """The file's config with the overrides over it, oldest first.
 
-    An override that no longer fits (its recipe is gone from the file, say) is left out and told in `problems`; the
-    camera then runs as the file says. Never raises for what an override holds.
+    An override that no longer fits (its recipe is gone from the file, or its model does not run) is left out and told
+    in `problems`; the camera then runs as the file says. Never raises for what an override holds.
     """
     problems = dict(unread or {})
     try:
-        config = file.with_cameras(_with_overrides(file.cameras, overrides))
+        config = _overridden(file, file.cameras, overrides)
     except ConfigError:  # together they do not fit: as many as do, one by one
         config = _one_by_one(file, overrides, problems)
     return DesiredState(config, file, version, dict(overrides), problems)
@@ -108,10 +109,27 @@ def _one_by_one(
     config = file
     for camera_id, override in sorted(overrides.items(), key=lambda item: (item[1].at, item[0])):
         try:
-            config = config.with_cameras(_with_overrides(config.cameras, {camera_id: override}))
+            config = _overridden(file, config.cameras, {camera_id: override})
         except ConfigError as exc:
             problems[camera_id] = "; ".join(_told(problem) for problem in exc.problems)
     return config
+
+
+def _overridden(
+    file: RaylineConfig, cameras: Mapping[str, CameraConfig], overrides: Mapping[CameraId, CameraOverride]
+) -> RaylineConfig:
+    config = file.with_cameras(_with_overrides(cameras, overrides))
+    running = file.models_in_use()  # `up` starts the models of the file's cameras, and none later
+    used = {camera_id: config.camera(camera_id).model_name for camera_id in config.camera_ids()}
+    problems = [_not_running(camera_id, model) for camera_id, model in used.items() if model not in running]
+    if problems:
+        raise ConfigError(problems)
+    return config
+
+
+def _not_running(camera_id: CameraId, model: str) -> Problem:
+    hint = f"put a camera that uses {model!r} into the config file and restart `rayline up`: models start with it"
+    return Problem(("cameras", camera_id, "recipe"), f"its model {model!r} is not running", hint)
 
 
 def _with_overrides(

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import time
+import uuid
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
@@ -23,7 +25,7 @@ if TYPE_CHECKING:
     from redis.asyncio import Redis
 
 TRIES = 20
-_CONFIG, _VERSION, _CAMERA = "config", "version", "camera:"
+_CONFIG, _VERSION, _RUN, _CAMERA = "config", "version", "run", "camera:"
 
 Edit = Callable[[DesiredState, CameraOverride | None], CameraOverride | None]
 
@@ -52,9 +54,9 @@ class DesiredStore:
         self._clock = clock
 
     async def publish(self, config: RaylineConfig) -> int:
-        """Make `config` the file that overrides lie over; they stay. Returns the new version."""
+        """Make `config` the file that overrides lie over; they stay, and a new run begins. Returns the new version."""
         async with self._redis.pipeline(transaction=True) as pipe:
-            pipe.hset(self._key, _CONFIG, json.dumps(config_data(config)))
+            pipe.hset(self._key, mapping={_CONFIG: json.dumps(config_data(config)), _RUN: uuid.uuid4().hex})
             pipe.hincrby(self._key, _VERSION, 1)
             answers = await pipe.execute()
         return int(answers[-1])
@@ -192,7 +194,8 @@ def _state_of(stored: Mapping[Any, Any], file: RaylineConfig | None = None) -> D
                 overrides[camera] = CameraOverride.model_validate_json(value)
             except ValidationError as exc:
                 unread[camera] = f"the stored override cannot be read ({exc.error_count()} problems)"
-    return merge(file, overrides, int(fields.get(_VERSION, 0)), unread)
+    state = merge(file, overrides, int(fields.get(_VERSION, 0)), unread)
+    return replace(state, run_id=fields.get(_RUN, b"").decode())
 
 
 def _stored_file(fields: Mapping[str, bytes]) -> RaylineConfig:

@@ -37,9 +37,12 @@ class ShardPlan:
 
 
 def plan_shards(
-    config: RaylineConfig, paused: Collection[str] = (), previous: Mapping[CameraId, str] | None = None
+    config: RaylineConfig,
+    paused: Collection[str] = (),
+    previous: Mapping[CameraId, str] | None = None,
+    run_id: str = "",
 ) -> dict[str, ShardPlan]:
-    """Shard name -> plan. Cameras stay where `previous` has them if they can."""
+    """Shard name -> plan. Cameras stay where `previous` has them if they can. `run_id` is that of this `up`."""
     cameras = {camera_id: config.camera(camera_id) for camera_id in config.camera_ids()}
     groups = {camera_id: camera.shard_group for camera_id, camera in cameras.items()}
     assignment = assign(groups, config.graph.shard_size, previous)
@@ -51,7 +54,7 @@ def plan_shards(
             model=first.model_name,
             live=first.settings.is_live,
             max_batch=min(config.graph.max_batch, first.model.max_batch),
-            tasks={c: _task(cameras[c], c in paused) for c in members},
+            tasks={c: _task(cameras[c], c in paused, run_id) for c in members},
             jobs={c: job_of(cameras[c]) for c in members},
         )
     return plans
@@ -76,7 +79,7 @@ def job_of(camera: ResolvedCamera) -> CameraJob:
     )
 
 
-def _task(camera: ResolvedCamera, paused: bool) -> CameraTask:
+def _task(camera: ResolvedCamera, paused: bool, run_id: str) -> CameraTask:
     fields = CameraSettings.model_fields
     settings = CameraSettings(**{name: getattr(camera.settings, name) for name in fields})
-    return CameraTask(settings, paused)
+    return CameraTask(settings, paused, run_id)

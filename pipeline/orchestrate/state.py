@@ -55,13 +55,10 @@ class ShardReport(Report):
     """How one shard's reader does."""
 
     shard: str
-    state: str  # starting, running
+    state: str  # starting, running, resting (before it is started again)
     cameras: tuple[str, ...] = ()
     node: str = ""
     pid: int | None = None
-    in_flight: int = 0
-    batches: int = 0
-    batch_fill: float | None = None  # mean frames per batch, of the last few seconds
     restarts: int = 0
     last_error: str | None = None
     updated_at: float = 0.0

@@ -7,6 +7,7 @@ import pytest
 from redis import Redis as SyncRedis
 from redis.asyncio import Redis
 
+from pipeline.config_errors import ConfigError
 from pipeline.orchestrate.desired_store import DesiredConflict, DesiredStore, NothingDesired
 from tests.unit.config.site import SITE, config_from
 
@@ -85,3 +86,22 @@ async def test_an_empty_redis_desires_nothing(client: Redis) -> None:
     assert await store.version() == 0
     with pytest.raises(NothingDesired, match="rayline up"):
         await store.read()
+
+
+async def test_each_up_is_a_run_of_its_own_that_changes_do_not_touch(store: DesiredStore) -> None:
+    first = (await store.read()).run_id
+    assert len(first) == 32
+    await store.pause("gate")
+    assert (await store.read()).run_id == first
+    await store.publish(config_from(SITE))
+    assert (await store.read()).run_id not in ("", first)
+
+
+async def test_a_camera_of_a_model_that_does_not_run_is_refused(client: Redis) -> None:
+    idle = SITE.replace("  parts: {weights: parts.pt}", "  parts: {weights: parts.pt}\n  idle: {weights: i.pt}")
+    idle = idle.replace("lines:", "  other: {model: idle}\nlines:")
+    store = DesiredStore(client)
+    await store.publish(config_from(idle))
+    with pytest.raises(ConfigError, match="model 'idle' is not running"):
+        await store.add("new", {"url": "rtsp://192.0.2.9/x", "recipe": "other"})
+    assert (await store.read()).overrides == {}

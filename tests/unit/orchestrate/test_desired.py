@@ -132,3 +132,37 @@ def test_overrides_that_fit_together_hold_whichever_came_last() -> None:
         state = merge(config(**cameras), overrides)
         assert state.problems == {}
         assert [state.config.cameras[name].counts for name in (CAM, OTHER)] == [False, True]
+
+
+def with_a_model_that_no_camera_uses() -> RaylineConfig:
+    return config_of_data(
+        {
+            "models": {"m": {"weights": "/m.pt"}, "idle": {"weights": "/i.pt"}},
+            "recipes": {"watch": {"model": "m"}, "other": {"model": "idle"}},
+            "cameras": {"cam-1": {"url": "rtsp://h/1", "recipe": "watch"}},
+        }
+    )
+
+
+@pytest.mark.parametrize(
+    ("camera", "override"),
+    [
+        (OTHER, CameraOverride(added={"url": "rtsp://h/2", "recipe": "other"})),
+        (CAM, CameraOverride(changed={"recipe": "other"})),
+    ],
+)
+def test_a_camera_whose_model_does_not_run_is_told_what_to_do(camera: CameraId, override: CameraOverride) -> None:
+    file = with_a_model_that_no_camera_uses()
+    state = merge(file, {camera: override})
+    assert "model 'idle' is not running" in state.problems[camera]
+    assert "restart `rayline up`" in state.problems[camera]
+    assert state.config == file
+
+
+def test_a_model_runs_on_though_its_last_camera_was_removed() -> None:
+    overrides = {
+        CAM: CameraOverride(removed=True, at=1.0),
+        OTHER: CameraOverride(added={"url": "rtsp://h/2", "recipe": "watch"}, at=2.0),
+    }
+    state = merge(config(), overrides)
+    assert (state.problems, state.config.camera_ids()) == ({}, (OTHER,))
