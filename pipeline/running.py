@@ -7,7 +7,7 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+START_TIMEOUT_S = 60.0
 STOP_TIMEOUT_S = 8.0
 QUIET = {"log_level": "WARNING", "enable_access_log": False}
 _CHATTY = ("ray.serve", "ray._private.authentication.authentication_token_setup")  # at each start, to people
@@ -49,6 +50,17 @@ class Rayline:
             logger.warning("the supervisor does not answer, it is being restarted: %s", type(exc).__name__)
             return False
 
+    def failures(self) -> Mapping[str, str]:
+        """Why, by camera, where every camera has failed for good; else nothing."""
+        import ray
+
+        try:
+            failures: Mapping[str, str] = ray.get(self.supervisor.failures.remote(), timeout=STOP_TIMEOUT_S)
+        except (ray.exceptions.RayError, TimeoutError) as exc:
+            logger.warning("the supervisor does not answer: %s", type(exc).__name__)
+            return {}
+        return failures
+
 
 @contextmanager
 def started(
@@ -67,6 +79,8 @@ def started(
         config = config.with_redis(redis_url)
         shared = _ray(config, address, stack)
         stack.enter_context(_sigterm_as_ctrl_c())
+        if shared:
+            _require_alone()
         _graph(config, build, shared, stack)
         supervisor = _supervisor(config, save, stack)
         yield Rayline(config, redis_url, supervisor)
@@ -129,6 +143,12 @@ def _graph(
     deploy((build or build_app)(config), QUIET)
 
 
+def _require_alone() -> None:
+    from pipeline.orchestrate.supervisor import require_alone
+
+    require_alone(STOP_TIMEOUT_S)
+
+
 def _supervisor(config: RaylineConfig, save: Path | None, stack: ExitStack) -> Any:
     import ray
 
@@ -138,12 +158,13 @@ def _supervisor(config: RaylineConfig, save: Path | None, stack: ExitStack) -> A
 
     def stop() -> None:
         try:
-            ray.get(supervisor.stop.remote(STOP_TIMEOUT_S), timeout=STOP_TIMEOUT_S + 2)
+            ray.get(supervisor.stop.remote(STOP_TIMEOUT_S), timeout=2 * STOP_TIMEOUT_S + 2)
         except (ray.exceptions.RayError, TimeoutError) as exc:
             logger.warning("the supervisor did not stop in %.0f s: %s", STOP_TIMEOUT_S, exc)
         ray.kill(supervisor)
 
-    stack.callback(stop)
+    stack.callback(stop)  # before it is started: half a start is to be undone too
+    ray.get(supervisor.start.remote(), timeout=START_TIMEOUT_S)
     return supervisor
 
 
@@ -155,10 +176,14 @@ def run(
     save: Path | None,
     console: Console,
 ) -> int:
-    """`rayline up`: run until Ctrl-C, for a time, or until every source has ended. The process's exit code."""
+    """`rayline up`: run until Ctrl-C, for a time, or until every source has ended. The process's exit code.
+
+    That is 1 where every camera has failed for good: their last errors are printed.
+    """
     require_weights(config)
     if address is not None:
         require_cluster(address)
+    failures: Mapping[str, str] = {}
     cameras = len(config.cameras)
     console.print(f"Starting Rayline with {cameras} camera{'' if cameras == 1 else 's'} ...")
     with suppress(KeyboardInterrupt), started(config, address, save) as rayline:
@@ -167,9 +192,12 @@ def run(
                 console.print(f"Running; results are in {rayline.config.redis.address}. In another terminal:")
                 console.print("  rayline status     rayline consume detections     (Ctrl-C here stops all)")
                 _wait(rayline, duration_s)
+                failures = rayline.failures()
         finally:
             console.print("Stopping ...")
-    return 0
+    for camera, why in failures.items():
+        console.print(f"camera {camera} failed: {why}", markup=False, soft_wrap=True)
+    return 1 if failures else 0
 
 
 @contextmanager

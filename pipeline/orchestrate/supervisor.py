@@ -7,25 +7,29 @@ import logging
 import time
 from collections import deque
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 from statistics import quantiles
 from typing import Any
 
 import ray
+from ray._private import state as ray_state  # the public list of jobs needs Ray's dashboard
 from ray.exceptions import RayError
 from redis.exceptions import RedisError
 
 from pipeline.config import RaylineConfig
 from pipeline.ingest.actor import IngestActor, ShardReport, ShardSpec
+from pipeline.ingest.camera_state import CameraState
 from pipeline.ingest.shard import CameraFigures
 from pipeline.observe.logs import set_up_logs
 from pipeline.orchestrate.desired import DesiredState
 from pipeline.orchestrate.desired_store import DesiredStore, NothingDesired
 from pipeline.orchestrate.plan import ShardPlan, plan_shards
+from pipeline.orchestrate.reader import Reader
 from pipeline.orchestrate.state import CameraReport, StateStore, SystemReport
 from pipeline.orchestrate.state import ShardReport as PublishedShard
 from pipeline.sinks.redis_client import connect
+from stages.errors import RaylineError
 from stages.values import CameraId
 
 logger = logging.getLogger(__name__)
@@ -35,39 +39,28 @@ SUPERVISOR = "rayline-supervisor"
 READER = "rayline-ingest-"  # name of a shard's actor, before the shard's own
 PERIOD_S = 1.0
 CALL_TIMEOUT_S = 5.0
+APPLY_TIMEOUT_S = 20.0  # cameras are stopped one after another
+APPLY_WAITED_S = 1.0  # of that, in a round: the other shards' reports must not wait
 MISSED_BEFORE_REPLACED = 3  # reports an ingest actor may owe before it counts as dead
-RATE_SAMPLES = 6  # one a round: rates over the last five seconds
 
 
-@dataclass(slots=True)
-class _Reader:
-    """A shard's actor as the supervisor knows it."""
-
-    actor: Any
-    told: str = ""
-    missed: int = 0
-    restarts: int = 0
-    last_error: str | None = None
-    report: ShardReport | None = None
-    published: deque[tuple[float, Mapping[CameraId, int]]] = field(default_factory=lambda: deque(maxlen=RATE_SAMPLES))
-
-    def note_published(self, report: ShardReport) -> None:
-        """One sample of the totals, for rates."""
-        self.published.append((time.monotonic(), {f.status.camera_id: f.published for f in report.cameras}))
+class AlreadyRunning(RaylineError):
+    """Another `rayline up` runs in this cluster."""
 
 
 @ray.remote
 class Supervisor:
     """Reads desired state from Redis, reconciles the ingest actors, writes reports; keeps nothing Redis has not."""
 
-    def __init__(self, config: RaylineConfig, save: str | None) -> None:
+    def __init__(self, config: RaylineConfig, save: str | None, job: str = "") -> None:
         set_up_logs(config.observe)
         self._config = config
         self._save = save
+        self._job = job
         self._redis = connect(config.redis_settings())
         self._desired = DesiredStore(self._redis)
         self._state = StateStore(self._redis)
-        self._readers: dict[str, _Reader] = {}
+        self._readers: dict[str, Reader] = {}
         self._placed: dict[CameraId, str] = {}
         self._plans: dict[str, ShardPlan] = {}
         self._started_at = time.time()
@@ -78,19 +71,49 @@ class Supervisor:
         self._loop = asyncio.create_task(self._run())
 
     async def start(self) -> None:
-        """Make the config file's cameras the desired ones and bring them up. Raises what that raised."""
+        """Make the config file's cameras the desired ones and bring them up. Raises what that raised.
+
+        Readers that an earlier run left behind read by its configuration: they are ended.
+        """
         await self._desired.publish(self._config)
-        await self._round()
+        async with self._one_at_a_time:
+            if not self._is_adopted:
+                await self._adopt()
+                await self._end_all(CALL_TIMEOUT_S)
+                self._placed = {}
+            await self._reconcile()
+
+    async def job(self) -> str:
+        """The Ray job of the `up` that made this."""
+        return self._job
 
     async def all_ended(self) -> bool:
         """True when there are cameras, and each has ended for good with its last frame published."""
-        reports = [reader.report for reader in self._readers.values()]
-        return bool(reports) and all(r is not None and r.ended for r in reports)
+        reports = self._settled()
+        return bool(reports) and all(report.ended for report in reports)
+
+    async def failures(self) -> Mapping[CameraId, str]:
+        """Why, by camera, where every camera has failed for good; else nothing."""
+        found = [figures.status for report in self._settled() for figures in report.cameras]
+        if any(status.state is not CameraState.FAILED for status in found):
+            return {}
+        return {status.camera_id: status.last_error or "no reason is known" for status in found}
+
+    def _settled(self) -> list[ShardReport]:
+        """Every reader's report; none at all while one has not reported, or not since it was told its cameras."""
+        found = [reader.report for reader in self._readers.values() if reader.report is not None]
+        tags = {plan.tag for plan in self._plans.values()}
+        return found if {report.applied for report in found} == tags and len(found) == len(self._readers) else []
 
     async def stop(self, timeout_s: float) -> None:
-        """Stop the readers, let what is under way land, take the report back."""
+        """Stop the readers, let what is under way land, take the report back.
+
+        Readers of a supervisor before this one are stopped too; that may take twice `timeout_s` where they hang.
+        """
         self._loop.cancel()
-        await asyncio.gather(*(self._end(name, timeout_s) for name in list(self._readers)))
+        if not self._is_adopted:
+            await self._adopt()
+        await self._end_all(timeout_s)
         try:
             await self._state.clear()
         except RedisError as exc:
@@ -116,7 +139,7 @@ class Supervisor:
         if not self._is_adopted:
             await self._adopt()
         paused = {c for c in desired.config.camera_ids() if desired.is_paused(c)}
-        self._plans = plan_shards(desired.config, paused, self._placed)
+        self._plans = plan_shards(desired.config, paused, self._placed, desired.run_id)
         self._placed = {c: plan.name for plan in self._plans.values() for c in plan.tasks}
         for name in self._readers.keys() - self._plans.keys():
             await self._end(name, CALL_TIMEOUT_S)
@@ -129,13 +152,14 @@ class Supervisor:
             if named["namespace"] != NAMESPACE or not named["name"].startswith(READER):
                 continue
             shard = named["name"].removeprefix(READER)
-            reader = _Reader(ray.get_actor(named["name"], NAMESPACE))
+            if shard in self._readers:
+                continue
+            reader = self._readers[shard] = Reader(ray.get_actor(named["name"], NAMESPACE))
             try:
                 report: ShardReport = await asyncio.wait_for(reader.actor.report.remote(), CALL_TIMEOUT_S)
-            except (RayError, TimeoutError) as exc:
-                logger.warning("shard %s: its reader does not answer and is not adopted: %s", shard, exc)
+            except (RayError, TimeoutError) as exc:  # kept all the same: it is ended or replaced as any that is silent
+                logger.warning("shard %s: its reader does not answer: %s", shard, exc)
                 continue
-            self._readers[shard] = reader
             self._placed |= {figures.status.camera_id: shard for figures in report.cameras}
         self._is_adopted = True
 
@@ -150,23 +174,43 @@ class Supervisor:
         return self._last
 
     async def _keep(self, plan: ShardPlan) -> None:
-        """One shard: its actor lives, was told its cameras, and has reported."""
-        reader = self._readers.get(plan.name) or await self._begin(plan)
+        """One shard: its actor lives, is told its cameras, and has reported."""
+        reader = self._readers.get(plan.name)
+        if reader is None:
+            reader = self._readers[plan.name] = Reader(self._actor_of(plan))
+        elif reader.actor is None:
+            if time.monotonic() < reader.begin_at:
+                return
+            reader = self._readers[plan.name] = reader.again(self._actor_of(plan), reader.last_error)
+        await self._tell(plan, reader)
         try:
-            if reader.told != plan.tag:
-                await asyncio.wait_for(
-                    reader.actor.apply.remote(plan.tag, plan.tasks, self._jobs(plan)), CALL_TIMEOUT_S
-                )
-                reader.told = plan.tag
             report: ShardReport = await asyncio.wait_for(reader.actor.report.remote(), CALL_TIMEOUT_S)
-            reader.missed = 0
         except (RayError, TimeoutError) as exc:
-            await self._missed(plan, reader, f"{type(exc).__name__}: {exc}".splitlines()[0])
+            self._missed(plan, reader, _told(exc))
             return
-        reader.report = report
-        reader.note_published(report)
+        reader.note(report)
         if report.failure is not None:
-            await self._replace(plan, reader, report.failure)
+            self._replace(plan, reader, report.failure)
+
+    async def _tell(self, plan: ShardPlan, reader: Reader) -> None:
+        """See that the reader is being told its cameras; slow or failed, that is no reason to replace it."""
+        if reader.told != plan.tag and reader.telling is None:
+            reader.telling = asyncio.create_task(self._apply(plan, reader))
+        if reader.telling is not None:
+            done, _ = await asyncio.wait({reader.telling}, timeout=APPLY_WAITED_S)
+            for task in done:
+                task.result()  # raises what was not foreseen
+
+    async def _apply(self, plan: ShardPlan, reader: Reader) -> None:
+        try:
+            call = reader.actor.apply.remote(plan.tag, plan.tasks, self._jobs(plan))
+            await asyncio.wait_for(call, APPLY_TIMEOUT_S)
+            reader.told = plan.tag
+        except (RayError, TimeoutError) as exc:
+            reader.last_error = f"its cameras could not be set: {_told(exc)}"
+            logger.warning("shard %s: %s", plan.name, reader.last_error)
+        finally:
+            reader.telling = None
 
     def _jobs(self, plan: ShardPlan) -> Mapping[CameraId, Any]:
         if self._save is None:
@@ -174,7 +218,7 @@ class Supervisor:
         first = min(self._placed)
         return {c: replace(j, annotated_to=self._save) if c == first else j for c, j in plan.jobs.items()}
 
-    async def _begin(self, plan: ShardPlan) -> _Reader:
+    def _actor_of(self, plan: ShardPlan) -> Any:
         """The shard's actor: the one that runs already (this supervisor may be a new one), or a new one."""
         config = self._config
         spec = ShardSpec(
@@ -186,7 +230,7 @@ class Supervisor:
             redis=config.redis_settings(),
             observe=config.observe,
         )
-        actor = IngestActor.options(  # type: ignore[attr-defined]
+        return IngestActor.options(  # type: ignore[attr-defined]
             name=READER + plan.name,
             namespace=NAMESPACE,
             lifetime="detached",
@@ -194,29 +238,36 @@ class Supervisor:
             num_cpus=config.graph.ingest_cpus,
             max_concurrency=8,
         ).remote(spec)
-        reader = self._readers[plan.name] = _Reader(actor)
-        return reader
 
-    async def _missed(self, plan: ShardPlan, reader: _Reader, why: str) -> None:
+    def _missed(self, plan: ShardPlan, reader: Reader, why: str) -> None:
         reader.missed += 1
         reader.last_error = why
         dead = "ActorDied" in why or "ActorUnavailable" in why
         if dead or reader.missed >= MISSED_BEFORE_REPLACED:
-            await self._replace(plan, reader, why)
+            self._replace(plan, reader, why)
 
-    async def _replace(self, plan: ShardPlan, reader: _Reader, why: str) -> None:
+    def _replace(self, plan: ShardPlan, reader: Reader, why: str) -> None:
         logger.warning("shard %s: its reader is replaced: %s", plan.name, why)
+        self._kill(reader)
+        self._readers[plan.name] = reader.resting(why, time.monotonic())
+
+    def _kill(self, reader: Reader) -> None:
+        if reader.telling is not None:
+            reader.telling.cancel()
         ray.kill(reader.actor)
-        fresh = await self._begin(plan)
-        fresh.restarts, fresh.last_error = reader.restarts + 1, why
+
+    async def _end_all(self, timeout_s: float) -> None:
+        await asyncio.gather(*(self._end(name, timeout_s) for name in list(self._readers)))
 
     async def _end(self, name: str, timeout_s: float) -> None:
         reader = self._readers.pop(name)
+        if reader.actor is None:
+            return
         try:
             await asyncio.wait_for(reader.actor.stop.remote(timeout_s), timeout_s + 1)
         except (RayError, TimeoutError) as exc:
             logger.warning("shard %s did not stop in %.0f s, it is killed: %s", name, timeout_s, type(exc).__name__)
-        ray.kill(reader.actor)
+        self._kill(reader)
 
     async def _publish(self, desired: DesiredState) -> None:
         now = time.time()
@@ -224,6 +275,7 @@ class Supervisor:
         report = SystemReport(
             at=now,
             started_at=self._started_at,
+            run_id=desired.run_id,
             desired_version=desired.version,
             problems=dict(desired.problems),
             cameras=tuple(sorted(cameras, key=lambda c: c.camera)),
@@ -234,11 +286,11 @@ class Supervisor:
         except RedisError as exc:
             logger.warning("no report this second, Redis is away: %s", type(exc).__name__)
 
-    def _shard_report(self, name: str, reader: _Reader, now: float) -> PublishedShard:
+    def _shard_report(self, name: str, reader: Reader, now: float) -> PublishedShard:
         report = reader.report
         return PublishedShard(
             shard=name,
-            state="running" if report is not None and reader.missed == 0 else "starting",
+            state=reader.state,
             cameras=tuple(sorted(self._plans[name].tasks)) if name in self._plans else (),
             pid=report.pid if report is not None else None,
             restarts=reader.restarts,
@@ -246,15 +298,13 @@ class Supervisor:
             updated_at=now,
         )
 
-    def _camera_reports(self, reader: _Reader, desired: DesiredState, now: float) -> list[CameraReport]:
+    def _camera_reports(self, reader: Reader, desired: DesiredState, now: float) -> list[CameraReport]:
         if reader.report is None:
             return []
         known = [f for f in reader.report.cameras if f.status.camera_id in desired.config.cameras]
         return [self._camera_report(reader, figures, desired, now) for figures in known]
 
-    def _camera_report(
-        self, reader: _Reader, figures: CameraFigures, desired: DesiredState, now: float
-    ) -> CameraReport:
+    def _camera_report(self, reader: Reader, figures: CameraFigures, desired: DesiredState, now: float) -> CameraReport:
         status = figures.status
         camera_id = status.camera_id
         camera = desired.config.camera(camera_id)
@@ -289,19 +339,56 @@ class Supervisor:
         )
 
 
+def require_alone(timeout_s: float) -> None:
+    """Raises AlreadyRunning where another `up` of this cluster is alive; one that died is stopped for it."""
+    try:
+        left = ray.get_actor(SUPERVISOR, NAMESPACE)
+    except ValueError:
+        return
+    try:
+        job: Any = ray.get(left.job.remote(), timeout=timeout_s)
+        if job != ray.get_runtime_context().get_job_id() and _is_alive(job):
+            raise AlreadyRunning("another `rayline up` runs in this Ray cluster: stop it first, or use another cluster")
+        ray.get(left.stop.remote(timeout_s), timeout=2 * timeout_s + 2)
+    except (RayError, TimeoutError) as exc:
+        logger.warning("a supervisor was left behind and does not answer, it is killed: %s", type(exc).__name__)
+    ray.kill(left)
+    _gone(timeout_s)
+
+
 def start_supervisor(config: RaylineConfig, save: Path | None = None) -> Any:
-    """The supervisor's handle, after its first round: cameras are being opened."""
-    actor = Supervisor.options(  # type: ignore[attr-defined]
+    """The supervisor's handle; cameras come with `start`. Raises AlreadyRunning."""
+    options = Supervisor.options(  # type: ignore[attr-defined]
         name=SUPERVISOR,
         namespace=NAMESPACE,
         lifetime="detached",
-        get_if_exists=True,
         num_cpus=config.graph.supervisor_cpus,
         max_restarts=-1,
         max_concurrency=8,
-    ).remote(config, None if save is None else str(save))
-    ray.get(actor.start.remote(), timeout=60.0)
-    return actor
+    )
+    try:
+        return options.remote(config, None if save is None else str(save), ray.get_runtime_context().get_job_id())
+    except ValueError as exc:  # the name is taken: two began at once
+        raise AlreadyRunning(f"another `rayline up` began in this Ray cluster just now: {exc}") from exc
+
+
+def _is_alive(job: str) -> bool:
+    return any(one["JobID"] == job and not one.get("IsDead") for one in ray_state.jobs())  # type: ignore[no-untyped-call]
+
+
+def _gone(timeout_s: float) -> None:
+    """Wait until the name is free."""
+    until = time.monotonic() + timeout_s
+    while time.monotonic() < until:
+        try:
+            ray.get_actor(SUPERVISOR, NAMESPACE)
+        except ValueError:
+            return
+        time.sleep(0.05)
+
+
+def _told(exc: BaseException) -> str:
+    return f"{type(exc).__name__}: {exc}".splitlines()[0]
 
 
 def _percentiles(latencies_s: tuple[float, ...]) -> tuple[float | None, float | None]:

@@ -1,0 +1,60 @@
+"""A shard's reader as the supervisor knows it: what it was told, what it owes, and how long it rests when it failed."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from stages.values import CameraId
+
+if TYPE_CHECKING:
+    from pipeline.ingest.actor import ShardReport
+
+RATE_SAMPLES = 6  # one a round: rates over the last five seconds
+FIRST_REST_S, LONGEST_REST_S = 1.0, 30.0
+STEADY_S = 60.0  # one that lived so long failed for a new reason: its rest is the first again
+
+
+@dataclass(slots=True)
+class Reader:
+    """One shard's actor, or the place of one that failed and rests until `begin_at`. Times are monotonic seconds."""
+
+    actor: Any  # None: it rests
+    began_at: float = field(default_factory=time.monotonic)
+    begin_at: float = 0.0
+    told: str = ""
+    telling: asyncio.Task[None] | None = None
+    missed: int = 0
+    restarts: int = 0
+    failures: int = 0  # one soon after another
+    last_error: str | None = None
+    report: ShardReport | None = None
+    published: deque[tuple[float, Mapping[CameraId, int]]] = field(default_factory=lambda: deque(maxlen=RATE_SAMPLES))
+
+    def note(self, report: ShardReport) -> None:
+        """It answered: the report, and one sample of the totals, for rates."""
+        self.missed = 0
+        self.report = report
+        self.published.append((time.monotonic(), {f.status.camera_id: f.published for f in report.cameras}))
+
+    def resting(self, why: str, now: float) -> Reader:
+        """Its place after it failed: each failure soon after another doubles the rest."""
+        failures = 1 if now - self.began_at >= STEADY_S else self.failures + 1
+        rest_s = min(LONGEST_REST_S, FIRST_REST_S * 2.0 ** (failures - 1))
+        told = f"{why}; started again in {rest_s:.0f} s"
+        return Reader(None, begin_at=now + rest_s, restarts=self.restarts, failures=failures, last_error=told)
+
+    def again(self, actor: Any, why: str | None) -> Reader:
+        """The reader that takes this place."""
+        return Reader(actor, restarts=self.restarts + 1, failures=self.failures, last_error=why)
+
+    @property
+    def state(self) -> str:
+        """One word for the report."""
+        if self.actor is None:
+            return "resting"
+        return "running" if self.report is not None and self.missed == 0 else "starting"

@@ -1,0 +1,163 @@
+"""What the supervisor takes for a dead reader, and what it waits for, with readers that are plain objects."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import nullcontext
+from dataclasses import dataclass, field
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from pipeline.ingest.actor import ShardReport
+from pipeline.orchestrate import supervisor as module
+from pipeline.orchestrate.plan import ShardPlan, plan_shards
+from pipeline.orchestrate.reader import Reader
+from tests.unit.config.site import SITE, config_from
+
+
+@dataclass
+class Remote:
+    """An actor's method as Ray offers it."""
+
+    answer: Callable[..., Coroutine[Any, Any, Any]]
+
+    def remote(self, *arguments: Any) -> Coroutine[Any, Any, Any]:
+        return self.answer(*arguments)
+
+
+@dataclass
+class FakeActor:
+    """Applies when it is let, and reports unless it is deaf."""
+
+    may_apply: asyncio.Event = field(default_factory=asyncio.Event)
+    deaf: bool = False
+    applied: str = ""
+
+    @property
+    def apply(self) -> Remote:
+        async def answer(tag: str, *_: Any) -> None:
+            await self.may_apply.wait()
+            self.applied = tag
+
+        return Remote(answer)
+
+    @property
+    def report(self) -> Remote:
+        async def answer() -> ShardReport:
+            if self.deaf:
+                raise TimeoutError
+            return ShardReport("s", 1, self.applied, ended=bool(self.applied))
+
+        return Remote(answer)
+
+
+@pytest.fixture
+async def subject(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Any]:
+    """A supervisor of one shard that starts no actor and never asks Redis."""
+    monkeypatch.setattr(module, "APPLY_WAITED_S", 0.001)
+    monkeypatch.setattr("ray.kill", lambda _: None)
+    monkeypatch.setattr(module, "set_up_logs", lambda _: None)
+    plain: Any = module.Supervisor
+    made = plain.__ray_metadata__.modified_class(config_from(SITE).with_redis("redis://127.0.0.1:1"), None)
+    yield made
+    made._loop.cancel()
+    await asyncio.gather(made._loop, return_exceptions=True)
+    await made._redis.aclose()
+
+
+def one_plan(subject: Any) -> ShardPlan:
+    plans = subject._plans = plan_shards(config_from(SITE))
+    (plan,) = plans.values()
+    return plan
+
+
+async def test_a_reader_slow_to_set_its_cameras_is_not_replaced(subject: Any) -> None:
+    plan, actor = one_plan(subject), FakeActor()
+    reader = subject._readers[plan.name] = Reader(actor)
+    for _ in range(module.MISSED_BEFORE_REPLACED + 2):
+        await subject._keep(plan)
+    assert subject._readers[plan.name] is reader
+    assert (reader.missed, reader.told) == (0, "")
+    assert not await subject.all_ended()
+    actor.may_apply.set()
+    await subject._keep(plan)
+    await subject._keep(plan)
+    assert reader.told == plan.tag
+    assert await subject.all_ended()
+
+
+async def test_a_reader_that_cannot_set_its_cameras_says_why(subject: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "APPLY_TIMEOUT_S", 0.0)
+    plan = one_plan(subject)
+    reader = subject._readers[plan.name] = Reader(FakeActor())
+    await subject._keep(plan)
+    await subject._keep(plan)
+    assert reader.missed == 0
+    assert "cameras could not be set: TimeoutError" in (reader.last_error or "")
+
+
+async def test_a_reader_that_owes_reports_rests_and_is_begun_again(
+    subject: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fresh = FakeActor()
+    monkeypatch.setattr(subject, "_actor_of", lambda _: fresh)
+    plan = one_plan(subject)
+    subject._readers[plan.name] = Reader(FakeActor(deaf=True))
+    for _ in range(module.MISSED_BEFORE_REPLACED):
+        await subject._keep(plan)
+    place = subject._readers[plan.name]
+    assert place.state == "resting"
+    await subject._keep(plan)
+    assert subject._readers[plan.name] is place
+    place.begin_at = 0.0
+    await subject._keep(plan)
+    again = subject._readers[plan.name]
+    assert (again.actor, again.restarts, again.state) == (fresh, 1, "running")
+    assert "TimeoutError" in again.last_error
+
+
+class LeftBehind:
+    """A supervisor that is there already, made by the job "01"."""
+
+    def __init__(self) -> None:
+        self.stopped = False
+
+    @property
+    def job(self) -> Remote:
+        return Remote(lambda: "01")  # type: ignore[arg-type, return-value]
+
+    @property
+    def stop(self) -> Remote:
+        def answer(timeout_s: float) -> Any:
+            self.stopped = True
+
+        return Remote(answer)
+
+
+@pytest.fixture
+def left(monkeypatch: pytest.MonkeyPatch) -> LeftBehind:
+    """The cluster holds it until it is killed; this process is the job "02"."""
+    here: list[LeftBehind] = [LeftBehind()]
+
+    def get_actor(*_: str) -> LeftBehind:
+        if not here:
+            raise ValueError("no such actor")
+        return here[0]
+
+    me = SimpleNamespace(get_job_id=lambda: "02")
+    monkeypatch.setattr("ray.get_actor", get_actor)
+    monkeypatch.setattr("ray.get", lambda answer, timeout: answer)
+    monkeypatch.setattr("ray.kill", here.remove)
+    monkeypatch.setattr("ray.get_runtime_context", lambda: me)
+    return here[0]
+
+
+@pytest.mark.parametrize(("dead", "refused"), [(False, True), (True, False)])
+def test_a_second_up_is_refused_while_the_first_is_alive_and_takes_over_from_a_dead_one(
+    left: LeftBehind, monkeypatch: pytest.MonkeyPatch, dead: bool, refused: bool
+) -> None:
+    monkeypatch.setattr("ray._private.state.jobs", lambda: [{"JobID": "01", "IsDead": dead}])
+    with pytest.raises(module.AlreadyRunning, match="stop it first") if refused else nullcontext():
+        module.require_alone(1.0)
+    assert left.stopped is not refused
