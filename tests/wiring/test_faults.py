@@ -12,12 +12,15 @@ from typing import Any
 
 import psutil
 import pytest
+import ray
 from redis.asyncio import Redis
 
+from pipeline.config import config_of_data
 from pipeline.demo.encoder import StreamSettings
 from pipeline.demo.rtsp_server import RtspServer
 from pipeline.orchestrate.desired_store import DesiredStore
 from pipeline.orchestrate.state import StateStore, SystemReport
+from pipeline.orchestrate.supervisor import start_supervisor
 from tests.numbered import numbered_picture
 from tests.redis_server import RedisServer, redis_server
 from tests.wiring.running_line import Line, numbered_config, numbered_file, numbers, running_line
@@ -222,3 +225,18 @@ def test_a_camera_whose_settings_change_goes_on_and_does_not_end_the_line(local_
 
 def _epoch(message: dict[str, Any]) -> str:
     return str(message["source"]["position"].split("|")[1])
+
+
+def test_what_a_dead_up_left_running_is_ended_and_the_new_configuration_runs(local_ray: None, workshop: Path) -> None:
+    old, new = (numbered_file(workshop / f"{name}.mp4", 60) for name in ("old", "new"))
+    with redis_server(workshop) as redis:
+        left = numbered_config(redis.url, workshop, {"old": {"url": str(old), "loop": True}})
+        supervisor = start_supervisor(config_of_data(left, "test"))
+        ray.get(supervisor.start.remote(), timeout=30)
+        with running_line(numbered_config(redis.url, workshop, {"new": {"url": str(new)}})) as line:
+            line.wait_for("end of the file", line.rayline.all_ended, 60)
+            assert numbers(line.detections("new")) == list(range(60))
+            report = _report(redis.url)
+    assert report is not None
+    assert [camera.camera for camera in report.cameras] == ["new"]
+    assert len(report.run_id) == 32
