@@ -8,7 +8,7 @@ from collections import Counter
 
 import psutil
 
-_REPLICA = re.compile(r"ray::ServeReplica:rayline:([\w.-]+)")
+_REPLICA = re.compile(r"ray::ServeReplica:rayline:([\w-]+)")  # what follows a dot is the call under way
 _NAMES = (
     ("ray::IngestActor", "ingest"),
     ("ray::Supervisor", "supervisor"),
@@ -27,7 +27,7 @@ def family() -> dict[int, str]:
 
 
 def cpu_seconds() -> Counter[str]:
-    """CPU seconds used so far, by name."""
+    """CPU seconds used so far, by name. Processes that ended in between count as if they had used nothing."""
     used: Counter[str] = Counter()
     for pid, name in family().items():
         try:
