@@ -11,6 +11,7 @@ from pipeline.demo.line import BottleLine
 from pipeline.demo.render import Renderer
 from pipeline.demo.rtsp_server import RtspServer
 
+BITRATE = 600_000  # bits a second, as small cameras are set
 RENDERED_S = 4  # rendered once and repeated: the farm must not take the pipeline's cores
 
 
@@ -23,7 +24,7 @@ def main() -> None:
     renderer = Renderer(BottleLine(7))
     pictures = [renderer.render(20 + n / options.fps) for n in range(int(RENDERED_S * options.fps))]
     with RtspServer() as server:
-        server.add_stream("cam-1", StreamSettings(fps=options.fps), lambda n: pictures[n % len(pictures)])
+        server.add_stream("cam-1", StreamSettings(fps=options.fps, bitrate=BITRATE), lambda n: pictures[n % len(pictures)])
         for number in range(2, options.cameras + 1):
             server.add_alias(f"cam-{number}", "cam-1")
         urls = [server.url(f"cam-{number}") for number in range(1, options.cameras + 1)]
