@@ -87,7 +87,7 @@ def match(record: CameraRecord, captured_at: Mapping[str, float]) -> Matched:
         at = captured_at[message["message_id"]] - record.started_at
         near = min(all_parts, key=lambda part: abs(part.trigger_at_s - at), default=None)
         if near is None or abs(near.trigger_at_s - at) > NEAREST_S or near.index in taken:
-            unexpected += _inside(record, at)
+            unexpected += _among(counted, at)
             continue
         taken[near.index] = message
     return Matched([(part, taken.get(part.index)) for part in counted], unexpected)
@@ -185,10 +185,11 @@ def _touching_pairs(parts: Sequence[PartTruth]) -> int:
     )
 
 
-def _inside(record: CameraRecord, at: float) -> bool:
-    if record.first_at is None or record.last_at is None:
-        return False
-    return record.first_at <= at + record.started_at <= record.last_at
+def _among(counted: Sequence[PartTruth], at: float) -> bool:
+    """True where a verdict lies among the counted parts: before them are those that were under way at the start, whose
+    crossings are dated before the camera's clock is known, and which nobody counts.
+    """
+    return bool(counted) and counted[0].trigger_at_s - NEAREST_S <= at <= counted[-1].trigger_at_s + NEAREST_S
 
 
 def _percentiles(values: Sequence[float]) -> dict[str, float | None]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import pytest
@@ -129,3 +130,20 @@ def test_touching_pairs_are_counted_by_neighbours() -> None:
     assert told["touching_pairs_truth"] >= 5
     assert told["rejects_truth"] >= 12
     assert len(told["reject_kinds_truth"]) >= 4
+
+
+def test_a_verdict_on_a_part_that_was_under_way_at_the_start_is_nobodys_duplicate() -> None:
+    made = record()
+    parts = made.counted_parts()
+    early = {"message_id": "early", "verdict": "indeterminate", "reasons": [], "votes": {}, "at": START + 5.3}
+    told = figures(made, [verdict(part) for part in parts] + [early])
+    assert (told["duplicates"], told["parts_inspected"]) == (0, len(parts))
+
+
+def test_a_verdict_between_two_counted_parts_that_belongs_to_neither_is_counted() -> None:
+    made = record()
+    parts = made.counted_parts()
+    gap = max(itertools.pairwise(parts), key=lambda pair: pair[1].trigger_at_s - pair[0].trigger_at_s)
+    at = START + (gap[0].trigger_at_s + gap[1].trigger_at_s) / 2
+    told = figures(made, [verdict(part) for part in parts] + [{**verdict(parts[0], name="x"), "at": at}])
+    assert told["duplicates"] == 1
