@@ -24,7 +24,8 @@ def main() -> None:
     renderer = Renderer(BottleLine(7))
     pictures = [renderer.render(20 + n / options.fps) for n in range(int(RENDERED_S * options.fps))]
     with RtspServer() as server:
-        server.add_stream("cam-1", StreamSettings(fps=options.fps, bitrate=BITRATE), lambda n: pictures[n % len(pictures)])
+        settings = StreamSettings(fps=options.fps, bitrate=BITRATE)
+        server.add_stream("cam-1", settings, lambda n: pictures[n % len(pictures)])
         for number in range(2, options.cameras + 1):
             server.add_alias(f"cam-{number}", "cam-1")
         urls = [server.url(f"cam-{number}") for number in range(1, options.cameras + 1)]
