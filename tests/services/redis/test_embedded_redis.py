@@ -23,8 +23,8 @@ _OWNER = """
 import sys, time
 from pipeline.sinks.embedded_redis import EmbeddedRedis
 server = EmbeddedRedis(sys.argv[1]).start()
-print(server.pid, server.port, flush=True)
 try:
+    print(server.pid, server.port, flush=True)  # inside: the signal may come as soon as this is read
     time.sleep(60)
 except KeyboardInterrupt:
     print("alive" if __import__("psutil").pid_exists(server.pid) else "gone", flush=True)
