@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from ray import serve
 from ray.serve.experimental.consistent_hash_router import ConsistentHashRouter
 
-from pipeline.deployments.detect import DetectDeployment
+from pipeline.deployments.detect import BATCHES_AT_ONCE, DetectDeployment
 from pipeline.deployments.preprocess import PreprocessDeployment
 from pipeline.deployments.serve_graph import PREPROCESS, TRACK, detect_deployment
 from pipeline.deployments.track import TrackDeployment
@@ -45,7 +45,7 @@ def build_app(config: RaylineConfig, detect_wrapper: type = DetectDeployment) ->
             detect_wrapper,
             name=detect_deployment(name),
             num_replicas=graph.detect_replicas,
-            max_ongoing_requests=max(calls_at_once, 2 * model.max_batch),
+            max_ongoing_requests=max(calls_at_once, BATCHES_AT_ONCE * model.max_batch),
             ray_actor_options={"num_cpus": graph.detect_cpus, "num_gpus": graph.detect_gpus},
         ).bind(name, model, graph.stall_timeout_s, config.observe)
         for name, model in models.items()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from concurrent.futures import ThreadPoolExecutor
 
 from ray import serve
 
@@ -11,6 +12,8 @@ from pipeline.deployments.progress import Progress
 from pipeline.observe.settings import LogSettings
 from stages.detect.detector import Detector, ModelSettings
 from stages.values import Detected, Prepared
+
+BATCHES_AT_ONCE = 2  # while one's boxes are read and sent, the next is inferred; a third would only wait
 
 
 class DetectDeployment:
@@ -23,6 +26,7 @@ class DetectDeployment:
         # Loading exports and warms up: the replica is ready only when the model answers at speed.
         self._detector = Detector.load(settings, name)
         self._progress = Progress(stall_timeout_s)
+        self._threads = ThreadPoolExecutor(BATCHES_AT_ONCE, "detect")
         # Frames are counted, not calls; no wait, for batches are made once, at ingest.
         self._batched.set_max_batch_size(settings.max_batch)  # type: ignore[attr-defined]
 
@@ -32,9 +36,15 @@ class DetectDeployment:
             answer: Detected = await self._batched(prepared)
             return answer
 
-    @serve.batch(max_batch_size=8, batch_wait_timeout_s=0.0, batch_size_fn=lambda calls: sum(map(len, calls)))
+    @serve.batch(
+        max_batch_size=8,
+        batch_wait_timeout_s=0.0,
+        batch_size_fn=lambda calls: sum(map(len, calls)),
+        max_concurrent_batches=BATCHES_AT_ONCE,
+    )
     async def _batched(self, calls: list[Prepared]) -> list[Detected]:
-        return await asyncio.to_thread(self._detector.detect_many, calls)
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._threads, self._detector.detect_many, calls)
 
     def check_health(self) -> None:
         """Called by Serve; raising replaces this replica."""

@@ -18,7 +18,7 @@ logger = logging.getLogger(__name__)
 
 
 class Backend(Protocol):
-    """A loaded model, one call at a time, from any thread."""
+    """A loaded model. Two threads may call at once: what cannot run side by side waits in here."""
 
     names: tuple[str, ...]  # class names by class id
     sha256: str  # of the weights, not of what they were exported to
@@ -28,7 +28,8 @@ class Backend(Protocol):
         """Raw answers for (n, 3, h, w) uint8 RGB: (n, 4 + classes, anchors) or, end to end, (n, boxes, 6);
         model pixels.
 
-        The array is the backend's own and holds until the next call. Raises StageError if the device gives up.
+        The array is the backend's own and holds until this thread's next call. Raises StageError if the device
+        gives up.
         """
         ...
 

@@ -21,7 +21,10 @@ logger = logging.getLogger(__name__)
 
 
 class Detector:
-    """Finds the classes the settings ask for. Usable from any thread, one call at a time."""
+    """Finds the classes the settings ask for.
+
+    Two threads may call at once: one batch's boxes are read while the next is inferred.
+    """
 
     def __init__(self, backend: Backend, settings: ModelSettings, name: str) -> None:
         """Raises ModelError where the settings name a class the model does not know."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 from typing import Any, cast
 
@@ -45,6 +46,7 @@ class OnnxBackend:
             self._session = onnxruntime.InferenceSession(_with_byte_input(path), options, providers=providers)
         except _LOAD_ERRORS as exc:
             raise ModelError(f"{path}: ONNX Runtime cannot load it: {exc}") from exc
+        self._turn = threading.Lock()  # two runs at once would share the same threads and only wait for each other
         self._input = self._session.get_inputs()[0].name
         device = "cuda" if self._session.get_providers()[0].startswith("CUDA") else "cpu"
         self.runtime = f"onnxruntime {device}, {threads} threads"
@@ -52,7 +54,8 @@ class OnnxBackend:
     def infer(self, tensor: UInt8) -> Float32:
         """As `Backend.infer`."""
         try:
-            answers = self._session.run(None, {self._input: np.ascontiguousarray(tensor)})[0]
+            with self._turn:
+                answers = self._session.run(None, {self._input: np.ascontiguousarray(tensor)})[0]
         except _RUN_ERRORS as exc:
             raise StageError(f"ONNX Runtime gave up on a batch of {len(tensor)}: {exc}") from exc
         return cast(Float32, answers.astype(np.float32, copy=False))

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import threading
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
+import numpy.typing as npt
 import openvino as ov
 from openvino.preprocess import PrePostProcessor
 
@@ -18,7 +21,8 @@ class OpenVinoBackend:
     """Two ways through one model: several frames side by side, each on its own cores; one frame on all of them.
 
     Side by side is faster per frame (no core waits for another after each layer), the more so while other processes
-    take their share; alone, a frame is answered in half the time by all cores together. Figures:
+    take their share; alone, a frame is answered in half the time by all cores together. A call that comes while
+    another's frames are at work side by side queues up right behind them: between two batches no core rests. Figures:
     docs/decisions/0002-runtime.md.
     """
 
@@ -26,13 +30,10 @@ class OpenVinoBackend:
         """`path`: an .onnx file or an OpenVINO folder. Raises ModelError where OpenVINO cannot read or compile it."""
         self.sha256 = sha256
         self.names = openvino_names(path)
-        self._answers = np.empty(0, np.float32)
-        self._pixels = np.empty(0, np.uint8)
+        precision = "f16" if half else "f32"  # the default would be bf16 on some CPUs: other scores
         config = {
             "INFERENCE_NUM_THREADS": threads,
-            "INFERENCE_PRECISION_HINT": "f16"
-            if half
-            else "f32",  # the default would be bf16 on some CPUs: other scores
+            "INFERENCE_PRECISION_HINT": precision,
             "ENABLE_CPU_PINNING": False,  # pinned replicas would share a core and leave others idle
         }
         try:
@@ -44,52 +45,74 @@ class OpenVinoBackend:
         except RuntimeError as exc:
             raise ModelError(f"{path}: OpenVINO cannot load it: {_first_line(exc)}") from exc
         self._together = together.create_infer_request()
-        streams = beside.get_property("OPTIMAL_NUMBER_OF_INFER_REQUESTS")
-        self._beside = ov.AsyncInferQueue(beside, streams)
+        self._streams: int = beside.get_property("OPTIMAL_NUMBER_OF_INFER_REQUESTS")
+        # A thread a stream, each with a request of its own; frames wait in the pool's queue, in order.
+        self._pool = ThreadPoolExecutor(self._streams, "openvino")
+        self._idle = [beside.create_infer_request() for _ in range(self._streams)]
+        self._last: Future[None] | None = None  # of the frames given to the pool
+        self._turn = threading.Lock()
         self._answer_shape = tuple(beside.output(0).shape)[1:]
-        self.runtime = f"openvino cpu {config['INFERENCE_PRECISION_HINT']}, {threads} threads, {streams} streams"
+        self._arrays = threading.local()
+        self.runtime = f"openvino cpu {precision}, {threads} threads, {self._streams} streams"
 
     def infer(self, tensor: UInt8) -> Float32:
         """As `Backend.infer`."""
-        pixels, answers = self._borrowable(tensor), self._room_for(len(tensor))
-        streams = len(self._beside)
-        paired = len(tensor) // streams * streams if streams > 1 else 0
+        pixels, answers = (
+            self._borrowable(tensor),
+            self._kept("answers", (len(tensor), *self._answer_shape), np.float32),
+        )
         try:
-            self._infer_beside(pixels[:paired], answers[:paired])
-            if paired < len(tensor):
-                self._together.set_input_tensor(_shared(pixels[paired:]))
-                self._together.set_output_tensor(_shared(answers[paired:]))
-                self._together.infer()
+            with self._turn:  # the next call waits while one frame has all cores, and no longer
+                beside = self._begin_beside(pixels, answers)
+                if (rest := len(beside)) < len(tensor):
+                    wait(beside)
+                    _run(self._together, pixels[rest:], answers[rest:])
+            wait(beside)  # all of them, whatever one raised: the arrays must not go while they are written to
+            for frame in beside:
+                frame.result()
         except RuntimeError as exc:
             raise StageError(f"OpenVINO gave up on a batch of {len(tensor)}: {_first_line(exc)}") from exc
         return answers
+
+    def _begin_beside(self, pixels: UInt8, answers: Float32) -> list[Future[None]]:
+        """Starts the leading frames that fill all streams; all frames where the streams are at work anyhow."""
+        at_work = self._last is not None and not self._last.done()
+        whole = len(pixels) // self._streams * self._streams if self._streams > 1 else 0
+        count = len(pixels) if at_work else whole
+        begun = [self._pool.submit(self._run_beside, pixels[n : n + 1], answers[n : n + 1]) for n in range(count)]
+        self._last = begun[-1] if begun else self._last
+        return begun
+
+    def _run_beside(self, pixels: UInt8, answers: Float32) -> None:
+        request = self._idle.pop()  # there is one: as many requests as threads
+        try:
+            _run(request, pixels, answers)
+        finally:
+            self._idle.append(request)
 
     def _borrowable(self, tensor: UInt8) -> UInt8:
         """The tensor, or our copy of one that OpenVINO will not take, as those out of an object store: read-only."""
         if tensor.flags.writeable and tensor.flags.c_contiguous:
             return tensor
-        if len(self._pixels) < len(tensor):
-            self._pixels = np.empty(tensor.shape, np.uint8)
-        pixels = self._pixels[: len(tensor)]
+        pixels = self._kept("pixels", tensor.shape, np.uint8)
         np.copyto(pixels, tensor)
         return pixels
 
-    def _infer_beside(self, tensor: UInt8, answers: Float32) -> None:
-        """One frame per stream; a stream that is done takes the next, for others may be held up by other processes."""
-        try:
-            for number in range(len(tensor)):
-                request = self._beside[self._beside.get_idle_request_id()]  # the one that start_async takes
-                request.set_input_tensor(_shared(tensor[number : number + 1]))
-                request.set_output_tensor(_shared(answers[number : number + 1]))
-                self._beside.start_async()
-        finally:
-            self._beside.wait_all()  # also after a failed start: the arrays must not go while they are written to
+    def _kept(self, name: str, shape: tuple[int, ...], dtype: type[Any]) -> npt.NDArray[Any]:
+        """An array of this shape, a thread's same memory from call to call: fresh pages cost more than the copy."""
+        kept: npt.NDArray[Any] | None = getattr(self._arrays, name, None)
+        if kept is None or len(kept) < shape[0]:
+            kept = np.empty(shape, dtype)
+            setattr(self._arrays, name, kept)
+        return kept[: shape[0]]
 
-    def _room_for(self, count: int) -> Float32:
-        """An array for this many answers, the same memory from call to call: fresh pages cost more than the copy."""
-        if len(self._answers) < count:
-            self._answers = np.empty((count, *self._answer_shape), np.float32)
-        return self._answers[:count]
+
+def _run(request: Any, pixels: UInt8, answers: Float32) -> None:
+    """One inference in place. Not `request.infer()`: that copies the answers."""
+    request.set_input_tensor(_shared(pixels))
+    request.set_output_tensor(_shared(answers))
+    request.start_async()
+    request.wait()
 
 
 def _with_byte_input(model: Any, image_size: tuple[int, int]) -> Any:

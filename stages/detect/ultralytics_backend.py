@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 from typing import cast
 
@@ -36,6 +37,7 @@ class UltralyticsBackend:
         task = self._model.task or getattr(self._model.backend.model, "task", None)  # a .pt tells it by its module
         if task not in (None, "detect"):
             raise ModelError(f"{path}: a model for {task}; Rayline needs one for detection")
+        self._turn = threading.Lock()  # a TensorRT engine answers into buffers of its own, one call at a time
         # AutoBackend.warmup() is never called: it imports torchvision, which a CPU build of torch may not load.
         self.names = ordered(path, self._model.names)
         library = "tensorrt" if path.suffix == ".engine" else "torch"
@@ -45,7 +47,7 @@ class UltralyticsBackend:
     def infer(self, tensor: UInt8) -> Float32:
         """As `Backend.infer`."""
         try:
-            with torch.inference_mode():
+            with self._turn, torch.inference_mode():
                 pixels = torch.from_numpy(_writable(tensor)).to(self._device)
                 answers = self._model(pixels.to(torch.half if self._model.fp16 else torch.float32).div_(255))
                 first = answers[0] if isinstance(answers, list | tuple) else answers
