@@ -169,7 +169,8 @@ def _sightings(camera: ResolvedCamera, inspection: InspectionSettings) -> Iterat
     if settings.fps is None:
         yield _warning(path, "cannot be checked without `fps`", "set `fps` to what the camera gives, or less")
         return
-    travel = travel_to_trigger(inspection, (1, 1), inspection.part_length or 0.0)
+    view = camera.recipe.roi or (0.0, 0.0, 1.0, 1.0)
+    travel = travel_to_trigger(inspection, (1, 1), inspection.part_length or 0.0, view)
     seen = sightings_before_trigger(settings.belt_speed, settings.fps, travel)
     if seen < inspection.min_votes:
         yield _warning(

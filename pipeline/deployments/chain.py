@@ -10,7 +10,9 @@ import msgpack
 
 from pipeline.deployments.job import CameraJob
 from stages.health.camera_health import CameraHealth
+from stages.health.picture_age import PictureAge
 from stages.inspection.inspector import Inspector, Judged
+from stages.inspection.trigger import WHOLE
 from stages.track.tracker import Tracker
 from stages.track.zones import Zones
 from stages.values import (
@@ -38,8 +40,11 @@ class CameraChain:
         self._tracker = Tracker(job.track, class_names)
         self._zones = Zones(job.zones, job.camera_id, class_names)
         self._health = CameraHealth(job.health)
+        self._age = PictureAge()
         self._inspector = (
-            Inspector(job.inspection, job.camera_id, job.station, run, class_names) if job.inspection else None
+            Inspector(job.inspection, job.camera_id, job.station, run, class_names, job.roi or WHOLE)
+            if job.inspection
+            else None
         )
         self._last_health = HealthState.OK
 
@@ -59,9 +64,7 @@ class CameraChain:
         tracks, judged = Tracks.empty(), Judged()
         events: tuple[Event, ...] = ()
         if not isinstance(found, FrameFailed) and not isinstance(stats, FrameFailed):
-            health = self._health.update(
-                stats, frame.captured_at, frame.captured_at if frame.clock is Clock.MEDIA else now
-            )
+            health = self._health.update(stats, frame.captured_at, self._looked_at(frame, now))
             skipped = sum(frame.dropped.values())
             tracks = self._tracker.update(found, frame.image, skipped)
             events = self._zones.update(tracks, size_wh, frame.position, frame.captured_at)
@@ -119,10 +122,26 @@ class CameraChain:
         if self._inspector and data["inspector"] is not None:
             self._inspector.restore(data["inspector"])
 
+    def _looked_at(self, frame: Frame, now: float) -> float:
+        """When the picture is judged, by the clock that dated it: a recorded one is as fresh as ever."""
+        if not frame.position.is_live or frame.received_at <= 0:
+            return frame.captured_at if frame.clock is Clock.MEDIA else now
+        return frame.captured_at + self._age.of(frame.captured_at, frame.received_at, frame.clock, now)
+
     def _judge(self, tracks: Tracks, size_wh: tuple[int, int], frame: Frame, health: HealthState, now: float) -> Judged:
         if self._inspector is None:
             return Judged()
-        return self._inspector.update(tracks, size_wh, frame.position, frame.captured_at, health, now)
+        return self._inspector.update(
+            tracks,
+            size_wh,
+            frame.position,
+            frame.captured_at,
+            health,
+            now,
+            received_at=frame.received_at if frame.position.is_live and frame.received_at > 0 else None,
+            blind_since=self._health.since,
+            repeated=self._health.repeated,
+        )
 
     def _health_event(self, health: HealthState, frame: Frame) -> tuple[Event, ...]:
         before, self._last_health = self._last_health, health

@@ -113,7 +113,9 @@ class TrackedCamera:
         for notice in notices:
             self._tell(notice, model)
         if end is not None and self._chain is not None and self._last is not None:
-            self._loose_verdicts += self._verdicts(self._chain.end(self._last.captured_at, now), self._last)
+            # What a live camera lost before it ended was unseen until now.
+            ended_at = now if self._last.position.is_live else self._last.captured_at
+            self._loose_verdicts += self._verdicts(self._chain.end(ended_at, now), self._last)
         if not results:
             return None
         self._captured = tuple(r.captured_at for r in results)

@@ -190,7 +190,7 @@ class Shard:
         number = self._notice_numbers[camera_id] = self._notice_numbers.get(camera_id, 0) + 1
         camera = self._cameras.get(camera_id)
         epoch = camera.status().epoch if camera is not None else 0
-        seeing = state is CameraState.RUNNING
+        seeing = state in (CameraState.RUNNING, CameraState.ENDED)  # behind an end nothing passes unseen
         self._batcher.notice(CameraNotice(camera_id, number, at, state.value, reason, seeing, epoch))
 
     async def _gather(self) -> Gathered:

@@ -126,8 +126,22 @@ class CameraHealth:
         """As of the last `update` or `check`."""
         return self._state
 
+    @property
+    def since(self) -> float | None:
+        """When the trouble began that `state` tells, seconds of capture; earlier than it was told. None while OK."""
+        return None if self._state is HealthState.OK else self._since
+
+    @property
+    def repeated(self) -> bool:
+        """True where the last picture was the one before over again, by every number that is measured of it."""
+        return self._repeated
+
     def reset(self) -> None:
         """As new: no picture seen, nothing learned."""
+        self._since: float | None = None
+        self._suspect_since: float | None = None  # when the pictures began to say what they say now
+        self._repeated = False
+        self._stats: PictureStats | None = None
         self._state = HealthState.STALE
         self._captured_at: float | None = None
         self._pending = (HealthState.STALE, 0)  # what the last pictures say, and how many of them
@@ -142,8 +156,13 @@ class CameraHealth:
         if backwards:  # a clock was set, or a file began anew: durations across it mean nothing
             self._still, self._soft_since, self._sampled_at = None, None, float("-inf")
         self._captured_at = captured_at
+        self._repeated, self._stats = stats == self._stats, stats
         seen = self._judge(stats, captured_at, now)
-        self._state = seen if first else self._settle(seen)
+        if first or seen is not self._pending[0]:
+            self._suspect_since = self._began(seen, captured_at)
+        before, self._state = self._state, seen if first else self._settle(seen)
+        if self._state is not before:
+            self._since = self._suspect_since
         if seen is HealthState.OK and self._state is HealthState.OK:
             self._learn(stats.sharpness, captured_at)
         return self._state
@@ -167,6 +186,14 @@ class CameraHealth:
         if blurred:
             return HealthState.BLURRED
         return HealthState.STALE if self._is_stale(captured_at, now) else HealthState.OK
+
+    def _began(self, seen: HealthState, captured_at: float) -> float:
+        """When what shows now began: a freeze and a blur show only when they have lasted."""
+        if seen is HealthState.FROZEN and self._still is not None:
+            return self._still[1]
+        if seen is HealthState.BLURRED and self._soft_since is not None:
+            return max(self._soft_since, captured_at - self._settings.blurred_after_s)
+        return captured_at
 
     def _settle(self, seen: HealthState) -> HealthState:
         """One odd picture changes nothing: the same must be seen some times in a row."""

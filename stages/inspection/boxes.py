@@ -9,7 +9,7 @@ import numpy as np
 
 from stages.geometry import containment
 from stages.inspection.settings import InspectionSettings
-from stages.inspection.trigger import Box, Extent, Way, center
+from stages.inspection.trigger import WHOLE, Box, Extent, Way, center, is_within
 from stages.values import Tracks
 
 GRID = 32768  # boxes are kept on this grid, so that they are small in a checkpoint and come back exactly
@@ -26,7 +26,7 @@ class PartBox:
     link: int
     track_id: int
     score: float
-    cut: bool  # by the picture's edge
+    cut: bool  # by the edge of what the model sees
     merged: bool  # one of several parts the model saw as one
 
     @property
@@ -55,7 +55,10 @@ class OwnedMarks:
 class Look:
     """Reads a frame's tracks: which are parts, which are marks, and whose."""
 
-    def __init__(self, settings: InspectionSettings, class_names: Sequence[str]) -> None:
+    def __init__(self, settings: InspectionSettings, class_names: Sequence[str], view: Box = WHOLE) -> None:
+        """`view` is what the model sees of the picture: a part at its edge is cut as one at the picture's is."""
+        margin = settings.edge_margin
+        self._uncut = (view[0] + margin, view[1] + margin, view[2] - margin, view[3] - margin)
         self._settings = settings
         self._way = Way(settings.vector)
         self._part_class, self._rules_of_class = _classes(settings, class_names)
@@ -103,7 +106,7 @@ class Look:
         return False
 
     def _split(self, box: Box, track_id: int, score: float, typical: Extent | None) -> list[PartBox]:
-        cut = self._is_cut(box)
+        cut = not is_within(box, self._uncut)
         extent = self._way.extent(box)
         limit = self._settings.wide_factor
         if typical is None or (extent.along <= limit * typical.along and extent.across <= limit * typical.across):
@@ -122,10 +125,6 @@ class Look:
             )
             for i in range(count)
         ]
-
-    def _is_cut(self, box: Box) -> bool:
-        margin = self._settings.edge_margin
-        return min(box[0], box[1]) <= margin or max(box[2], box[3]) >= 1 - margin
 
     def _fitting(self, mark: Mark, boxes: Sequence[Box], shares: Sequence[float]) -> list[int]:
         x, y = center(mark.box)

@@ -15,7 +15,7 @@ from stages.inspection.nearness import Nearness
 from stages.inspection.part import Part, Votes
 from stages.inspection.settings import RESERVED, InspectionSettings
 from stages.inspection.sight import Sight
-from stages.inspection.trigger import Box, Extent, Trigger, Way, between, center
+from stages.inspection.trigger import WHOLE, Box, Extent, Trigger, Way, between, center
 from stages.inspection.verdict import FIRST_SEEN_LATE, IDENTITY_UNSURE, LOST, Decision, Passage, decide
 from stages.values import (
     CameraId,
@@ -32,6 +32,8 @@ MAX_PARTS = 64  # known at once; beyond it the one unseen longest is let go
 MEMORY_S = 60.0  # time a part that was judged is remembered unseen
 TOLD_IDS = 48  # track ids remembered, so that one used again gives another inspection id
 MOVED = 0.25  # part lengths something must move down the belt to be a part
+CREPT = 0.1  # and to be one that vanished with the trigger just behind it: more than a box trembles
+CLOCK_STEP_S = 1.5  # the camera's clock gaining so much on ours between two frames was set, and does not run
 START_SLACK_S = 0.3  # crossings so soon after the start may have been before it
 
 
@@ -47,17 +49,25 @@ class Inspector:
     """Gives every part of one camera its one verdict. Times are Unix seconds of capture, handed in; nothing waits.
 
     `run` names the epoch or run in which parts are born; with the track id it makes their identity. The same calls give
-    the same answers, and so do the calls after a checkpoint, once it is restored.
+    the same answers, and so do the calls after a checkpoint, once it is restored. `view` is what the model sees of the
+    picture (x1 y1 x2 y2, fractions of it): parts come and go at its edges.
     """
 
     def __init__(
-        self, settings: InspectionSettings, camera_id: CameraId, station: str, run: str, class_names: Sequence[str]
+        self,
+        settings: InspectionSettings,
+        camera_id: CameraId,
+        station: str,
+        run: str,
+        class_names: Sequence[str],
+        view: Box = WHOLE,
     ) -> None:
         self._settings = settings
         self._camera_id = camera_id
         self._station = station
         self._run = run
-        self._look = Look(settings, class_names)
+        self._view = view
+        self._look = Look(settings, class_names, view)
         self._way = Way(settings.vector)
         self._trigger = Trigger(settings)
         self._banded = [i for i, rule in enumerate(settings.required) if rule.center_y]
@@ -72,26 +82,36 @@ class Inspector:
         captured_at: float,
         health: HealthState,
         now: float,
+        *,
+        received_at: float | None = None,
+        blind_since: float | None = None,
+        repeated: bool = False,
     ) -> Judged:
-        """What a processed frame shows. Frames come in order; missing ones are no reason for anything by themselves."""
+        """What a processed frame shows. Frames come in order; missing ones are no reason for anything by themselves.
+
+        `received_at`: a live frame's arrival by our clock, against which a step of the camera's clock shows.
+        `blind_since`: when trouble with the picture began, where `health` tells only now. `repeated`: the very same
+        picture as the one before, which is no second look at any part.
+        """
         self._size_wh, self._position = size_wh, position
-        at = self._on_time(captured_at)
+        at = self._on_time(captured_at, received_at)
         if health is not HealthState.OK:
-            return self._go_blind(at, health.value, at_once=False)
+            return self._blind_frame(at, health, blind_since)
         uninspected = self._hole_before(at) + self._sight.regain(at)
         seen = self._find_parts(tracks, at)
-        self._count_votes(tracks, seen)
+        if not repeated:
+            self._count_votes(tracks, seen)
         return Judged(self._judge(at, now) + self._let_go(at, now), uninspected)
 
     def camera_state(self, at: float, *, seeing: bool, reason: str) -> Judged:
-        """The camera was lost, or the model is not ready; or it is back (the next good frame says so as well).
+        """The camera was lost, or the model is not ready: nobody has seen anything since the last frame.
 
-        Unseen, the parts on their way can no longer pass. `at` is a time of capture, in the clock of the frames.
+        Unseen, the parts on their way can no longer pass. That it is back the next good frame says, by its own clock;
+        `at`, by ours, counts only where no frame came yet.
         """
-        at = max(at, self._last_at) if self._last_at is not None else at
         if seeing:
-            return Judged(uninspected=self._sight.regain(at))
-        return self._go_blind(at, reason, at_once=True)
+            return Judged()
+        return self._go_blind(at, reason, since=self._last_at, at_once=True)
 
     def end(self, at: float, now: float | None = None) -> Judged:
         """The stream is over: parts that must have crossed unseen are lost, an open interval is closed."""
@@ -109,6 +129,7 @@ class Inspector:
         self._told: deque[int] = deque(maxlen=TOLD_IDS)
         self._started_at: float | None = None
         self._last_at: float | None = None
+        self._last_received: float | None = None
         self._size_wh = (1, 1)
         self._position = Position("", 0, 0)
 
@@ -124,7 +145,7 @@ class Inspector:
             "sight": self._sight.checkpoint(),
             "parts": [part.checkpoint(runs.index(part.run)) for part in self._parts],
             "told": list(self._told),
-            "times": [self._started_at, self._last_at],
+            "times": [self._started_at, self._last_at, self._last_received],
             "frame": [*self._size_wh, self._position.encode()],
         }
 
@@ -144,7 +165,8 @@ class Inspector:
             part.votes = Votes.none(self._rules)
         if checkpoint["run"] == self._run:
             self._told.extend(checkpoint["told"])
-        self._started_at, self._last_at = checkpoint["times"]
+        self._started_at, self._last_at, *received = checkpoint["times"]
+        self._last_received = received[0] if received else None
         width, height, position = checkpoint["frame"]
         self._size_wh, self._position = (width, height), Position.decode(position)
 
@@ -155,25 +177,47 @@ class Inspector:
 
     # time and sight
 
-    def _on_time(self, captured_at: float) -> float:
-        """This frame's time; where the clock went back, everything remembered goes with it."""
+    def _on_time(self, captured_at: float, received_at: float | None) -> float:
+        """This frame's time; where the clock was set, everything remembered goes with it."""
+        step_s = self._clock_step(captured_at, received_at)
+        self._last_received = received_at
         if self._started_at is None:
             self._started_at = captured_at
-        if self._last_at is not None and captured_at < self._last_at:
-            by_s = captured_at - self._last_at
-            self._started_at += by_s
-            self._belt.shift(by_s)
-            self._sight.shift(by_s)
+        if step_s:
+            self._started_at += step_s
+            self._last_at = (self._last_at or captured_at) + step_s
+            self._belt.shift(step_s)
+            self._sight.shift(step_s)
             for part in self._parts:
-                part.shift(by_s)
+                part.shift(step_s)
+        if step_s > 0:  # or pictures were lost in a burst: then these are other parts
+            self._doubt(IDENTITY_UNSURE)
         return captured_at
 
-    def _go_blind(self, at: float, reason: str, *, at_once: bool) -> Judged:
+    def _clock_step(self, captured_at: float, received_at: float | None) -> float:
+        """By how much the clock of the frames was set since the last one, seconds; 0 for time that just passed."""
+        if self._last_at is None:
+            return 0.0
+        moved_s, passed_s = captured_at - self._last_at, 0.0
+        if received_at is not None and self._last_received is not None:
+            passed_s = max(0.0, received_at - self._last_received)
+            if moved_s - passed_s > CLOCK_STEP_S:
+                return moved_s - passed_s
+        return moved_s - passed_s if moved_s < 0 else 0.0
+
+    def _blind_frame(self, at: float, health: HealthState, since: float | None) -> Judged:
         self._last_at = at
+        return self._go_blind(at, health.value, since=since)
+
+    def _go_blind(self, at: float, reason: str, *, since: float | None = None, at_once: bool = False) -> Judged:
+        self._doubt(reason)
+        return Judged(uninspected=self._sight.lose(at, reason, since=since, at_once=at_once))
+
+    def _doubt(self, reason: str) -> None:
+        """The parts on their way can no longer pass."""
         for part in self._parts:
             if not part.done:
                 part.trouble(reason)
-        return Judged(uninspected=self._sight.lose(at, reason, at_once=at_once))
 
     def _hole_before(self, at: float) -> tuple[Uninspected, ...]:
         since, self._last_at = self._last_at, at
@@ -188,13 +232,11 @@ class Inspector:
         """Every part in this frame with its box; parts and belt know of it afterwards."""
         size = self._part_size()
         boxes = self._look.parts(tracks, self._size_wh, size)
-        near = Nearness(self._way, self._settings.dedupe_distance, size)
+        near = Nearness(self._way, self._settings.dedupe_distance, size, self._view)
         matching = match(self._parts, boxes, self._belt, at, near)
         self._belt.advance(at, matching.travel, matching.told_by)
         if matching.doubtful:
-            for part in self._parts:
-                if not part.done:
-                    part.trouble(IDENTITY_UNSURE)
+            self._doubt(IDENTITY_UNSURE)
         for part, box in matching.pairs:
             self._see(part, box, at)
         newborn = [(self._bear(box, at), box) for box in matching.strangers]
@@ -303,20 +345,27 @@ class Inspector:
         return at - (part.seen_at if back_at is None else max(part.seen_at, back_at))
 
     def _has_left(self, part: Part) -> bool:
-        """True when the belt must have carried the whole part out of the picture."""
+        """True when the belt must have carried the whole part out of view."""
         x1, y1, x2, y2 = self._way.carried(part.box, self._belt.travel - part.travel)
-        return x2 < 0 or y2 < 0 or x1 > 1 or y1 > 1
+        left, top, right, bottom = self._view
+        return x2 < left or y2 < top or x1 > right or y1 > bottom
 
     def _is_missed(self, part: Part) -> bool:
-        """True for a real part that was last seen on its way to the trigger."""
+        """True for a real part that was last seen on its way to the trigger, or just past it and not sure of yet."""
+        if part.done:
+            return False
+        if part.crossed_at is not None:
+            return FIRST_SEEN_LATE not in part.troubles and self._has_moved(part, CREPT)
         middle = center(part.box)
-        on_its_way = self._trigger.passed(middle) < 0 and self._trigger.spans(middle)
-        return not part.done and part.crossed_at is None and on_its_way and self._is_real(part)
+        return self._trigger.passed(middle) < 0 and self._trigger.spans(middle) and self._has_moved(part, MOVED)
 
     def _is_real(self, part: Part) -> bool:
         """True for what was seen often enough, and moved with the belt: no flicker, no fixture."""
-        length = self._way.extent(part.box).along
-        return part.sightings >= self._settings.min_sightings and part.moved_on(self._way) >= MOVED * length
+        return self._has_moved(part, MOVED)
+
+    def _has_moved(self, part: Part, lengths: float) -> bool:
+        enough = part.sightings >= self._settings.min_sightings
+        return enough and part.moved_on(self._way) >= lengths * self._way.extent(part.box).along
 
     def _place(self, part: Part, travel: float) -> float:
         """Where the part must be, by the belt's odometer: negative before the trigger."""
@@ -325,7 +374,9 @@ class Inspector:
     def _lose(self, part: Part, at: float, now: float) -> Inspection:
         part.trouble(LOST)
         before = -self._trigger.passed(center(part.box))
-        crossed_at = part.seen_at + before / self._belt.cruise if self._belt.cruise else part.seen_at
+        crossed_at = part.crossed_at
+        if crossed_at is None:
+            crossed_at = part.seen_at + before / self._belt.cruise if self._belt.cruise else part.seen_at
         return self._verdict(part, min(crossed_at, at), part.box, now)
 
     def _verdict(self, part: Part, crossed_at: float, box: Box, now: float) -> Inspection:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from stages.inspection.boxes import PartBox
 from stages.inspection.part import Part
-from stages.inspection.trigger import Box, Extent, Way, center
+from stages.inspection.trigger import WHOLE, Box, Extent, Way, center, is_within
 
 DRIFT = 0.15  # error of the odometer, as a share of the travel since a part was seen
 MAX_DRIFT = 0.25  # and at most so many part lengths
@@ -15,11 +15,15 @@ LONG_PART = 1.5  # most a part's own box may widen its reach, in usual lengths
 
 @dataclass(frozen=True, slots=True)
 class Nearness:
-    """Distances along one belt. `dedupe` is how far off a box may be, in part lengths; `size` that of a usual part."""
+    """Distances along one belt. `dedupe` is how far off a box may be, in part lengths; `size` that of a usual part.
+
+    `view` is what the model sees of the picture.
+    """
 
     way: Way
     dedupe: float
     size: Extent | None
+    view: Box = WHOLE
 
     def away(self, part: Part, box: PartBox, travel: float) -> float:
         """How far off the box is when the belt's odometer stands at `travel`; 1 is as far as may be."""
@@ -44,12 +48,12 @@ class Nearness:
         return own if self.size is None else max(self.size.along, min(own, self.size.along * LONG_PART))
 
     def inside(self, part: Part, travel: float) -> bool:
-        """True when the part must now be wholly in the picture."""
-        return _inside(self.way.carried(part.box, travel - part.travel))
+        """True when the part must now be wholly in view."""
+        return is_within(self.way.carried(part.box, travel - part.travel), self.view)
 
     def was_inside(self, box: PartBox, travel: float) -> bool:
-        """True when what the box shows must have been wholly in the picture before the belt went that far."""
-        return _inside(self.way.carried(box.box, -travel))
+        """True when what the box shows must have been wholly in view before the belt went that far."""
+        return is_within(self.way.carried(box.box, -travel), self.view)
 
     def same_place(self, box: Box, other: Box) -> bool:
         """True when two boxes of one frame are too near each other to be two parts."""
@@ -57,7 +61,3 @@ class Nearness:
         length, breadth = self.way.extent(other)
         length = max(length, self.size.along if self.size else 0.0)
         return abs(self.way.along(away)) < self.dedupe * length and abs(self.way.across(away)) < self.dedupe * breadth
-
-
-def _inside(box: Box) -> bool:
-    return min(box[0], box[1]) > 0 and max(box[2], box[3]) < 1

@@ -358,13 +358,23 @@ def sightings_before_trigger(belt_speed_px_s: float, fps: float, travel_px: floa
     return max(0, math.floor(travel_px * fps / belt_speed_px_s + 1e-9))
 
 
-def travel_to_trigger(settings: InspectionSettings, size_wh: tuple[int, int], part_length_px: float) -> float:
-    """Pixels a part's middle moves from where it is seen whole to the middle of the trigger; 0 if never seen whole."""
+def travel_to_trigger(
+    settings: InspectionSettings,
+    size_wh: tuple[int, int],
+    part_length_px: float,
+    view: tuple[float, float, float, float] = (0.0, 0.0, 1.0, 1.0),
+) -> float:
+    """Pixels a part's middle moves from where it is seen whole to the middle of the trigger; 0 if never seen whole.
+
+    `view` is what the model sees, x1 y1 x2 y2 in fractions of the picture.
+    """
     (ax, ay), (bx, by) = settings.trigger
     middle = ((ax + bx) / 2, (ay + by) / 2)
     step = settings.vector
     backwards = [
-        (at if s > 0 else 1 - at) / abs(s) for at, s in zip(middle, step, strict=True) if abs(s) > 1e-9
-    ]  # in steps, until the picture's edge
+        (at - low if s > 0 else high - at) / abs(s)
+        for at, s, low, high in zip(middle, step, view[:2], view[2:], strict=True)
+        if abs(s) > 1e-9
+    ]  # in steps, until the view's edge
     step_px = math.hypot(step[0] * size_wh[0], step[1] * size_wh[1])
     return max(0.0, min(backwards) * step_px - part_length_px / 2)

@@ -26,10 +26,15 @@ class Sight:
         """False from the first sign of blindness, long before an interval is told."""
         return self._since is None
 
-    def lose(self, at: float, reason: str, *, at_once: bool = False) -> tuple[Uninspected, ...]:
-        """The camera does not see now; opens an interval when that has lasted, or at once."""
+    def lose(
+        self, at: float, reason: str, *, since: float | None = None, at_once: bool = False
+    ) -> tuple[Uninspected, ...]:
+        """The camera does not see now; opens an interval when that has lasted, or at once.
+
+        `since` is when it began, where that shows only now: a freeze, or a watchdog's patience.
+        """
         if self._since is None:
-            self._since, self._reason = at, reason
+            self._since, self._reason = at if since is None else min(since, at), reason
         if self._told is not None or (at - self._since < self._blind_after_s and not at_once):
             return ()
         self._told = self._name(self._since)
@@ -39,7 +44,7 @@ class Sight:
         """The camera sees (again); closes the interval that was told."""
         if self._since is None:
             return ()
-        closed = () if self._told is None else (self._interval(at),)
+        closed = () if self._told is None else (self._interval(max(at, self._since)),)
         self._since, self._told, self.back_at = None, None, at
         return closed
 

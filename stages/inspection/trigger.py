@@ -8,6 +8,8 @@ from stages.inspection.settings import InspectionSettings, Point
 
 Box = tuple[float, float, float, float]  # x1 y1 x2 y2, fractions of the picture
 
+WHOLE: Box = (0.0, 0.0, 1.0, 1.0)  # all of the picture
+
 SPAN_SLACK = 0.02  # how far past the line's ends a part may pass, fraction of the line
 
 
@@ -26,6 +28,11 @@ def center(box: Box) -> Point:
 def moved(box: Box, by: Point) -> Box:
     """The box, elsewhere."""
     return box[0] + by[0], box[1] + by[1], box[2] + by[0], box[3] + by[1]
+
+
+def is_within(box: Box, view: Box) -> bool:
+    """True where the box touches no edge of the view."""
+    return box[0] > view[0] and box[1] > view[1] and box[2] < view[2] and box[3] < view[3]
 
 
 def between(first: Box, last: Box, share: float) -> Box:

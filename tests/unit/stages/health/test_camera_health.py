@@ -166,3 +166,27 @@ def test_whatever_is_seen_ok_needs_a_picture_that_shows_something(
         state = subject.update(stats, n / FPS, n / FPS)
         if stats.deviation < settings.covered_deviation:
             assert state in (BLACK, COVERED)
+
+
+@pytest.mark.parametrize(
+    ("pictures", "state", "since"),
+    [
+        pytest.param(GOOD[:20] + SAME[:60], FROZEN, 2.0, id="a freeze, since the picture that stands"),
+        pytest.param(GOOD + SOFT[:40], BLURRED, 10.0, id="a blur, since it began"),
+        pytest.param(GOOD[:20] + DARK[:10], BLACK, 2.0, id="darkness, since the first dark picture"),
+        pytest.param(GOOD, OK, None, id="no trouble"),
+    ],
+)
+def test_it_tells_since_when(pictures: list[PictureStats], state: HealthState, since: float | None) -> None:
+    subject = health()
+    assert watch(subject, pictures)[-1] is state
+    assert subject.since == (since if since is None else pytest.approx(since, abs=0.11))
+
+
+def test_a_picture_over_again_is_known() -> None:
+    subject = health()
+    repeated = []
+    for n, one in enumerate([picture(1), picture(1), picture(2), picture(2)]):
+        subject.update(one, n / FPS, n / FPS)
+        repeated.append(subject.repeated)
+    assert repeated == [False, True, False, True]

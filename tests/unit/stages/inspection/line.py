@@ -75,6 +75,8 @@ class Shown:
     tracks: Tracks
     health: HealthState = HealthState.OK
     size_wh: tuple[int, int] = (WIDTH, HEIGHT)
+    received_at: float | None = None  # by our clock
+    repeated: bool = False
 
 
 @dataclass
@@ -192,7 +194,14 @@ def run(shown: Iterable[Shown], by: Inspector | None = None) -> Outcome:
     outcome = Outcome([], [])
     for n, frame in enumerate(shown):
         judged = by.update(
-            frame.tracks, frame.size_wh, Position("live", 1, n), frame.at, frame.health, now=frame.at + 0.1
+            frame.tracks,
+            frame.size_wh,
+            Position("live", 1, n),
+            frame.at,
+            frame.health,
+            now=frame.at + 0.1,
+            received_at=frame.received_at,
+            repeated=frame.repeated,
         )
         outcome.inspections += judged.inspections
         outcome.uninspected += judged.uninspected

@@ -378,25 +378,80 @@ def test_a_stopped_belt_and_a_blind_camera_make_no_second_parts() -> None:
     assert all({"black", "gap"} <= set(i.reasons) for i in outcome.inspections[1:])
 
 
-def test_a_lost_camera_opens_an_interval_at_once_and_the_next_frame_closes_it() -> None:
+def test_a_lost_camera_opens_an_interval_at_its_last_frame_and_the_next_one_closes_it() -> None:
     by = inspector()
     frames = list(Line(bottles(None, None)).frames(7))
     before, after = [f for f in frames if f.at < 1002], [f for f in frames if f.at >= 1002.4]
     run(before, by)
     (opened,) = by.camera_state(1002.0, seeing=False, reason="reconnecting").uninspected
-    assert (opened.since, opened.until, opened.reason) == (1002.0, None, "reconnecting")
+    assert (opened.since, opened.until, opened.reason) == (before[-1].at, None, "reconnecting")
     assert by.camera_state(1002.2, seeing=False, reason="reconnecting").uninspected == ()
     outcome = run(after, by)
     assert outcome.uninspected == [replace(opened, until=after[0].at)]
     assert [i.reasons for i in outcome.inspections] == [("reconnecting",), ("reconnecting",)]
 
 
-def test_a_camera_that_is_back_before_its_first_frame_closes_the_interval_too() -> None:
+def test_before_the_first_frame_an_interval_opens_with_the_notice() -> None:
     by = inspector()
-    by.camera_state(1002.0, seeing=False, reason="model_not_ready")
-    (closed,) = by.camera_state(1003.0, seeing=True, reason="").uninspected
-    assert (closed.since, closed.until) == (1002.0, 1003.0)
-    assert by.camera_state(1003.5, seeing=True, reason="").uninspected == ()
+    (opened,) = by.camera_state(1002.0, seeing=False, reason="model_not_ready").uninspected
+    assert (opened.since, opened.until) == (1002.0, None)
+    assert by.camera_state(1003.0, seeing=True, reason="").uninspected == ()
+    first = next(iter(Line(bottles(None)).frames(1)))
+    assert run([replace(first, at=1003.5)], by).uninspected == [replace(opened, until=1003.5)]
+
+
+def test_what_passed_until_the_watchdog_noticed_lies_in_the_interval() -> None:
+    """Ten seconds without a picture before anybody says so: no part of that time goes without a word."""
+    by, line = inspector(), Line(bottles(*[None] * 20))
+    frames = list(line.frames(19))
+    told = run([f for f in frames if f.at <= 1004], by)
+    (opened,) = by.camera_state(1014.0, seeing=False, reason="reconnecting").uninspected
+    told.uninspected += run([f for f in frames if f.at >= 1016], by).uninspected
+    assert (opened.since, told.uninspected) == (1004.0, [replace(opened, until=1016.0)])
+
+
+def test_a_camera_whose_clock_is_behind_ours_is_blind_for_as_long_by_its_own() -> None:
+    by, line = inspector(), Line(bottles(*[None] * 8))
+    frames = [replace(f, received_at=f.at + 5) for f in line.frames(12)]
+    run([f for f in frames if f.at <= 1004], by)
+    (opened,) = by.camera_state(1009.0, seeing=False, reason="reconnecting").uninspected
+    outcome = run([f for f in frames if f.at >= 1006], by)
+    assert (opened.since, outcome.uninspected) == (1004.0, [replace(opened, until=1006.0)])
+
+
+@pytest.mark.parametrize("since", [None, 1003.0, 1003.9])
+def test_a_trouble_that_shows_late_counts_from_when_it_began(since: float | None) -> None:
+    by, line = inspector(), Line(bottles(*[None] * 6))
+    frames = list(line.frames(6))
+    run([f for f in frames if f.at < 1004], by)
+    position = Position("live", 1, 99)
+    opened = [
+        u
+        for at in (1004.0, 1007.0)
+        for u in by.update(
+            Tracks.empty(), (WIDTH, HEIGHT), position, at, HealthState.FROZEN, at, blind_since=since
+        ).uninspected
+    ]
+    assert [(u.since, u.reason) for u in opened] == [(1004.0 if since is None else since, "frozen")]
+
+
+def test_an_end_while_all_is_seen_is_no_blindness() -> None:
+    by, line = inspector(), Line(bottles(None, None))
+    run(line.frames(8), by)
+    assert by.camera_state(1008.0, seeing=True, reason="end of stream").uninspected == ()
+    assert by.end(1008.0).uninspected == ()
+
+
+def test_the_same_picture_over_again_is_no_second_look() -> None:
+    """An encoder that hangs repeats itself: sixty copies of one look are one look."""
+    line = Line(bottles(None), lambda t: SPEED * t)
+    frames = list(line.frames(6))
+    few = [f for f in frames if f.at < 1000.6 or f.at > 1003.0]
+    copies = [replace(f, repeated=True) for f in frames if 1000.6 <= f.at <= 1003.0]
+    outcome = run(sorted([*few, *copies], key=lambda f: f.at))
+    (inspection,) = outcome.inspections
+    honest = run(frames).inspections[0]
+    assert inspection.votes["usable"] < honest.votes["usable"] - 20
 
 
 def test_a_hole_in_the_frames_is_an_interval_and_no_part_passes_it() -> None:
@@ -578,3 +633,80 @@ def test_a_flood_of_boxes_stays_bounded() -> None:
         tracks = Tracks(boxes, np.full(150, 0.5, np.float32), np.zeros(150, np.int32), ids)
         by.update(tracks, (WIDTH, HEIGHT), Position("live", 1, n), 1000 + n / 10, HealthState.OK, 1000 + n / 10)
     assert len(by.checkpoint()["parts"]) <= 64
+
+
+# clocks that are set
+
+
+def _dated(frames: Sequence[Shown], ahead_s: Callable[[float], float]) -> list[Shown]:
+    """Frames as they arrive by our clock, dated by one that is ahead of it."""
+    return [replace(f, received_at=f.at, at=f.at + ahead_s(f.at - 1000.0)) for f in frames]
+
+
+@pytest.mark.parametrize("spacing", [120.0, 240.0, 400.0])
+@pytest.mark.parametrize("step_s", [5.0, -5.0, 20.0])
+def test_a_clock_that_is_set_makes_no_part_twice_and_loses_none(spacing: float, step_s: float) -> None:
+    """The first sender report of a camera seconds off: pictures go on, only their dates jump."""
+    line = Line(bottles(*[None] * 18, spacing=spacing))
+    until = 18 * spacing / SPEED + 6
+    outcome = run(_dated(list(line.frames(until)), lambda t: step_s if t > 9.05 else 0.0))
+    assert len(outcome.inspections) == len(line.crossed(0, until))
+    assert outcome.uninspected == []
+    assert len({i.inspection_id for i in outcome.inspections}) == len(outcome.inspections)
+
+
+@pytest.mark.parametrize("ahead_s", [10.0, -10.0])
+def test_a_clock_that_is_set_back_over_a_loss_of_the_camera_keeps_the_time_that_passed(ahead_s: float) -> None:
+    """Dated by the camera's clock before, by arrival after: three seconds stay three seconds."""
+    by, line = inspector(), Line(bottles(*[None] * 30, spacing=120.0))
+    until = 24.0
+    frames = _dated(list(line.frames(until)), lambda t: ahead_s if t < 10 else 0.0)
+    before = [f for f in frames if (f.received_at or 0) <= 1010.0]
+    after = [f for f in frames if (f.received_at or 0) >= 1013.0]
+    told = run(before, by)
+    told.uninspected += by.camera_state(1010.1, seeing=False, reason="reconnecting").uninspected
+    rest = run(after, by)
+    (opened,), (closed,) = told.uninspected, rest.uninspected
+    assert closed.interval_id == opened.interval_id
+    assert closed.until is not None
+    assert closed.until - closed.since == pytest.approx(3.1, abs=0.2)
+    seen = line.crossed(0, 10.0) + line.crossed(13.0, until)
+    judged = len(told.inspections) + len(rest.inspections)
+    assert len(seen) <= judged <= len(line.crossed(0, until))
+
+
+# what the model sees of the picture
+
+
+ROI = (0.25, 0.0, 1.0, 1.0)
+
+
+def _through(roi: tuple[float, float, float, float], frames: Sequence[Shown]) -> list[Shown]:
+    """What a model that sees this part of the picture finds: boxes end at its edge."""
+    left, right = roi[0] * WIDTH, roi[2] * WIDTH
+    seen = []
+    for frame in frames:
+        xyxy = frame.tracks.xyxy.copy()
+        xyxy[:, [0, 2]] = xyxy[:, [0, 2]].clip(left, right)
+        kept = xyxy[:, 2] - xyxy[:, 0] > 1
+        tracks = frame.tracks
+        shown = Tracks(xyxy[kept], tracks.score[kept], tracks.class_id[kept], tracks.track_id[kept])
+        seen.append(replace(frame, tracks=shown))
+    return seen
+
+
+@pytest.mark.parametrize("part_length", [None, 0.2])
+def test_the_edge_of_the_region_cuts_parts_as_the_pictures_edge_does(part_length: float | None) -> None:
+    settings = SETTINGS.model_copy(update={"part_length": part_length}) if part_length else SETTINGS
+    line = Line(bottles(*[None, "dent"] * 5))
+    by = Inspector(settings, CameraId("cam"), "station", "run1", CLASSES, ROI)
+    outcome = run(_through(ROI, list(line.frames(20))), by)
+    assert outcome.verdicts == [PASS, REJECT] * 5
+    assert max(i.votes["usable"] for i in outcome.inspections) <= 20
+
+
+def test_a_part_that_vanishes_just_behind_the_trigger_gets_its_verdict() -> None:
+    start = TRIGGER_X * WIDTH - 6
+    line = Line([Bottle(start - 300.0), Bottle(start)], lambda t: 30.0 * t, unseen=lambda t, i: i == 1 and t > 0.35)
+    outcome = run(line.frames(14))
+    assert len(outcome.inspections) == 2
