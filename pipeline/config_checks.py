@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
-from pipeline.config import RaylineConfig, ResolvedCamera
+from pipeline.config import CameraConfig, RaylineConfig, ResolvedCamera
 from pipeline.config_errors import Problem
 from pipeline.names import choices, did_you_mean
 from stages.inspection.settings import InspectionSettings, sightings_before_trigger, travel_to_trigger
@@ -73,7 +73,7 @@ def _machine(config: RaylineConfig, machine: Machine) -> Iterator[Finding]:
         yield _error(
             ("graph", "detect_gpus"),
             f"asks Ray for {gpus:g} GPUs, this machine has {machine.gpus:g}",
-            "0 runs the models on the CPU; a fraction lets replicas share a GPU",
+            "0 sets none aside; a fraction lets replicas share a GPU",
         )
 
 
@@ -81,13 +81,12 @@ def _batches(config: RaylineConfig) -> Iterator[Finding]:
     """Limits that were set and can never be reached; the defaults are meant as ceilings and pass."""
     graph, models = config.graph, config.models_in_use()
     if "max_batch" in graph.model_fields_set:
-        held = max((camera.buffer_frames for camera in config.cameras.values()), default=2)
-        most = graph.shard_size * held
-        if graph.max_batch > most:
+        held = _most_held(config)
+        if graph.max_batch > held:
             yield _error(
                 ("graph", "max_batch"),
-                f"{graph.max_batch} can never fill: {graph.shard_size} cameras a shard hold {held} frames each at most",
-                f"at most {most} here, or raise `shard_size` or the cameras' `buffer_frames`",
+                f"{graph.max_batch} can never fill: {graph.shard_size} cameras a shard hold {held} frames at most",
+                f"at most {held} here, or raise `shard_size` or the cameras' `buffer_frames`",
             )
         largest = max((model.max_batch for model in models.values()), default=graph.max_batch)
         if graph.max_batch > largest:
@@ -104,6 +103,17 @@ def _batches(config: RaylineConfig) -> Iterator[Finding]:
                 f"{model.max_batch} can never fill: {config.shard_count()} shards have at most {most} frames in flight",
                 "lower it, or raise `graph.max_batch` or `graph.max_in_flight`",
             )
+
+
+def _most_held(config: RaylineConfig) -> int:
+    """Frames that the cameras of the fullest shard hold ready at most: those there are, and such as may be added."""
+    size = config.graph.shard_size
+    added = [CameraConfig.model_fields["buffer_frames"].default] * size
+    groups: defaultdict[str, list[int]] = defaultdict(lambda: list(added))
+    for name in config.camera_ids():
+        camera = config.camera(name)
+        groups[camera.shard_group].append(camera.settings.buffer_frames)
+    return max((sum(sorted(frames, reverse=True)[:size]) for frames in groups.values()), default=sum(added))
 
 
 def _models(config: RaylineConfig) -> Iterator[Finding]:

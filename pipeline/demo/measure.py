@@ -18,7 +18,7 @@ from pipeline.demo.score import Score
 from pipeline.demo.votes import Gate, VoteCount, Votes
 from pipeline.demo.watcher import Seen, Watcher
 
-THRESHOLD = 0.35  # the score from which a box counts, here and in the demo
+THRESHOLD = 0.25  # the score from which a box counts, here and in the demo
 BIT_RATE = 1_500_000
 FPS = 15
 PICTURES_PER_LINE = 6

@@ -73,6 +73,7 @@ def _fit(start: Path, description: Path, folder: Path, threads: int, **schedule:
     from ultralytics.models import YOLO
 
     torch.set_num_threads(threads)
+    device = "cuda" if torch.cuda.is_available() else "cpu"
     last = folder / "weights" / "last.pt"
     finished = last.with_name("finished")
     if finished.exists():
@@ -83,7 +84,7 @@ def _fit(start: Path, description: Path, folder: Path, threads: int, **schedule:
     else:
         YOLO(start, task="detect").train(
             data=str(description), project=str(folder.parent), name=folder.name, exist_ok=True,
-            imgsz=256, batch=16, device="cpu", workers=0, cache="ram", seed=1, optimizer="AdamW",
+            imgsz=256, batch=16, device=device, workers=0, cache="ram", seed=1, optimizer="AdamW",
             lrf=0.01, cos_lr=True, warmup_epochs=1.0, weight_decay=0.0005, mosaic=0.0, close_mosaic=0,
             fliplr=0.5, scale=0.08, translate=0.04, hsv_h=0.01, hsv_s=0.25, hsv_v=0.25,
             val=False, plots=False, amp=False, verbose=False, **schedule,

@@ -54,7 +54,7 @@ BELT = COUNTED.replace("counts: true", "counts: true\n    belt_speed: 2.0")
             COUNTED + "graph: {max_batch: 16}\n",
             Severity.ERROR,
             "graph.max_batch",
-            "16 can never fill: 4 cameras a shard hold 2 frames each at most",
+            "16 can never fill: 4 cameras a shard hold 8 frames at most",
             id="a batch larger than a shard can hold",
         ),
         pytest.param(
@@ -152,6 +152,20 @@ def test_weights_that_are_not_there_are_told_with_the_nearest_that_are(folder: P
 def test_a_default_batch_is_a_ceiling_and_no_mistake(folder: Path) -> None:
     single = "models: {m: {weights: parts.pt}}\nrecipes: {r: {model: m}}\ncameras: {c: {url: 'rtsp://h/c'}}\n"
     assert found(single, folder) == []
+
+
+@pytest.mark.parametrize(("max_batch", "refused"), [(10, False), (11, True)])
+def test_a_batch_may_be_what_one_shards_cameras_hold_whatever_others_do(
+    folder: Path, max_batch: int, refused: bool
+) -> None:
+    """Four cameras a shard: one that holds 4 and three that hold 2 each; files are read by a shard of their own."""
+    text = (
+        "models: {m: {weights: parts.pt, max_batch: 64}}\nrecipes: {r: {model: m}}\n"
+        f"graph: {{max_batch: {max_batch}}}\n"
+        "cameras: {c: {url: 'rtsp://h/c', buffer_frames: 4}, d: {url: 'rtsp://h/d'}}\n"
+    )
+    told = [m for _, p, m in found(text, folder) if p == "graph.max_batch"]
+    assert told == ([f"{max_batch} can never fill: 4 cameras a shard hold 10 frames at most"] if refused else [])
 
 
 def test_a_clusters_size_is_not_compared_with_this_machine(folder: Path) -> None:
