@@ -8,6 +8,7 @@ from ray import serve
 from ray.serve.experimental.consistent_hash_router import ConsistentHashRouter
 
 from pipeline.deployments.detect import BATCHES_AT_ONCE, DetectDeployment
+from pipeline.deployments.fused import FusedDeployment
 from pipeline.deployments.preprocess import PreprocessDeployment
 from pipeline.deployments.serve_graph import PREPROCESS, TRACK, detect_deployment
 from pipeline.deployments.track import TrackDeployment
@@ -27,22 +28,29 @@ EVERY_REPLICA: dict[str, Any] = {
 }
 
 
-def build_app(config: RaylineConfig, detect_wrapper: type = DetectDeployment) -> Application:
-    """preprocess -> one detect per model -> track, for the models that cameras of `config` use."""
+def build_app(
+    config: RaylineConfig, detect_wrapper: type = DetectDeployment, fused_wrapper: type = FusedDeployment
+) -> Application:
+    """preprocess -> one detect per model -> track, for the models that cameras of `config` use.
+
+    Fused, detect does what preprocess would.
+    """
     graph = config.graph
     models = config.models_in_use()
     # Every shard may have max_in_flight batches here, and full batches form only if all of them are let in.
     calls_at_once = max(4, config.shard_count() * graph.max_in_flight)
-    preprocess = _deployment(
-        PreprocessDeployment,
-        name=PREPROCESS,
-        num_replicas=graph.preprocess_replicas,
-        max_ongoing_requests=calls_at_once,
-        ray_actor_options={"num_cpus": graph.preprocess_cpus},
-    ).bind({name: model.image_size for name, model in models.items()}, graph.stall_timeout_s, config.observe)
+    before: dict[str, Application] = {}
+    if not graph.is_fused:
+        before[PREPROCESS] = _deployment(
+            PreprocessDeployment,
+            name=PREPROCESS,
+            num_replicas=graph.preprocess_replicas,
+            max_ongoing_requests=calls_at_once,
+            ray_actor_options={"num_cpus": graph.preprocess_cpus},
+        ).bind({name: model.image_size for name, model in models.items()}, graph.stall_timeout_s, config.observe)
     detect = {
         name: _deployment(
-            detect_wrapper,
+            fused_wrapper if graph.is_fused else detect_wrapper,
             name=detect_deployment(name),
             num_replicas=graph.detect_replicas,
             max_ongoing_requests=max(calls_at_once, BATCHES_AT_ONCE * model.max_batch),
@@ -63,7 +71,7 @@ def build_app(config: RaylineConfig, detect_wrapper: type = DetectDeployment) ->
         config.redis_settings(),
         config.snapshots,
         graph.stall_timeout_s,
-        {PREPROCESS: preprocess, **detect},
+        {**before, **detect},
         config.observe,
     )
 

@@ -80,6 +80,8 @@ def _machine(config: RaylineConfig, machine: Machine) -> Iterator[Finding]:
 def _batches(config: RaylineConfig) -> Iterator[Finding]:
     """Limits that were set and can never be reached; the defaults are meant as ceilings and pass."""
     graph, models = config.graph, config.models_in_use()
+    if graph.is_fused and graph.preprocess_replicas > 1:
+        yield _warning(("graph", "preprocess_replicas"), "does nothing where `topology` is fused", "split scales it")
     if "max_batch" in graph.model_fields_set:
         held = _most_held(config)
         if graph.max_batch > held:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence, Sized
 from concurrent.futures import ThreadPoolExecutor
+from typing import Generic, TypeVar
 
 from ray import serve
 
@@ -15,8 +17,10 @@ from stages.values import Detected, Prepared
 
 BATCHES_AT_ONCE = 2  # while one's boxes are read and sent, the next is inferred; a third would only wait
 
+_Call = TypeVar("_Call", bound=Sized)  # what one call brings; its length is in frames
 
-class DetectDeployment:
+
+class DetectReplica(Generic[_Call]):
     """Batches what several shards send at once; one shard's batch is complete when it comes."""
 
     def __init__(
@@ -30,10 +34,9 @@ class DetectDeployment:
         # Frames are counted, not calls; no wait, for batches are made once, at ingest.
         self._batched.set_max_batch_size(settings.max_batch)  # type: ignore[attr-defined]
 
-    async def __call__(self, prepared: Prepared) -> Detected:
-        """Detections for every frame of one prepared batch."""
+    async def _detected(self, call: _Call) -> Detected:
         with self._progress.working():
-            answer: Detected = await self._batched(prepared)
+            answer: Detected = await self._batched(call)
             return answer
 
     @serve.batch(
@@ -42,10 +45,26 @@ class DetectDeployment:
         batch_size_fn=lambda calls: sum(map(len, calls)),
         max_concurrent_batches=BATCHES_AT_ONCE,
     )
-    async def _batched(self, calls: list[Prepared]) -> list[Detected]:
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._threads, self._detector.detect_many, calls)
+    async def _batched(self, calls: list[_Call]) -> list[Detected]:
+        return await asyncio.get_running_loop().run_in_executor(self._threads, self._work, calls)
+
+    def _work(self, calls: Sequence[_Call]) -> list[Detected]:
+        return self._detector.detect_many(self._prepared(calls))
+
+    def _prepared(self, calls: Sequence[_Call]) -> Sequence[Prepared]:
+        raise NotImplementedError
 
     def check_health(self) -> None:
         """Called by Serve; raising replaces this replica."""
         self._progress.check()
+
+
+class DetectDeployment(DetectReplica[Prepared]):
+    """Behind the preprocess deployment."""
+
+    async def __call__(self, prepared: Prepared) -> Detected:
+        """Detections for every frame of one prepared batch."""
+        return await self._detected(prepared)
+
+    def _prepared(self, calls: Sequence[Prepared]) -> Sequence[Prepared]:
+        return calls

@@ -25,24 +25,27 @@ def detect_deployment(model: str) -> str:
 
 
 class ServeGraph:
-    """One shard's road through the Serve application. Its cameras all use `model`."""
+    """One shard's road through the Serve application. Its cameras all use `model`; `fused`: detect prepares itself."""
 
-    def __init__(self, shard: str, model: str, jobs: Callable[[], Mapping[CameraId, CameraJob]]) -> None:
+    def __init__(self, shard: str, model: str, jobs: Callable[[], Mapping[CameraId, CameraJob]], fused: bool) -> None:
         self._model = model
         self._jobs = jobs
-        self._preprocess = serve.get_deployment_handle(PREPROCESS, APP)
+        self._preprocess = None if fused else serve.get_deployment_handle(PREPROCESS, APP)
         self._detect = serve.get_deployment_handle(detect_deployment(model), APP)
         # One session per shard: the consistent-hash router keeps it on the replica that holds its trackers.
         self._track = serve.get_deployment_handle(TRACK, APP).options(session_id=shard)
         self._refs: dict[int, ray.ObjectRef[FrameBatch]] = {}
 
     async def detect(self, batch: FrameBatch) -> Detected:
-        """See `Graph.detect`. The pixels are written once and read in place by preprocess and track."""
+        """See `Graph.detect`. The pixels are written once and read in place by whoever needs them."""
         jobs = self._jobs()
         rois = {c: jobs[c].roi for c in {f.camera_id for f in batch.frames} if c in jobs and jobs[c].roi}
         try:
-            prepared = self._preprocess.remote(self._ref(batch), self._model, rois)
-            detected: Detected = await self._detect.remote(prepared)
+            if self._preprocess is None:
+                answer = self._detect.remote(self._ref(batch), rois)
+            else:
+                answer = self._detect.remote(self._preprocess.remote(self._ref(batch), self._model, rois))
+            detected: Detected = await answer
         except (RayError, RayServeException) as exc:
             self.forget(batch)  # the pixels may be what was lost: write them anew next time
             raise _ours(exc) from exc

@@ -26,6 +26,7 @@ class ShardSpec:
 
     name: str
     model: str
+    fused: bool  # how the graph is cut
     live: bool
     max_batch: int
     carrier: CarrierSettings
@@ -55,7 +56,7 @@ class IngestActor:
         self._applied = ""
         self._jobs: dict[CameraId, CameraJob] = {}
         self._redis = RedisStreams(spec.redis)
-        graph = ServeGraph(spec.name, spec.model, lambda: self._jobs)
+        graph = ServeGraph(spec.name, spec.model, lambda: self._jobs, spec.fused)
         self._shard = Shard(
             spec.name, spec.live, spec.max_batch, spec.carrier, graph, self._stored_cursor, ray_metrics()
         )

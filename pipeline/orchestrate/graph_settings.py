@@ -1,8 +1,18 @@
 """How the graph is cut into processes: shards, replicas, and the share of a machine each asks for."""
 
+from enum import StrEnum
+
 from pydantic import Field
 
 from pipeline.ingest.carrier import CarrierSettings
+
+
+class Topology(StrEnum):
+    """Which stages share a process."""
+
+    AUTO = "auto"
+    SPLIT = "split"
+    FUSED = "fused"
 
 
 class GraphSettings(CarrierSettings):
@@ -22,8 +32,17 @@ class GraphSettings(CarrierSettings):
         description="Frames an ingest process puts into one batch at most. More cost less CPU per frame under load; "
         "fewer keep frames younger.",
     )
+    topology: Topology = Field(
+        Topology.AUTO,
+        description="split: preprocess and detect are processes of their own, and preprocess scales by itself; fused: "
+        "one process does both, which costs less CPU per frame and less memory. auto: fused, unless "
+        "`preprocess_replicas` asks for several.",
+    )
     preprocess_replicas: int = Field(
-        1, ge=1, le=64, description="Processes that letterbox. More only help where one of them is full."
+        1,
+        ge=1,
+        le=64,
+        description="Processes that letterbox, where they are of their own. More only help where one is full.",
     )
     detect_replicas: int = Field(
         1,
@@ -57,12 +76,17 @@ class GraphSettings(CarrierSettings):
         "sooner; shorter than the slowest batch replaces healthy replicas for ever.",
     )
 
+    @property
+    def is_fused(self) -> bool:
+        """True where detect prepares its frames itself."""
+        return self.topology is Topology.FUSED or (self.topology is Topology.AUTO and self.preprocess_replicas == 1)
+
     def cpus_needed(self, shards: int, models: int) -> float:
         """Cores the whole graph asks Ray for."""
         return (
             self.supervisor_cpus
             + shards * self.ingest_cpus
-            + self.preprocess_replicas * self.preprocess_cpus
+            + (0.0 if self.is_fused else self.preprocess_replicas * self.preprocess_cpus)
             + models * self.detect_replicas * self.detect_cpus
             + self.track_replicas * self.track_cpus
         )

@@ -224,6 +224,7 @@ class Supervisor:
         spec = ShardSpec(
             name=plan.name,
             model=plan.model,
+            fused=config.graph.is_fused,
             live=plan.live,
             max_batch=plan.max_batch,
             carrier=config.graph,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Mapping
 from pathlib import Path
 
 import cv2
@@ -11,7 +12,8 @@ import numpy as np
 
 from pipeline.observe.settings import LogSettings
 from stages.detect.settings import ModelSettings
-from stages.values import Detected, Detections, FrameFailed, ModelInfo, Prepared
+from stages.preprocess.letterbox import Preprocessor, Roi
+from stages.values import CameraId, Detected, Detections, FrameBatch, FrameFailed, ModelInfo, Prepared
 from tests.numbered import read_number
 
 SLOW_S, FAST_S = 0.12, 0.005
@@ -34,6 +36,7 @@ class NumberedDetect:
         self._info = ModelInfo(name, "1", "0" * 64, ("number",), runtime="fake")
 
     async def __call__(self, prepared: Prepared) -> Detected:
+        """As `DetectDeployment`."""
         started = time.perf_counter()
         await asyncio.sleep(self._delay_s)
         found: list[Detections | FrameFailed] = [FrameFailed("not prepared") for _ in prepared.stats]
@@ -41,6 +44,18 @@ class NumberedDetect:
             found[index] = _written(_number(prepared, row))
         timings = {"detect": (time.perf_counter() - started) * 1e3}
         return Detected(tuple(found), prepared.stats, self._info, timings)
+
+
+class NumberedFused(NumberedDetect):
+    """Takes the place of FusedDeployment."""
+
+    def __init__(self, name: str, settings: ModelSettings, stall_timeout_s: float, logs: LogSettings) -> None:
+        super().__init__(name, settings, stall_timeout_s, logs)
+        self._preprocessor = Preprocessor(settings.image_size)
+
+    async def __call__(self, batch: FrameBatch, rois: Mapping[CameraId, Roi]) -> Detected:  # type: ignore[override]
+        """As `FusedDeployment`."""
+        return await super().__call__(self._preprocessor.prepare(batch.frames, rois))
 
 
 def number_of(box: list[float]) -> int:

@@ -21,7 +21,7 @@ from pipeline.running import Rayline, started
 from pipeline.sinks.reader import StreamReader
 from pipeline.sinks.redis_client import RedisSettings
 from tests.numbered import numbered_picture
-from tests.wiring.numbered_detect import NumberedDetect, number_of
+from tests.wiring.numbered_detect import NumberedDetect, NumberedFused, number_of
 
 Messages = list[dict[str, Any]]
 
@@ -81,7 +81,7 @@ class Line:
 @contextmanager
 def running_line(config: dict[str, Any]) -> Iterator[Line]:
     """Started, and stopped on leaving; Ray itself stays."""
-    build = functools.partial(build_app, detect_wrapper=NumberedDetect)
+    build = functools.partial(build_app, detect_wrapper=NumberedDetect, fused_wrapper=NumberedFused)
     with started(config_of_data(config, "test"), build=build) as rayline:
         yield Line(rayline)
 

@@ -19,10 +19,14 @@ FRAMES = 240
 pytestmark = [pytest.mark.ray, pytest.mark.services, pytest.mark.timeout(120)]
 
 
-def test_two_detect_replicas_of_different_speed_neither_lose_nor_reorder_a_file(local_ray, workshop: Path) -> None:
+@pytest.mark.parametrize("topology", ["split", "fused"])
+def test_two_detect_replicas_of_different_speed_neither_lose_nor_reorder_a_file(
+    local_ray, workshop: Path, topology: str
+) -> None:
     clip = numbered_file(workshop / "numbers.mp4", FRAMES)
     with redis_server(workshop) as redis:
-        config = numbered_config(redis.url, workshop, {"file": {"url": str(clip)}}, detect_replicas=2, max_in_flight=4)
+        graph = {"detect_replicas": 2, "max_in_flight": 4, "topology": topology}
+        config = numbered_config(redis.url, workshop, {"file": {"url": str(clip)}}, **graph)
         with running_line(config) as line:
             line.wait_for("end of the file", line.rayline.all_ended)
             messages = line.detections("file")
@@ -31,10 +35,12 @@ def test_two_detect_replicas_of_different_speed_neither_lose_nor_reorder_a_file(
     assert len({m["message_id"] for m in messages}) == FRAMES
 
 
-def test_a_detect_replica_killed_in_mid_batch_costs_no_frame(local_ray, workshop: Path) -> None:
+@pytest.mark.parametrize("topology", ["split", "fused"])
+def test_a_detect_replica_killed_in_mid_batch_costs_no_frame(local_ray, workshop: Path, topology: str) -> None:
     clip = numbered_file(workshop / "numbers.mp4", FRAMES)
     with redis_server(workshop) as redis:
-        config = numbered_config(redis.url, workshop, {"file": {"url": str(clip)}}, detect_replicas=2)
+        graph = {"detect_replicas": 2, "topology": topology}
+        config = numbered_config(redis.url, workshop, {"file": {"url": str(clip)}}, **graph)
         with running_line(config) as line:
             line.wait_for("first frames", lambda: len(line.detections("file")) > 20)
             _kill_a_detect_replica()

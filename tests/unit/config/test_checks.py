@@ -51,6 +51,13 @@ BELT = COUNTED.replace("counts: true", "counts: true\n    belt_speed: 2.0")
             id="a GPU that is not there",
         ),
         pytest.param(
+            COUNTED + "graph: {topology: fused, preprocess_replicas: 2}\n",
+            Severity.WARNING,
+            "graph.preprocess_replicas",
+            "does nothing where `topology` is fused",
+            id="processes that are not there",
+        ),
+        pytest.param(
             COUNTED + "graph: {max_batch: 16}\n",
             Severity.ERROR,
             "graph.max_batch",

@@ -1,0 +1,40 @@
+"""Serve wrapper of preprocess and detect in one process: a hop and a copy of the tensor less."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from pipeline.deployments.detect import DetectReplica
+from pipeline.observe.settings import LogSettings
+from stages.detect.detector import ModelSettings
+from stages.preprocess.letterbox import Preprocessor, Roi
+from stages.values import CameraId, Detected, FrameBatch, Prepared
+
+
+@dataclass(frozen=True, slots=True)
+class Unprepared:
+    """One call: a shard's frames as they were decoded."""
+
+    batch: FrameBatch
+    rois: Mapping[CameraId, Roi]
+
+    def __len__(self) -> int:
+        return len(self.batch)
+
+
+class FusedDeployment(DetectReplica[Unprepared]):
+    """In place of both: one batch is prepared while another is inferred."""
+
+    def __init__(
+        self, name: str, settings: ModelSettings, stall_timeout_s: float, logs: LogSettings | None = None
+    ) -> None:
+        super().__init__(name, settings, stall_timeout_s, logs)
+        self._preprocessor = Preprocessor(settings.image_size)
+
+    async def __call__(self, batch: FrameBatch, rois: Mapping[CameraId, Roi]) -> Detected:
+        """Detections for every frame of one batch."""
+        return await self._detected(Unprepared(batch, rois))
+
+    def _prepared(self, calls: Sequence[Unprepared]) -> Sequence[Prepared]:
+        return [self._preprocessor.prepare(call.batch.frames, call.rois) for call in calls]
