@@ -67,7 +67,7 @@ def test_reading_a_config_imports_no_model_runtime(site: Path) -> None:
 def test_check_tells_a_good_config(site: Path) -> None:
     result = rayline("check", str(site), "--cluster")
     assert result.exit_code == 0
-    assert "is good: 3 cameras, 2 lines, 1 model, 1 shard; asks Ray for 1.05 cores" in " ".join(result.stdout.split())
+    assert "is good: 3 cameras, 2 lines, 1 model, 1 shard; asks Ray for 0.95 cores" in " ".join(result.stdout.split())
 
 
 def test_check_refuses_what_cannot_run_with_its_line(site: Path) -> None:

@@ -40,7 +40,7 @@ BELT = COUNTED.replace("counts: true", "counts: true\n    belt_speed: 2.0")
             COUNTED + "graph: {detect_cpus: 9}\n",
             Severity.ERROR,
             "graph",
-            "asks Ray for 9.55 cores, this machine has 8",
+            "asks Ray for 9.45 cores, this machine has 8",
             id="more cores than there are",
         ),
         pytest.param(
