@@ -155,7 +155,9 @@ class CameraSettings(Settings):
         "own, so it is off; switch it on for servers on the internet.",
     )
     options: dict[str, str] = Field(
-        default_factory=dict, description="Further FFmpeg options for opening the address; they win over ours."
+        default_factory=dict,
+        repr=False,  # it may hold an Authorization header
+        description="Further FFmpeg options for opening the address; they win over ours.",
     )
 
     @field_validator("url")
@@ -186,11 +188,11 @@ class CameraSettings(Settings):
 
 
 def _host(url: SecretUrl) -> str:
-    return url.get_secret_value().partition("://")[2].rpartition("@")[2].partition("/")[0]
+    return url.place.partition("/")[0]
 
 
 def _is_file_on_a_server(url: SecretUrl) -> bool:
     if url.scheme not in ("http", "https"):
         return False
-    place = url.get_secret_value().rpartition("@")[2]  # a password may hold what urlsplit would choke on
-    return PurePosixPath(urlsplit(f"//{place.removeprefix(f'{url.scheme}://')}").path).suffix.lower() in _FILE_SUFFIXES
+    path = urlsplit(f"//{url.place}").path  # without the login: it may hold what urlsplit would choke on
+    return PurePosixPath(path).suffix.lower() in _FILE_SUFFIXES
