@@ -234,7 +234,7 @@ class Camera:
         self._reader = None
 
     def _watch(self, reader: Reader, now: float) -> None:
-        limit_s = self._settings.stall_timeout_s
+        limit_s = self._settings.longest_stall_s
         if reader.phase is Phase.OPENING:
             limit_s += self._settings.open_timeout_s
         elif reader.phase is not Phase.READING or not self._settings.is_live:

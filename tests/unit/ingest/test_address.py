@@ -139,6 +139,21 @@ def test_what_can_be_read_again_is_not_live(raw: str, live: bool) -> None:
     assert CameraSettings(url=raw).is_live is live
 
 
+@pytest.mark.parametrize(
+    ("raw", "fps", "read_s", "stall_s"),
+    [
+        pytest.param("rtsp://cam/1", None, 5.0, 10.0, id="as set"),
+        pytest.param("rtsp://cam/1", 0.05, 5.0, 40.0, id="two pictures' time at a slow rate"),
+        pytest.param("https://u:p@host/live/index.m3u8?t=1", None, 30.0, 30.0, id="between two pieces of HLS"),
+        pytest.param("https://host/live/INDEX.M3U8", 0.05, 30.0, 40.0, id="both"),
+        pytest.param("http://cam/mjpeg.cgi?x=.m3u8", None, 5.0, 10.0, id="a query is no path"),
+    ],
+)
+def test_silence_that_must_be_is_waited_out(raw: str, fps: float | None, read_s: float, stall_s: float) -> None:
+    settings = CameraSettings(url=raw, fps=fps)
+    assert (settings.longest_read_s, settings.longest_stall_s) == (read_s, stall_s)
+
+
 def test_settings_survive_a_journey_to_another_process() -> None:
     settings = CameraSettings(camera_id="cam", url="rtsp://admin:hunter2@cam/1")
     assert pickle.loads(pickle.dumps(settings)) == settings
