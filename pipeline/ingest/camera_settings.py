@@ -86,9 +86,9 @@ class CameraSettings(Settings):
     )
     hwaccel: HwAccel = Field(
         HwAccel.NONE,
-        description="Hardware that decodes: cuda, vaapi, or auto for the first that works. Where there is none, "
-        "software decodes and the log says so once. Frees cores; each picture is copied back, so small "
-        "streams gain nothing.",
+        description="Hardware that decodes: cuda, vaapi, or auto for the first that works. Used if the FFmpeg build "
+        "has it: the one that PyAV brings along has cuda and no vaapi. Where there is none, software decodes and the "
+        "log says so once. Frees cores; each picture is copied back, so small streams gain nothing.",
     )
     buffer_frames: int = Field(
         2,

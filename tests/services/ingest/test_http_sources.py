@@ -1,16 +1,16 @@
-"""Recordings that a web server hands out, whole or in pieces, and encrypted RTSP."""
+"""What a web server hands out, whole or in pieces; RTMP; encrypted RTSP."""
 
 from __future__ import annotations
 
-import functools
-import http.server
 import itertools
+import socket
 import ssl
 import subprocess
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from itertools import pairwise
 from pathlib import Path
 
 import av
@@ -23,6 +23,7 @@ from stages.values import EndOfStream
 from tests.fakes import WholeFrame, whole
 from tests.numbered import numbered_picture, read_number
 from tests.services.ingest.rig import HEIGHT, PATIENCE_S, WIDTH, add_camera, number, watching
+from tests.web_server import served
 
 pytestmark = pytest.mark.services
 
@@ -31,32 +32,13 @@ LIVE_FPS = 25
 PIECE_S = 2
 
 
-class Quiet(http.server.SimpleHTTPRequestHandler):
-    def log_message(self, *_: object) -> None:
-        """The test's output is no place for access logs."""
-
-
-def record(path: Path, kind: str | None = None, **options: str) -> None:
+def record(path: Path, kind: str | None = None, length: int = LENGTH, **options: str) -> None:
     with av.open(str(path), "w", format=kind, options=options) as container:
         stream = container.add_stream("libx264", rate=30, options={"g": "10", "preset": "ultrafast"})
         stream.width, stream.height, stream.pix_fmt = WIDTH, HEIGHT, "yuv420p"
-        for n in range(LENGTH):
+        for n in range(length):
             container.mux(stream.encode(av.VideoFrame.from_ndarray(numbered_picture(n, WIDTH, HEIGHT), "rgb24")))
         container.mux(stream.encode(None))
-
-
-@contextmanager
-def served(folder: Path) -> Iterator[str]:
-    """A web server on this folder; its address holds a password."""
-    handler = functools.partial(Quiet, directory=str(folder))
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
-        thread.start()
-        try:
-            yield f"http://viewer:hunter2@127.0.0.1:{server.server_port}"
-        finally:
-            server.shutdown()
-            thread.join()
 
 
 @contextmanager
@@ -159,6 +141,23 @@ def test_what_cannot_be_reached_is_lost_in_words_that_name_it(url: str) -> None:
         read(url)
     assert "hunter2" not in str(caught.value)
     assert url.partition("u:hunter2")[0] in str(caught.value)
+
+
+def test_pictures_come_in_order_over_rtmp(tmp_path: Path) -> None:
+    record(tmp_path / "clip.mp4", length=300)
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        url = f"rtmp://127.0.0.1:{free.getsockname()[1]}/live/cam"
+    command = ["ffmpeg", "-v", "quiet", "-re", "-i", str(tmp_path / "clip.mp4"), "-c", "copy", "-f", "flv"]
+    with subprocess.Popen([*command, "-listen", "1", url], stdin=subprocess.DEVNULL) as publisher:
+        try:
+            with watching(url, read_timeout_s=5.0, open_timeout_s=5.0) as watched:
+                frames = watched.frames(45)
+                assert watched.camera.status().dropped == {}
+        finally:
+            publisher.kill()
+    assert [number(frame) for frame in frames] == list(range(45))
+    assert all(a.captured_at < b.captured_at for a, b in pairwise(frames))
 
 
 def test_pictures_come_over_encrypted_rtsp(tmp_path: Path) -> None:
