@@ -223,11 +223,9 @@ class AvSource:
         loop, done = after or (0, -1)
         run = _Run(self._start_time(), MediaClock(1.0 / self._fps()), RateSampler(self._settings.fps), self._pacer())
         while not self._cancelled.is_set():
-            any_picture = False
-            for item in self._one_pass(run, loop, done):
-                any_picture = True
-                yield item
-            if not any_picture and done < 0 and not self._cancelled.is_set():
+            decoded_before = run.decoded
+            yield from self._one_pass(run, loop, done)
+            if run.decoded == decoded_before and done < 0 and not self._cancelled.is_set():
                 raise SourceInvalid(f"{self._name} holds no picture that can be decoded")
             if not self._settings.loop:
                 return
@@ -244,6 +242,7 @@ class AvSource:
                     yield item
                 continue
             index += 1
+            run.decoded += 1
             at = run.media.at(_seconds(item))
             if index <= done or not run.sampler.take(at):
                 continue
@@ -348,6 +347,7 @@ class _Run:
         self.media = media
         self.sampler = sampler
         self.pacer = pacer
+        self.decoded = 0  # pictures, the ones left out too
 
 
 def _chained(first: VideoFrame, rest: Iterator[VideoFrame | BadFrame]) -> Iterator[VideoFrame | BadFrame]:

@@ -16,7 +16,7 @@ import pytest
 from pipeline.demo.rtsp_server import RtspServer, StreamSettings
 from pipeline.ingest.av_source import AvSource
 from pipeline.ingest.camera import CameraSettings, make_source
-from pipeline.ingest.source import BadFrame, Source, SourceFrame
+from pipeline.ingest.source import BadFrame, Source, SourceFrame, SourceInvalid
 from stages.values import Clock, PixelFormat
 from tests.fakes import ManualClock, ScriptedSource, WholeFrame, source_frame, whole
 from tests.numbered import numbered_picture, read_number
@@ -264,3 +264,38 @@ def test_far_behind_a_live_source_gives_keyframes_only_until_it_has_caught_up(tm
                 clock.advance(-2.0)
     assert numbers == [0, 1, 5, 10, 11, 12, 13, 14]
     assert left_out == [BadFrame("behind")] * 7
+
+
+def spoilt_clip(folder: Path) -> Path:
+    """A video that says all about itself and holds nothing that can be decoded."""
+    path = record(folder / "spoilt.mp4")
+    data = bytearray(path.read_bytes())
+    at = data.index(b"mdat")
+    end = at - 4 + int.from_bytes(data[at - 4 : at], "big")
+    data[at + 4 : end] = b"\xff" * (end - at - 4)
+    path.write_bytes(data)
+    return path
+
+
+def spoilt_folder(folder: Path) -> Path:
+    for n in range(3):
+        (folder / f"{n}.png").write_text("no picture")
+    return folder
+
+
+@pytest.mark.parametrize("spoilt", [spoilt_clip, spoilt_folder])
+@pytest.mark.parametrize("loop", [False, True])
+def test_what_holds_no_readable_picture_is_invalid_and_not_a_success(
+    spoilt: Callable[[Path], Path], loop: bool, tmp_path: Path
+) -> None:
+    settings = {"camera_id": "cam", "url": str(spoilt(tmp_path)), "loop": loop}
+    with closing(make_source(CameraSettings.model_validate(settings))) as source:
+        source.open()
+        with pytest.raises(SourceInvalid, match="holds no picture that can be"):
+            assert [item for item in source.frames() if isinstance(item, SourceFrame)] == []
+
+
+def test_a_loop_shorter_than_the_time_between_two_wanted_pictures_goes_on(clip: Path) -> None:
+    settings = {"camera_id": "cam", "url": str(clip), "loop": True, "fps": 1}
+    frames = read(make_source(CameraSettings.model_validate(settings)), 4)
+    assert [frame.captured_at - frames[0].captured_at for frame in frames] == pytest.approx([0, 1, 2, 3], abs=0.3)
