@@ -12,7 +12,7 @@ from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler, SecretStr
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, core_schema
 
-from pipeline.masking import MASK
+from pipeline.masking import MASK, login_end, mask_address
 from pipeline.masking import mask as mask_addresses
 
 NETWORK_SCHEMES = ("rtsp", "rtsps", "http", "https", "rtmp", "rtmps")
@@ -20,9 +20,10 @@ SCHEMES = (*NETWORK_SCHEMES, "file", "v4l2")
 _SHORTEST_SECRET = 3  # a shorter one is hidden only where it stands as a password, or half of the text would go
 
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):")
-_USER_INFO = re.compile(r"[a-z][a-z0-9+.-]*://(?P<userinfo>[^\s'\"<>]+)@", re.IGNORECASE)
 # user=admin_password=x_channel=1.sdp: some recorders want it in the path, where no rule says how it ends.
-_IN_PATH = re.compile(r"(?P<key>(?:pass(?:word|wd)?|pwd|token|secret)=)[^&\s'\"<>/?]+", re.IGNORECASE)
+_IN_PATH = re.compile(
+    r"(?P<key>(?:pass(?:wor[dt]|wd)?|pwd|psw|(?<![a-z])pw|loginpas|token|secret)=)[^&\s'\"<>/?]+", re.IGNORECASE
+)
 
 
 def mask(text: str, secrets: Iterable[str] = ()) -> str:
@@ -66,29 +67,41 @@ class SecretUrl(SecretStr):
             return rest
         return unquote(rest[2:].removeprefix("localhost"))
 
+    @property
+    def place(self) -> str:
+        """Of a network address: host, port and what follows, without the login."""
+        return self._split()[1]
+
     def reveal(self, username: str | None = None, password: str | None = None) -> str:
-        """The address as the server needs it, with these credentials in place of its own where given."""
+        """The address as the server needs it, with these credentials in place of its own where given.
+
+        `login_end` of pipeline.masking tells where its own end; they are given on as they stand.
+        """
         if username is None and password is None:
             return self._raw
-        scheme, _, rest = self._raw.partition("://")
-        own, _, place = rest.rpartition("@")
+        own, place = self._split()
         own_name, _, own_password = own.partition(":")
         name = own_name if username is None else quote(username, safe="")
         secret = own_password if password is None else quote(password, safe="")
-        return f"{scheme}://{name}:{secret}@{place}"
+        return f"{self._raw.partition('://')[0]}://{name}:{secret}@{place}"
 
     def secrets(self) -> tuple[str, ...]:
         """Its own password, if it has one: what must be hidden in any text about it."""
-        found = _USER_INFO.match(self._raw)
-        _, _, password = found["userinfo"].partition(":") if found else ("", "", "")
+        _, _, password = self._split()[0].partition(":")
         return (password,) if password else ()
+
+    def _split(self) -> tuple[str, str]:
+        """The login, empty if there is none, and what stands behind it."""
+        rest = self._raw.partition("://")[2]
+        end = login_end(rest)
+        return rest[: max(0, end)], rest[end + 1 :]
 
     @property
     def _raw(self) -> str:
         return self.get_secret_value()
 
     def _display(self) -> str:
-        return mask(self._raw, self.secrets())
+        return mask(mask_address(self._raw), self.secrets())
 
     @classmethod
     def __get_pydantic_core_schema__(cls, source: type[Any], handler: GetCoreSchemaHandler) -> CoreSchema:

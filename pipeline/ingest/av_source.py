@@ -21,7 +21,7 @@ from av.video.reformatter import ColorRange, VideoReformatter
 from pipeline.ingest.address import mask, read_secret
 from pipeline.ingest.camera_settings import CameraSettings, HwAccel, Pace
 from pipeline.ingest.capture_clock import CaptureClock, MediaClock
-from pipeline.ingest.pacing import Pacer
+from pipeline.ingest.pacing import LivePacer, Pacer
 from pipeline.ingest.sampling import KeyframesOnly, RateSampler
 from pipeline.ingest.source import (
     BadFrame,
@@ -87,7 +87,7 @@ class AvSource:
 
     def _connect(self) -> InputContainer:
         target, format_name, options = self._target()
-        timeout = (self._settings.open_timeout_s, self._settings.read_timeout_s) if self._is_remote else None
+        timeout = (self._settings.open_timeout_s, self._settings.longest_read_s) if self._is_remote else None
         started = self._monotonic()
         # The error is raised outside `except`, or FFmpeg's own, which holds the password, would hang on to it.
         try:
@@ -180,8 +180,10 @@ class AvSource:
     def _live_frames(self) -> Iterator[SourceFrame | BadFrame]:
         capture = CaptureClock(self._settings.camera_id, self._settings.max_clock_skew_s)
         sampler = RateSampler(self._settings.fps)
-        keyframes_only = KeyframesOnly(self._settings.keyframes_only_behind_s)
-        pacer = self._pacer() if self._is_finite() else None
+        # HLS comes in pieces, each faster than it was made: how late its packets are read tells nothing.
+        in_pieces, finite = self._is_hls, self._is_hls and bool(self._duration)
+        keyframes_only = KeyframesOnly(None if in_pieces else self._settings.keyframes_only_behind_s)
+        pacer = self._pacer() if finite else LivePacer(self._cancelled.wait, self._monotonic) if in_pieces else None
         arrived, seen = self._wall(), False
 
         def on_packet(packet: Any) -> bool:
@@ -199,29 +201,31 @@ class AvSource:
                 continue
             seen = True
             media = _seconds(item)
-            if not sampler.take(arrived if media is None else media):
-                continue
             if pacer is not None and media is not None:
                 pacer.wait_until(media)
+            if not sampler.take(arrived if media is None else media):
+                continue
             at, clock = capture.at(media, arrived)
             yield SourceFrame(self._pictures.of(item), at, clock, self._wall(), 0, minor)
-        if not self._cancelled.is_set() and pacer is None:
+        if not self._cancelled.is_set() and not finite:
             raise SourceLost(f"{self._name}: the stream ended")
 
-    def _is_finite(self) -> bool:
-        """A recording that a server hands out in pieces: it has an end, and comes faster than it was made."""
-        container = self._container
-        return container is not None and container.format.name == "hls" and bool(container.duration)
+    @property
+    def _is_hls(self) -> bool:
+        return self._container is not None and self._container.format.name == "hls"
+
+    @property
+    def _duration(self) -> int | None:
+        """A recording's; a live stream has none."""
+        return None if self._container is None else self._container.duration
 
     def _replayed_frames(self, after: tuple[int, int] | None) -> Iterator[SourceFrame | BadFrame]:
         loop, done = after or (0, -1)
         run = _Run(self._start_time(), MediaClock(1.0 / self._fps()), RateSampler(self._settings.fps), self._pacer())
         while not self._cancelled.is_set():
-            any_picture = False
-            for item in self._one_pass(run, loop, done):
-                any_picture = True
-                yield item
-            if not any_picture and done < 0 and not self._cancelled.is_set():
+            decoded_before = run.decoded
+            yield from self._one_pass(run, loop, done)
+            if run.decoded == decoded_before and done < 0 and not self._cancelled.is_set():
                 raise SourceInvalid(f"{self._name} holds no picture that can be decoded")
             if not self._settings.loop:
                 return
@@ -238,6 +242,7 @@ class AvSource:
                     yield item
                 continue
             index += 1
+            run.decoded += 1
             at = run.media.at(_seconds(item))
             if index <= done or not run.sampler.take(at):
                 continue
@@ -325,7 +330,7 @@ class AvSource:
 
     def _read_error(self, exc: av.FFmpegError) -> SourceError:
         if isinstance(exc, av.error.ExitError):
-            return SourceLost(f"{self._name} sent nothing for {self._settings.read_timeout_s:g} s")
+            return SourceLost(f"{self._name} sent nothing for {self._settings.longest_read_s:g} s")
         if not self._is_remote:
             return SourceInvalid(f"{self._name} cannot be read further: {self._hidden(exc.strerror)}")
         return SourceLost(f"{self._name} was lost: {self._hidden(exc.strerror)}")
@@ -342,6 +347,7 @@ class _Run:
         self.media = media
         self.sampler = sampler
         self.pacer = pacer
+        self.decoded = 0  # pictures, the ones left out too
 
 
 def _chained(first: VideoFrame, rest: Iterator[VideoFrame | BadFrame]) -> Iterator[VideoFrame | BadFrame]:

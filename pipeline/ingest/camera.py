@@ -108,6 +108,7 @@ class Camera:
         self._reader: Reader | None = None  # the one that may speak; any other is a leftover
         self._readers_made = 0
         self._hung: list[Reader] = []
+        self._told_of_hung = False
 
     # What its owner calls
 
@@ -221,8 +222,12 @@ class Camera:
         """Starts a thread, unless too many hang already; `tick` tries again then."""
         self._hung = [reader for reader in self._hung if reader.is_alive]
         if len(self._hung) >= MOST_HUNG_THREADS:
-            self._log.error("camera %s: %d calls to it do not return; waiting for one", self.camera_id, len(self._hung))
+            if not self._told_of_hung:
+                said = "camera %s: %d calls to it do not return; waiting for one"
+                self._log.error(said, self.camera_id, len(self._hung))
+            self._told_of_hung = True
             return
+        self._told_of_hung = False
         self._readers_made += 1
         self._reader = Reader(f"camera-{self.camera_id}-{self._readers_made}", self._clock, delay_s)
         self._reader.start(self._work)
@@ -234,7 +239,7 @@ class Camera:
         self._reader = None
 
     def _watch(self, reader: Reader, now: float) -> None:
-        limit_s = self._settings.stall_timeout_s
+        limit_s = self._settings.longest_stall_s
         if reader.phase is Phase.OPENING:
             limit_s += self._settings.open_timeout_s
         elif reader.phase is not Phase.READING or not self._settings.is_live:

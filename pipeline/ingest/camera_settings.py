@@ -14,6 +14,8 @@ from stages.settings import Settings
 from stages.values import CameraId
 
 _FILE_SUFFIXES = frozenset({".mp4", ".mkv", ".mov", ".avi", ".webm", ".m4v", ".mpg"})
+_PLAYLIST_SUFFIXES = frozenset({".m3u8", ".m3u"})
+_PLAYLIST_SILENCE_S = 30.0  # pieces are mostly 2 to 10 s long, and nothing comes between two of them
 
 
 class Transport(StrEnum):
@@ -84,9 +86,9 @@ class CameraSettings(Settings):
     )
     hwaccel: HwAccel = Field(
         HwAccel.NONE,
-        description="Hardware that decodes: cuda, vaapi, or auto for the first that works. Where there is none, "
-        "software decodes and the log says so once. Frees cores; each picture is copied back, so small "
-        "streams gain nothing.",
+        description="Hardware that decodes: cuda, vaapi, or auto for the first that works. Used if the FFmpeg build "
+        "has it: the one that PyAV brings along has cuda and no vaapi. Where there is none, software decodes and the "
+        "log says so once. Frees cores; each picture is copied back, so small streams gain nothing.",
     )
     buffer_frames: int = Field(
         2,
@@ -110,14 +112,15 @@ class CameraSettings(Settings):
         ge=0.1,
         le=120,
         description="Longest silence of the network on a live stream before it counts as lost. Must exceed the "
-        "longest pause between two pictures.",
+        "longest pause between two pictures. HLS (.m3u8) is given 30 s at least: it comes in pieces.",
     )
     stall_timeout_s: float = Field(
         10.0,
         ge=0.2,
         le=600,
         description="Longest time without a picture before the watchdog gives the connection up, whatever the "
-        "network does. Must exceed the time between two keyframes, or a slow start looks like a stall.",
+        "network does. Must exceed the time between two keyframes, or a slow start looks like a stall. Two pictures' "
+        "time at `fps`, and for HLS (.m3u8) 30 s, are waited at least.",
     )
     first_backoff_s: float = Field(
         0.5, gt=0, le=60, description="Wait before the first try to reconnect; it doubles from there."
@@ -155,7 +158,9 @@ class CameraSettings(Settings):
         "own, so it is off; switch it on for servers on the internet.",
     )
     options: dict[str, str] = Field(
-        default_factory=dict, description="Further FFmpeg options for opening the address; they win over ours."
+        default_factory=dict,
+        repr=False,  # it may hold an Authorization header
+        description="Further FFmpeg options for opening the address; they win over ours.",
     )
 
     @field_validator("url")
@@ -182,15 +187,30 @@ class CameraSettings(Settings):
             return self.live
         if self.url.scheme == "v4l2":
             return True
-        return self.url.is_network and not _is_file_on_a_server(self.url)
+        return self.url.is_network and _suffix_on_server(self.url) not in _FILE_SUFFIXES
+
+    @property
+    def longest_read_s(self) -> float:
+        """Longest silence of the network that is no loss."""
+        return max(self.read_timeout_s, self._between_pieces_s)
+
+    @property
+    def longest_stall_s(self) -> float:
+        """Longest time without a picture that is no stall."""
+        return max(self.stall_timeout_s, self._between_pieces_s, 2.0 / self.fps if self.fps else 0.0)
+
+    @property
+    def _between_pieces_s(self) -> float:
+        return _PLAYLIST_SILENCE_S if _suffix_on_server(self.url) in _PLAYLIST_SUFFIXES else 0.0
 
 
 def _host(url: SecretUrl) -> str:
-    return url.get_secret_value().partition("://")[2].rpartition("@")[2].partition("/")[0]
+    return url.place.partition("/")[0]
 
 
-def _is_file_on_a_server(url: SecretUrl) -> bool:
+def _suffix_on_server(url: SecretUrl) -> str:
+    """How the path on a web server ends, in small letters; empty for anything else."""
     if url.scheme not in ("http", "https"):
-        return False
-    place = url.get_secret_value().rpartition("@")[2]  # a password may hold what urlsplit would choke on
-    return PurePosixPath(urlsplit(f"//{place.removeprefix(f'{url.scheme}://')}").path).suffix.lower() in _FILE_SUFFIXES
+        return ""
+    path = urlsplit(f"//{url.place}").path  # without the login: it may hold what urlsplit would choke on
+    return PurePosixPath(path).suffix.lower()

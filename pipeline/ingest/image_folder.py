@@ -53,19 +53,24 @@ class ImageFolderSource:
         self.identity = f"{self._folder.resolve()},{len(self._paths)},{changed}"
 
     def frames(self, after: tuple[int, int] | None = None) -> Iterator[SourceFrame | BadFrame]:
-        """Every picture once, or over and over where the settings say `loop`."""
+        """Every picture once, or over and over where the settings say `loop`. SourceInvalid if none can be read."""
         loop, done = after or (0, -1)
         interval_s = 1.0 / (self._settings.fps or _DEFAULT_FPS)
         pacer = Pacer(self._cancelled.wait, self._monotonic)
         start = self._start_time()
         while not self._cancelled.is_set():
+            any_picture = done >= 0
             for index in range(done + 1, len(self._paths)):
                 at = (loop * len(self._paths) + index) * interval_s
                 if self._settings.pace is Pace.REALTIME:
                     pacer.wait_until(at)
                 if self._cancelled.is_set():
                     return
-                yield self._read(index, loop, start + at)
+                item = self._read(index, loop, start + at)
+                any_picture = any_picture or isinstance(item, SourceFrame)
+                yield item
+            if not any_picture:
+                raise SourceInvalid(f"{self._folder} holds no picture that can be read")
             if not self._settings.loop:
                 return
             loop, done = loop + 1, -1

@@ -19,7 +19,7 @@ from pipeline.ingest.carrier import Carrier, CarrierSettings
 from pipeline.ingest.graph import Graph
 from pipeline.ingest.totals import TotalsTold
 from pipeline.observe.metrics import Metrics
-from stages.values import CameraId, CameraNotice, FrameBatch, Position
+from stages.values import CameraId, CameraNotice, EndOfStream, FrameBatch, Position
 
 logger = logging.getLogger(__name__)
 
@@ -88,10 +88,11 @@ class Shard:
         self._cameras: dict[CameraId, Camera] = {}
         self._tasks: dict[CameraId, CameraTask] = {}
         self._published: dict[CameraId, _Published] = {}
-        self._runs_begun: Counter[CameraId] = Counter()
-        self._runs_landed: Counter[CameraId] = Counter()  # runs whose end has come back from track
+        self._under_way: set[CameraId] = set()  # a run began and its end has not come back from track
+        self._ends: dict[CameraId, EndOfStream] = {}  # of these runs, once it was gathered; an earlier run's is no end
         self._end_landed = asyncio.Event()
         self._applying = asyncio.Lock()
+        self._is_applied = False  # False while a camera may be missing: on its way out and in again, or not added
         self._notice_numbers: dict[CameraId, int] = {}
         self._running: list[asyncio.Task[None]] = []
 
@@ -102,11 +103,18 @@ class Shard:
     async def apply(self, tasks: Mapping[CameraId, CameraTask]) -> None:
         """Make what runs equal to `tasks`; cameras whose task did not change are not touched, nor wait for others."""
         async with self._applying:  # a caller that lost patience calls again while the first call still works
+            self._is_applied = False
             gone = self._cameras.keys() - tasks.keys()
-            await asyncio.gather(
+            # All to their end before an error is told: a camera still being added would be added again beside itself.
+            results = await asyncio.gather(
                 *(self._remove(camera_id) for camera_id in gone),
                 *(self._apply_one(camera_id, task) for camera_id, task in tasks.items()),
+                return_exceptions=True,
             )
+            for result in results:
+                if isinstance(result, BaseException):
+                    raise result
+            self._is_applied = True
 
     async def _apply_one(self, camera_id: CameraId, task: CameraTask) -> None:
         before = self._tasks.get(camera_id)
@@ -125,7 +133,7 @@ class Shard:
 
     def ended(self) -> bool:
         """True when no camera here will ever give another frame and all that came was carried."""
-        return bool(self._cameras) and all(self._is_over(camera_id) for camera_id in self._cameras)
+        return self._is_applied and bool(self._cameras) and all(map(self._is_over, self._cameras))
 
     async def stop(self, timeout_s: float) -> None:
         """Stop reading, let what is under way land, and let go; at most about `timeout_s` in all."""
@@ -148,7 +156,7 @@ class Shard:
                     await self._end_landed.wait()
 
     def _is_over(self, camera_id: CameraId) -> bool:
-        return self._runs_begun[camera_id] == self._runs_landed[camera_id]
+        return camera_id not in self._under_way
 
     def failure(self) -> BaseException | None:
         """What ended the carrier or the watchdog, if anything did: the shard is then useless."""
@@ -160,7 +168,7 @@ class Shard:
         await self._carried({camera_id}, END_S)
         if not self._is_over(camera_id):
             logger.warning("camera %s: the end of its last run did not land in %.0f s", camera_id, END_S)
-            self._runs_landed[camera_id] = self._runs_begun[camera_id]
+            self._under_way.discard(camera_id)
         handoff = make_handoff(task.settings)
         loop = asyncio.get_running_loop()
 
@@ -172,12 +180,11 @@ class Shard:
         run_id = None if task.settings.resume else task.run_id or None
         camera = Camera(task.settings, handoff, on_state=on_state, cursor=cursor, run_id=run_id)
         self._cameras[camera_id] = camera
-        self._runs_begun[camera_id] += 1
+        self._under_way.add(camera_id)
+        self._ends.pop(camera_id, None)
         self._published.setdefault(camera_id, _Published())
         self._batcher.add(camera_id, handoff)
-        camera.start()
-        if task.paused:
-            camera.pause()
+        (camera.pause if task.paused else camera.start)()  # paused, it starts with `resume`
 
     async def _remove(self, camera_id: CameraId, timeout_s: float = 5.0) -> None:
         """Stop the camera; the batcher carries what it left and forgets it at its end."""
@@ -194,7 +201,9 @@ class Shard:
         self._batcher.notice(CameraNotice(camera_id, number, at, state.value, reason, seeing, epoch))
 
     async def _gather(self) -> Gathered:
-        return await self._batcher.next_batch()
+        gathered = await self._batcher.next_batch()
+        self._ends.update({end.camera_id: end for end in gathered.ends})
+        return gathered
 
     async def _tick(self) -> None:
         """The watchdog of all cameras, outside their decode threads."""
@@ -215,9 +224,11 @@ class Shard:
                 self._metrics.frame_published(camera_id, latency_s)
 
     def _answered(self, batch: FrameBatch, answer: BatchAnswer) -> None:
-        if batch.ends:
-            self._runs_landed.update(end.camera_id for end in batch.ends)
-            self._end_landed.set()
+        for end in batch.ends:
+            if self._ends.get(end.camera_id) is end:
+                del self._ends[end.camera_id]
+                self._under_way.discard(end.camera_id)
+                self._end_landed.set()
         for camera_id, its in answer.cameras.items():
             if its.outcome is Outcome.PUBLISHED and camera_id in self._published:
                 self._published[camera_id].add(its)

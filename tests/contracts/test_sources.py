@@ -14,28 +14,47 @@ import cv2
 import pytest
 
 from pipeline.demo.rtsp_server import RtspServer, StreamSettings
+from pipeline.ingest.av_source import AvSource
 from pipeline.ingest.camera import CameraSettings, make_source
-from pipeline.ingest.source import Source, SourceFrame
+from pipeline.ingest.source import BadFrame, Source, SourceFrame, SourceInvalid
 from stages.values import Clock, PixelFormat
-from tests.fakes import ScriptedSource, WholeFrame, source_frame, whole
+from tests.fakes import ManualClock, ScriptedSource, WholeFrame, source_frame, whole
 from tests.numbered import numbered_picture, read_number
+from tests.web_server import served
 
 Make = Callable[[], Source]
 LENGTH = 12  # pictures in a file or folder
 WIDTH, HEIGHT = 160, 96
 
 
-@pytest.fixture(scope="session")
-def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A short video whose pictures carry their number, with B-frames and three keyframes."""
-    path = tmp_path_factory.mktemp("clips") / "numbered.mp4"
-    with av.open(str(path), "w") as container:
-        stream = container.add_stream("libx264", rate=30, options={"g": "5", "bf": "2", "preset": "ultrafast"})
+def record(path: Path, kind: str | None = None, length: int = LENGTH, b_frames: int = 2, **options: str) -> Path:
+    """A short video whose pictures carry their number; every fifth is a keyframe."""
+    with av.open(str(path), "w", format=kind, options=options) as container:
+        stream = container.add_stream(
+            "libx264", rate=30, options={"g": "5", "bf": str(b_frames), "preset": "ultrafast"}
+        )
         stream.width, stream.height, stream.pix_fmt = WIDTH, HEIGHT, "yuv420p"
-        for n in range(LENGTH):
+        for n in range(length):
             container.mux(stream.encode(av.VideoFrame.from_ndarray(numbered_picture(n, WIDTH, HEIGHT), "rgb24")))
         container.mux(stream.encode(None))
     return path
+
+
+@pytest.fixture(scope="session")
+def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The video as a file."""
+    return record(tmp_path_factory.mktemp("clips") / "numbered.mp4")
+
+
+@pytest.fixture(scope="session")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A web server with the video as clip.mp4 and, in pieces, hls.m3u8."""
+    path = tmp_path_factory.mktemp("site")
+    record(path / "clip.mp4")
+    pieces = str(path / "part%d.ts")
+    record(path / "hls.m3u8", "hls", hls_time="0.1", hls_playlist_type="vod", hls_segment_filename=pieces)
+    with served(path) as url:
+        yield url
 
 
 @pytest.fixture(scope="session")
@@ -59,9 +78,17 @@ def server() -> Iterator[RtspServer]:
         yield server
 
 
-REPLAYED = ("file", "paced looped file", "folder", "looped folder", "script")
 _needs_server = pytest.mark.services
+REPLAYED = (
+    "file",
+    "paced looped file",
+    pytest.param("http", marks=_needs_server),
+    "folder",
+    "looped folder",
+    "script",
+)
 LIVE = (
+    pytest.param("hls", marks=_needs_server),
     pytest.param("rtsp over tcp", marks=_needs_server),
     pytest.param("rtsp over udp", marks=_needs_server),
     "live script",
@@ -79,6 +106,8 @@ def make(request: pytest.FixtureRequest) -> Make:
     if "rtsp" in name:
         server: RtspServer = request.getfixturevalue("server")
         settings |= {"url": server.url("cam"), "transport": name[-3:]}
+    elif name in ("http", "hls"):
+        settings["url"] = request.getfixturevalue("site") + ("/hls.m3u8" if name == "hls" else "/clip.mp4")
     else:
         settings["url"] = str(request.getfixturevalue("folder" if "folder" in name else "clip"))
         settings["pace"] = "realtime" if "paced" in name else "fast"
@@ -215,3 +244,58 @@ def test_a_paced_file_takes_its_time(make: Make) -> None:
     started = time.monotonic()
     read(make(), 25)
     assert time.monotonic() - started >= 24 / 30 - 0.05
+
+
+def test_far_behind_a_live_source_gives_keyframes_only_until_it_has_caught_up(tmp_path: Path) -> None:
+    path = record(tmp_path / "live.mp4", length=15, b_frames=0)
+    settings = {"camera_id": "cam", "url": str(path), "live": True, "keyframes_only_behind_s": 1.0}
+    clock = ManualClock(100.0)
+    numbers, left_out = [], []
+    with closing(AvSource(CameraSettings.model_validate(settings), monotonic=clock)) as source:
+        source.open()
+        for item in islice(source.frames(), 15):
+            if isinstance(item, BadFrame):
+                left_out.append(item)
+                continue
+            numbers.append(number(whole(item)))
+            if numbers[-1] == 1:
+                clock.advance(2.0)  # as long as its consumer took
+            if numbers[-1] == 5:
+                clock.advance(-2.0)
+    assert numbers == [0, 1, 5, 10, 11, 12, 13, 14]
+    assert left_out == [BadFrame("behind")] * 7
+
+
+def spoilt_clip(folder: Path) -> Path:
+    """A video that says all about itself and holds nothing that can be decoded."""
+    path = record(folder / "spoilt.mp4")
+    data = bytearray(path.read_bytes())
+    at = data.index(b"mdat")
+    end = at - 4 + int.from_bytes(data[at - 4 : at], "big")
+    data[at + 4 : end] = b"\xff" * (end - at - 4)
+    path.write_bytes(data)
+    return path
+
+
+def spoilt_folder(folder: Path) -> Path:
+    for n in range(3):
+        (folder / f"{n}.png").write_text("no picture")
+    return folder
+
+
+@pytest.mark.parametrize("spoilt", [spoilt_clip, spoilt_folder])
+@pytest.mark.parametrize("loop", [False, True])
+def test_what_holds_no_readable_picture_is_invalid_and_not_a_success(
+    spoilt: Callable[[Path], Path], loop: bool, tmp_path: Path
+) -> None:
+    settings = {"camera_id": "cam", "url": str(spoilt(tmp_path)), "loop": loop}
+    with closing(make_source(CameraSettings.model_validate(settings))) as source:
+        source.open()
+        with pytest.raises(SourceInvalid, match="holds no picture that can be"):
+            assert [item for item in source.frames() if isinstance(item, SourceFrame)] == []
+
+
+def test_a_loop_shorter_than_the_time_between_two_wanted_pictures_goes_on(clip: Path) -> None:
+    settings = {"camera_id": "cam", "url": str(clip), "loop": True, "fps": 1}
+    frames = read(make_source(CameraSettings.model_validate(settings)), 4)
+    assert [frame.captured_at - frames[0].captured_at for frame in frames] == pytest.approx([0, 1, 2, 3], abs=0.3)

@@ -31,7 +31,7 @@ pytestmark = [pytest.mark.ray, pytest.mark.services, pytest.mark.timeout(150)]
 def cameras_of(server: RtspServer, *names: str) -> dict[str, dict[str, Any]]:
     for name in names:
         server.add_stream(name, StreamSettings(fps=10, width=320, height=192), _picture)
-    return {name: {"url": server.url(name), "read_timeout_s": 2, "first_backoff_s": 0.2} for name in names}
+    return {name: {"url": server.url(name), "first_backoff_s": 0.2} for name in names}
 
 
 @contextmanager
@@ -109,7 +109,7 @@ def test_a_killed_camera_server_is_reconnected_to_in_a_new_epoch(local_ray: None
         messages = line.detections("cam")
     epochs = [m["source"]["position"].split("|")[1] for m in messages]
     assert epochs == sorted(epochs)
-    assert len(set(epochs)) == 2
+    assert len(set(epochs)) >= 2  # more, if a busy machine left the server no time to answer
     seen = numbers(messages)
     assert seen == sorted(set(seen))
 

@@ -66,10 +66,13 @@ class Watched:
 
 @contextmanager
 def watching(url: str, **settings: Any) -> Iterator[Watched]:
-    """A camera that runs, with quick reconnects and a watchdog, stopped at the end."""
+    """A camera that runs, with quick reconnects and a watchdog, stopped at the end.
+
+    Its timeouts are longer than a busy machine may make server and decoder, which share it, wait.
+    """
     quick = {
-        "camera_id": CameraId("cam"), "url": url, "first_backoff_s": 0.05, "max_backoff_s": 0.2, "read_timeout_s": 1.0,
-        "open_timeout_s": 1.0, "stall_timeout_s": 3.0, "buffer_frames": 100,
+        "camera_id": CameraId("cam"), "url": url, "first_backoff_s": 0.05, "max_backoff_s": 0.2, "read_timeout_s": 3.0,
+        "open_timeout_s": 3.0, "stall_timeout_s": 5.0, "buffer_frames": 100,
     }  # fmt: skip
     chosen = CameraSettings.model_validate(quick | settings)
     handoff = make_handoff(chosen)

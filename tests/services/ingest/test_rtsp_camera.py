@@ -46,14 +46,14 @@ def test_a_consumer_that_is_slow_sees_fresh_frames_and_how_many_it_missed(server
     with watching(server.url("cam"), buffer_frames=2) as watched:
         first = watched.frame()
         for _ in range(3):
-            time.sleep(0.3)
+            time.sleep(1.0)
             held = watched.frame(), watched.frame()
             for frame in held:
                 missed = frame.seq - first.seq - 1
                 assert sum(frame.dropped.values()) == missed
                 assert (number(frame) or 0) - (number(first) or 0) - 1 == missed
                 first = frame
-            assert time.time() - held[1].captured_at < 0.3
+            assert time.time() - held[1].captured_at < 1.5  # the third time it would be 3 if the oldest were kept
 
 
 def test_sender_reports_date_the_pictures(server: RtspServer) -> None:
@@ -118,7 +118,7 @@ def test_a_frozen_camera_does_not_delay_another(server: RtspServer) -> None:
             pass
         frames = other.frames(30)
     latest = [frame.received_at - server.captured_at("other", number(frame) or 0) for frame in frames]
-    assert max(latest) < 0.3
+    assert max(latest) < 1.5  # the frozen one sits in a read for 3 s
     assert [frame.seq for frame in frames] == list(range(frames[0].seq, frames[0].seq + 30))
 
 
@@ -172,7 +172,7 @@ def test_a_path_that_is_not_there_is_said_and_asked_for_again(server: RtspServer
 
 def test_a_server_that_accepts_and_never_answers_is_said_to_be_silent(server: RtspServer) -> None:
     server.mute()
-    with watching(server.url("cam")) as watched:
+    with watching(server.url("cam"), open_timeout_s=1.0) as watched:
         assert "did not answer within 1 s" in watched.until(CameraState.RECONNECTING)
         server.mute(False)
         assert watched.frame().seq == 0
@@ -180,11 +180,11 @@ def test_a_server_that_accepts_and_never_answers_is_said_to_be_silent(server: Rt
 
 def test_stop_during_a_hung_open_returns_within_its_time(server: RtspServer) -> None:
     server.mute()
-    with watching(server.url("cam"), open_timeout_s=3.0) as watched:
+    with watching(server.url("cam"), open_timeout_s=5.0) as watched:
         time.sleep(0.2)
         started = time.monotonic()
         watched.camera.stop(0.2)
-        assert time.monotonic() - started < 0.5
+        assert time.monotonic() - started < 2.0  # the open hangs for 5
         assert watched.camera.status().state is CameraState.ENDED
 
 

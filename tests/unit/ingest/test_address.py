@@ -23,6 +23,14 @@ NASTY = "rtsp://admin:p@ss/w#rd%3A1@10.0.0.7:554/Streaming/101"
         pytest.param("rtsp://admin:hunter2@x@cam/1", id="at signs in it"),
         pytest.param("rtsp://admin:hunter2/x#@cam/1", id="slashes and hashes in it"),
         pytest.param("RTSP://admin:hunter2@cam/1", id="scheme in capitals"),
+        pytest.param("rtsp://admin:hunt'er2@cam/1", id="a quote in it"),
+        pytest.param('rtsp://admin:"hunter2"@cam/1', id="double quotes round it"),
+        pytest.param("rtsp://admin:<hunter2>@cam/1", id="angle brackets round it"),
+        pytest.param("rtsp://admin:my hunter2@cam/1", id="a space in it"),
+        pytest.param("rtsp://admin:my@ hunter2@cam/1", id="an at sign and a space in it"),
+        pytest.param("http://cam/video.cgi?user=a&psw=my hunter2", id="in the query, with a space"),
+        pytest.param("http://cam/video.cgi?loginuse=admin&loginpas=hunter2", id="as many IP cameras want it"),
+        pytest.param("rtsp://cam:554/user=admin&pw=hunter2&channel=1", id="in the path, short"),
     ],
 )
 def test_no_text_form_of_an_address_holds_the_password(raw: str) -> None:
@@ -54,6 +62,26 @@ def test_credentials_from_files_replace_those_of_the_address() -> None:
     assert SecretUrl("rtsp://cam/1").reveal("admin", "p@ss/1") == "rtsp://admin:p%40ss%2F1@cam/1"
     assert SecretUrl("rtsp://old:older@cam/1").reveal(password="new") == "rtsp://old:new@cam/1"
     assert SecretUrl(NASTY).reveal() == NASTY
+
+
+@pytest.mark.parametrize(
+    ("raw", "shown", "with_login"),
+    [
+        ("rtsp://10.0.0.5/live@2", "rtsp://10.0.0.5/live@2", "rtsp://bob:s3cret@10.0.0.5/live@2"),
+        ("rtsp://10.0.0.5:554/live@2", "rtsp://10.0.0.5:554/live@2", "rtsp://bob:s3cret@10.0.0.5:554/live@2"),
+        ("rtsp://a:b@10.0.0.5/live@2", "rtsp://a:***@10.0.0.5/live@2", "rtsp://bob:s3cret@10.0.0.5/live@2"),
+        ("rtsp://a:p@s/w@10.0.0.5/live", "rtsp://a:***@10.0.0.5/live", "rtsp://bob:s3cret@10.0.0.5/live"),
+    ],
+)
+def test_a_login_goes_to_the_host_and_nowhere_else(raw: str, shown: str, with_login: str) -> None:
+    url = SecretUrl(raw)
+    assert str(url) == shown
+    assert url.reveal("bob", "s3cret") == with_login
+
+
+def test_further_options_are_not_shown() -> None:
+    settings = CameraSettings(url="http://cam/1", options={"headers": "Authorization: Basic aHVudGVyMg=="})
+    assert "aHVudGVyMg" not in repr(settings) + str(settings)
 
 
 def test_the_first_line_of_a_secret_file_is_the_secret(tmp_path: Path) -> None:
@@ -109,6 +137,21 @@ def test_an_address_that_can_never_work_is_refused_in_words_without_its_password
 )
 def test_what_can_be_read_again_is_not_live(raw: str, live: bool) -> None:
     assert CameraSettings(url=raw).is_live is live
+
+
+@pytest.mark.parametrize(
+    ("raw", "fps", "read_s", "stall_s"),
+    [
+        pytest.param("rtsp://cam/1", None, 5.0, 10.0, id="as set"),
+        pytest.param("rtsp://cam/1", 0.05, 5.0, 40.0, id="two pictures' time at a slow rate"),
+        pytest.param("https://u:p@host/live/index.m3u8?t=1", None, 30.0, 30.0, id="between two pieces of HLS"),
+        pytest.param("https://host/live/INDEX.M3U8", 0.05, 30.0, 40.0, id="both"),
+        pytest.param("http://cam/mjpeg.cgi?x=.m3u8", None, 5.0, 10.0, id="a query is no path"),
+    ],
+)
+def test_silence_that_must_be_is_waited_out(raw: str, fps: float | None, read_s: float, stall_s: float) -> None:
+    settings = CameraSettings(url=raw, fps=fps)
+    assert (settings.longest_read_s, settings.longest_stall_s) == (read_s, stall_s)
 
 
 def test_settings_survive_a_journey_to_another_process() -> None:

@@ -269,6 +269,22 @@ def test_a_silent_stream_is_given_up_by_the_watchdog_and_its_late_frames_count_n
     assert isinstance(bench.handoff.take(WAIT_S), EndOfStream)
 
 
+def test_a_rate_slower_than_the_watchdog_is_no_stall() -> None:
+    call, entered, let_go = hang()
+    bench = Bench([live(source_frame(0), call)], fps=0.05)
+    camera = bench.camera()
+    camera.start()
+    assert entered.wait(WAIT_S)
+    bench.clock.advance(39.0)
+    camera.tick()
+    assert camera.status().state is CameraState.RUNNING
+    bench.clock.advance(2.0)
+    camera.tick()
+    assert "no picture for 41.0 s" in bench.until(CameraState.RECONNECTING)
+    let_go.set()
+    camera.stop(WAIT_S)
+
+
 def test_bad_frames_alone_are_no_sign_of_life() -> None:
     call, entered, let_go = hang()
     bad = BadFrame("decode_error")
@@ -300,7 +316,9 @@ def test_an_open_that_hangs_is_given_up_after_both_timeouts() -> None:
     camera.stop(WAIT_S)
 
 
-def test_the_number_of_hanging_threads_is_bounded_and_one_that_returns_makes_room() -> None:
+def test_the_number_of_hanging_threads_is_bounded_and_one_that_returns_makes_room(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     hanging = [hang() for _ in range(MOST_HUNG_THREADS)]
     bench = Bench([*[live(on_open=call) for call, _, _ in hanging], live(source_frame(0))])
     camera = bench.camera()
@@ -314,6 +332,7 @@ def test_the_number_of_hanging_threads_is_bounded_and_one_that_returns_makes_roo
         camera.tick()
     assert camera.status().hung_threads == MOST_HUNG_THREADS
     assert camera.status().frames_in == 0
+    assert caplog.text.count("3 calls to it do not return") == 1, "though asked for five times"
     hanging[0][2].set()
     while camera.status().state is not CameraState.RUNNING:
         camera.tick()

@@ -1,8 +1,10 @@
 """Target rates, lag and the rhythm of recorded pictures."""
 
+from itertools import pairwise
+
 import pytest
 
-from pipeline.ingest.pacing import Pacer
+from pipeline.ingest.pacing import LivePacer, Pacer
 from pipeline.ingest.sampling import KeyframesOnly, Lag, RateSampler
 from tests.fakes import ManualClock
 
@@ -81,3 +83,44 @@ def test_pictures_wait_for_their_time_and_a_hold_up_is_not_made_up_for_in_a_burs
     for media_s in (5.3, 5.4):
         pacer.wait_until(media_s)
     assert waits == [0.1, 0.1, 0.1]
+
+
+def given_at(pieces: list[tuple[float, list[float]]]) -> list[float]:
+    """When the pictures of pieces that arrive at these times are given, in order."""
+    clock = ManualClock()
+    pacer, given = LivePacer(clock.advance, clock), []
+    for arrives_s, pictures in pieces:
+        clock.now = max(clock.now, arrives_s)
+        for media_s in pictures:
+            pacer.wait_until(media_s)
+            given.append(round(clock.now, 3))
+    return given
+
+
+def tenths(first: int, count: int) -> list[float]:
+    return [(first + i) / 10 for i in range(count)]
+
+
+def test_live_pieces_are_spread_over_their_time() -> None:
+    assert given_at([(0.0, tenths(0, 20)), (0.1, tenths(20, 10)), (2.0, tenths(30, 10))]) == tenths(0, 40)
+
+
+def test_a_piece_that_comes_late_is_caught_up_with_gradually() -> None:
+    given = given_at([(0.0, tenths(0, 10)), (1.3, tenths(10, 10)), (2.0, tenths(20, 10))])
+    steps = [round(b - a, 3) for a, b in pairwise(given[10:])]
+    assert given[10] == 1.3
+    assert set(steps) == {0.08, 0.1}
+    assert given[25:] == tenths(25, 5)
+
+
+@pytest.mark.parametrize(
+    ("arrives_s", "first_media_s", "second_s"),
+    [
+        pytest.param(2.5, 1.0, 2.6, id="very late"),
+        pytest.param(0.9, 9.0, 1.0, id="behind a hole"),
+        pytest.param(0.9, -50.0, 1.0, id="behind a jump back"),
+    ],
+)
+def test_the_rhythm_of_live_pieces_starts_anew(arrives_s: float, first_media_s: float, second_s: float) -> None:
+    given = given_at([(0.0, tenths(0, 10)), (arrives_s, [first_media_s, first_media_s + 0.1])])
+    assert given[10:] == [arrives_s, second_s]
