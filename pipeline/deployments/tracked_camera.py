@@ -150,7 +150,7 @@ class TrackedCamera:
         )
 
     def settle(self, outcome: WriteOutcome | None, now: float) -> CameraAnswer:
-        """Take note of what became of the write; None means that the store could not be reached.
+        """Take note of what became of the write; None, as AWAY, means that the store could not take it now.
 
         After a conflict, or when an earlier attempt went further than this one, `trusted` is False: this tracker no
         longer is the one whose results are stored, and the caller must load the camera anew.
@@ -158,7 +158,7 @@ class TrackedCamera:
         write, self._write = self._write, None
         if write is None:
             return self._published(0, ())
-        if outcome is None:
+        if outcome is None or outcome.status is WriteStatus.AWAY:
             self._not_written(write, now)
             return CameraAnswer(Outcome.UNAVAILABLE, self._cursor)
         if outcome.status is WriteStatus.REFUSED:
