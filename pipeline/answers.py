@@ -30,6 +30,7 @@ class CameraAnswer:
     failed: int = 0  # of the frames published, those whose result is an error
     verdicts: Mapping[str, int] = field(default_factory=dict)  # verdict -> parts, since the last published answer
     health: str | None = None  # what the camera can see, by its last frame; None before the first
+    keeps_count: bool = False  # who answered counts the frames lost here, and tells them in a later message itself
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,27 +5,34 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Iterable, Mapping
-from contextlib import AsyncExitStack
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import AsyncExitStack, suppress
+from dataclasses import replace
+from typing import ParamSpec, TypeVar
 
 from pipeline.answers import BatchAnswer, CameraAnswer, Outcome
 from pipeline.deployments.identity import set_up_replica_logs
 from pipeline.deployments.job import CameraJob
 from pipeline.deployments.progress import Progress
 from pipeline.deployments.tracked_camera import Seen, TrackedCamera
+from pipeline.deployments.untold import Backlog, Untold
 from pipeline.observe.logs import log_context
 from pipeline.observe.metrics import ray_metrics
 from pipeline.observe.settings import LogSettings
-from pipeline.sinks.errors import SinkUnavailable
-from pipeline.sinks.redis_streams import CameraWrite, RedisSettings, RedisStreams, WriteOutcome
+from pipeline.sinks.errors import KeyRefused, SinkUnavailable
+from pipeline.sinks.redis_streams import CameraWrite, RedisSettings, RedisStreams, WriteOutcome, WriteStatus
 from pipeline.sinks.snapshots import Snapshots, SnapshotSettings
 from stages.track.tracker import Tracker, TrackSettings
-from stages.values import CameraId, Detected, FrameBatch, ModelInfo
+from stages.values import CameraId, Detected, FrameBatch, LineId, ModelInfo
 
 logger = logging.getLogger(__name__)
 
 NO_MODEL = ModelInfo("", "", "", ())
 REDIS, SNAPSHOTS = "redis", "snapshots"  # what sinks are called in the metrics
+BACKLOG_A_BATCH = 4  # cameras whose last words are told behind one batch: its answer waits for them
+
+_P = ParamSpec("_P")
+_T = TypeVar("_T")
 
 
 class TrackDeployment:
@@ -51,7 +58,7 @@ class TrackDeployment:
         self._cameras: dict[CameraId, TrackedCamera] = {}
         self._broken: dict[CameraId, str] = {}  # what was last told of cameras whose work raises
         self._locks: dict[CameraId, asyncio.Lock] = {}
-        self._left: dict[CameraId, tuple[list[bytes], list[bytes]]] = {}  # of cameras let go: still to be written
+        self._backlog = Backlog()  # of cameras let go
         Tracker(TrackSettings())  # loads the tracker library: seconds that the first frames would wait for
 
     async def __call__(
@@ -59,6 +66,7 @@ class TrackDeployment:
     ) -> BatchAnswer:
         """Work on one batch and publish it; a shard's batches come one after another, each when this has answered."""
         async with AsyncExitStack() as one_call_per_camera:
+            one_call_per_camera.enter_context(log_context(shard=batch.shard))
             # A call that was given up may still be at work here when the same frames are sent again.
             for camera_id in sorted(jobs):
                 await one_call_per_camera.enter_async_context(self._locks.setdefault(camera_id, asyncio.Lock()))
@@ -73,40 +81,63 @@ class TrackDeployment:
     async def _answer(
         self, batch: FrameBatch, detected: Detected | None, jobs: Mapping[CameraId, CameraJob]
     ) -> BatchAnswer:
-        try:
-            await self._adopt(jobs)
-        except SinkUnavailable:
-            self._metrics.sink_failed(REDIS)
-            return BatchAnswer({camera_id: CameraAnswer(Outcome.UNAVAILABLE) for camera_id in jobs})
+        answers = await self._adopt(jobs)
+        away = any(answer.outcome is Outcome.UNAVAILABLE for answer in answers.values())
+        cameras = {camera_id: self._cameras[camera_id] for camera_id in jobs if camera_id not in answers}
         with self._progress.working():
-            writes, broken = await asyncio.to_thread(self._work, batch, detected, jobs)
-        outcomes = await self._publish(writes)
-        waiting = await self._publish_loose(jobs.keys() - broken, jobs)
-        answers = {camera_id: self._settle(camera_id, outcomes.get(camera_id)) for camera_id in jobs.keys() - broken}
-        answers |= {camera_id: CameraAnswer(Outcome.FAILED) for camera_id in broken}
+            writes, broken = await _to_the_end(self._work, batch, detected, cameras)
         for camera_id in broken:
+            answers[camera_id] = CameraAnswer(Outcome.FAILED)
             self._forget(camera_id)
-        for camera_id in {end.camera_id for end in batch.ends} & jobs.keys() - broken:
-            if camera_id not in waiting:
-                self._forget(camera_id)
-            elif answers[camera_id].outcome is Outcome.PUBLISHED:  # its last words are not stored yet
-                answers[camera_id] = CameraAnswer(Outcome.UNAVAILABLE)
+            del cameras[camera_id]
+        outcomes = {} if away else await self._publish(writes)
+        away = away or None in outcomes.values()
+        waiting = {camera_id for camera_id, camera in cameras.items() if camera.loose()}
+        if not away:
+            waiting = await self._publish_loose(waiting)
+        answers |= {camera_id: self._settle(camera_id, outcomes.get(camera_id)) for camera_id in cameras}
+        for camera_id in {end.camera_id for end in batch.ends} & cameras.keys():
+            answers[camera_id] = self._let_end(camera_id, answers[camera_id], camera_id in waiting)
+        if not (away or waiting):
+            await self._tell_backlog()
         self._count(detected, jobs, answers)
         return BatchAnswer(answers)
 
-    async def _adopt(self, jobs: Mapping[CameraId, CameraJob]) -> None:
-        """Take over cameras that are new here, or whose job changed, from what the store holds."""
+    async def _adopt(self, jobs: Mapping[CameraId, CameraJob]) -> dict[CameraId, CameraAnswer]:
+        """Take over cameras that are new here, or whose job changed, from what the store holds; else their answer."""
+        answers: dict[CameraId, CameraAnswer] = {}
+        away: Outcome | None = None  # one wait for Redis is enough
         for camera_id, job in jobs.items():
             known = self._cameras.get(camera_id)
             if known is not None and known.job.config_hash == job.config_hash:
                 continue
             self._forget(camera_id)
+            with log_context(camera=camera_id):
+                failed = away or await self._load(camera_id, job)
+            if failed is not None:
+                answers[camera_id] = CameraAnswer(failed)
+            if failed is Outcome.UNAVAILABLE:
+                away = failed
+        return answers
+
+    async def _load(self, camera_id: CameraId, job: CameraJob) -> Outcome | None:
+        """None: it is here, and goes on from what is stored. Else why not."""
+        try:
             stored = await self._redis.load(camera_id, job.line)
-            camera = self._cameras[camera_id] = TrackedCamera(job, stored, self._snapshots)
-            camera.inherit(*self._left.pop(camera_id, ((), ())))
+        except KeyRefused as exc:  # its own affair: the others go on
+            self._metrics.sink_failed(REDIS)
+            self._tell_broken(camera_id, exc)
+            return Outcome.FAILED
+        except SinkUnavailable as exc:
+            self._metrics.sink_failed(REDIS)
+            logger.warning("camera %s: where it stands cannot be loaded: %s", camera_id, exc)
+            return Outcome.UNAVAILABLE
+        camera = self._cameras[camera_id] = TrackedCamera(job, stored, self._snapshots)
+        camera.inherit(self._backlog.take(job.line, camera_id))
+        return None
 
     def _work(
-        self, batch: FrameBatch, detected: Detected | None, jobs: Mapping[CameraId, CameraJob]
+        self, batch: FrameBatch, detected: Detected | None, cameras: Mapping[CameraId, TrackedCamera]
     ) -> tuple[list[CameraWrite], set[CameraId]]:
         """The writes, and the cameras whose work raised: one camera's fault does not touch the others."""
         seen = _by_camera(batch, detected)
@@ -114,9 +145,8 @@ class TrackDeployment:
         ends = {end.camera_id: end for end in batch.ends}
         now, started = time.time(), time.perf_counter()
         writes, broken = [], set()
-        for camera_id in jobs:
+        for camera_id, camera in cameras.items():
             notices = [n for n in batch.notices if n.camera_id == camera_id]
-            camera = self._cameras[camera_id]
             with log_context(camera=camera_id):
                 try:
                     write = camera.work(seen.get(camera_id, []), notices, ends.get(camera_id), model, now)
@@ -148,24 +178,49 @@ class TrackDeployment:
             self._metrics.sink_failed(REDIS)
             return {write.camera: None for write in writes}
         self._metrics.stage_took("publish", time.perf_counter() - started)
+        for _ in (outcome for outcome in outcomes if outcome.status in (WriteStatus.AWAY, WriteStatus.REFUSED)):
+            self._metrics.sink_failed(REDIS)
         return {write.camera: outcome for write, outcome in zip(writes, outcomes, strict=True)}
 
-    async def _publish_loose(self, cameras: Iterable[CameraId], jobs: Mapping[CameraId, CameraJob]) -> set[CameraId]:
+    async def _publish_loose(self, cameras: Iterable[CameraId]) -> set[CameraId]:
         """Camera states and verdicts of parts that never came to the trigger; returns whose still wait for Redis."""
         waiting = set()
         for camera_id in cameras:
-            events, verdicts = self._cameras[camera_id].loose()
-            if not (events or verdicts):
+            camera = self._cameras[camera_id]
+            if await self._append(camera.job.line, camera_id, camera.loose()):
+                camera.loose_written()
+            else:
+                waiting.add(camera_id)
+        return waiting
+
+    async def _tell_backlog(self) -> None:
+        """Redis is there: what cameras that left had still to say, which nobody will send again."""
+        for line, camera_id in self._backlog.waiting()[:BACKLOG_A_BATCH]:
+            untold = self._backlog.take(line, camera_id)
+            if not untold:  # another call has it
                 continue
+            done = False
             try:
-                await self._redis.append(camera_id, jobs[camera_id].line, events, verdicts)
+                done = await self._append(line, camera_id, untold)
+            finally:
+                rest = Untold(lost=untold.lost) if done else untold
+                self._backlog.put_back(line, camera_id, rest)
+            if not done:
+                return
+
+    async def _append(self, line: LineId, camera_id: CameraId, untold: Untold) -> bool:
+        """True once it is stored, or refused and so lost; False while it waits for Redis."""
+        with log_context(camera=camera_id):
+            try:
+                await self._redis.append(camera_id, line, untold.events, untold.verdicts, untold.checkpoint)
+            except KeyRefused as exc:
+                self._metrics.sink_failed(REDIS)
+                logger.error("camera %s: of %d events and verdicts some are lost: %s", camera_id, len(untold), exc)  # noqa: TRY400 - Redis said all
             except SinkUnavailable:
                 self._metrics.sink_failed(REDIS)
-                logger.warning("camera %s: %d events wait for Redis", camera_id, len(events) + len(verdicts))
-                waiting.add(camera_id)
-            else:
-                self._cameras[camera_id].loose_written()
-        return waiting
+                logger.warning("camera %s: %d events and verdicts wait for Redis", camera_id, len(untold))
+                return False
+        return True
 
     def _count(
         self, detected: Detected | None, jobs: Mapping[CameraId, CameraJob], answers: Mapping[CameraId, CameraAnswer]
@@ -180,7 +235,8 @@ class TrackDeployment:
 
     def _settle(self, camera_id: CameraId, outcome: WriteOutcome | None) -> CameraAnswer:
         camera = self._cameras[camera_id]
-        answer = camera.settle(outcome, time.time())
+        with log_context(camera=camera_id):
+            answer = camera.settle(outcome, time.time())
         for _ in range(camera.snapshots_failed):
             self._metrics.sink_failed(SNAPSHOTS)
         camera.snapshots_failed = 0
@@ -188,18 +244,42 @@ class TrackDeployment:
             self._forget(camera_id)
         return answer
 
+    def _let_end(self, camera_id: CameraId, answer: CameraAnswer, waits: bool) -> CameraAnswer:
+        """The camera's stream is over; `waits`: its last words are not stored yet.
+
+        A replayable one is sent again until they are. A live one is not: a later batch of this replica tells them.
+        """
+        camera = self._cameras.get(camera_id)
+        if camera is None:
+            return answer
+        if not waits or camera.live is not False:
+            self._forget(camera_id)
+        if waits and not camera.live and answer.outcome is Outcome.PUBLISHED:
+            return replace(answer, outcome=Outcome.UNAVAILABLE)
+        return answer
+
     def _forget(self, camera_id: CameraId) -> None:
         camera = self._cameras.pop(camera_id, None)
         if camera is None:
             return
         camera.close()
-        events, verdicts = camera.leave()
-        if events or verdicts:
-            self._left[camera_id] = (events, verdicts)
+        self._backlog.keep(camera.job.line, camera_id, camera.leave(time.time()))
 
     def check_health(self) -> None:
         """Called by Serve; raising replaces this replica."""
         self._progress.check()
+
+
+async def _to_the_end(work: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -> _T:
+    """In a thread. A cancelled call goes on only when the thread is done: it works on what the call guards."""
+    working = asyncio.ensure_future(asyncio.to_thread(work, *args, **kwargs))
+    try:
+        return await asyncio.shield(working)
+    except asyncio.CancelledError:
+        while not working.done():
+            with suppress(asyncio.CancelledError):
+                await asyncio.wait([working])
+        raise
 
 
 def _by_camera(batch: FrameBatch, detected: Detected | None) -> dict[CameraId, list[Seen]]:

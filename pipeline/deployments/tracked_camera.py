@@ -11,6 +11,7 @@ from pathlib import Path
 from pipeline.answers import CameraAnswer, Outcome
 from pipeline.deployments.chain import CameraChain, failed_result, state_event
 from pipeline.deployments.job import CameraJob
+from pipeline.deployments.untold import MOST_CARRIED, Untold
 from pipeline.sinks.annotated_video import AnnotatedVideo
 from pipeline.sinks.redis_streams import CameraWrite, Stored, WriteOutcome, WriteStatus
 from pipeline.sinks.snapshots import SnapshotFailed, Snapshots
@@ -41,8 +42,8 @@ from stages.values import (
 
 logger = logging.getLogger(__name__)
 
-MOST_CARRIED = 1000  # events and verdicts a live camera keeps while the store is away
 LIVE_CHECKPOINT_EVERY_S = 1.0
+NO_PICTURE = "no picture: the stream had ended"
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +72,7 @@ class TrackedCamera:
         self._write: CameraWrite | None = None  # under way, or waiting for the same frames to come again
         self._captured: tuple[float, ...] = ()  # of the frames in that write
         self._failed = 0  # of the frames in that write
+        self._drops: Counter[str] = Counter()  # what the frames in that write had to tell of frames before them
         self._verdicts_made: Counter[str] = Counter()  # since the last answer that told them
         self.snapshots_failed = 0
         self._told: deque[str] = deque(maxlen=64)  # the last notices: a resent one is not told twice
@@ -81,6 +83,8 @@ class TrackedCamera:
         self._carried_verdicts: deque[bytes] = deque(maxlen=MOST_CARRIED)
         self._lost_frames = 0  # live frames that could not be written since `_lost_since`
         self._lost_since: float | None = None
+        self._lost: Counter[str] = Counter()  # frames to be told as dropped, by reason, in the first message that lands
+        self._ended: tuple[str, bytes] | None = None  # (cursor, checkpoint) after an end that judged parts
         self._checkpoint_at = 0.0
         self._video: AnnotatedVideo | None = None
 
@@ -102,57 +106,89 @@ class TrackedCamera:
             if seen and seen[-1].frame.position.encode() == self._write.new:
                 return self._write
             raise StageError(f"camera {self.job.camera_id}: a write is pending that nobody sends again")
-        results = [self._work_on(s, model) for s in seen if not self._is_done(s.frame.position)]
-        if results and self._lost_frames:  # told once, in the first message behind the loss
-            dropped = {**results[0].dropped, "sink_unavailable": self._lost_frames}
-            results[0] = replace(results[0], dropped=dropped)
+        results = self._results(seen, notices, model)
+        drops = sum((Counter(r.dropped) for r in results), Counter[str]())
+        if results and self._lost:  # told once, in the first message behind the loss
+            results[0] = replace(results[0], dropped=self._lost + Counter(results[0].dropped))
         draft = _Draft([detection_message(r, self._context) for r in results])
         for result in results:
             draft.events += [event_message(e, result, self._context) for e in result.events]
             draft.verdicts += self._verdicts(Judged(result.inspections, result.uninspected), result)
-        for notice in notices:
-            self._tell(notice, model)
+        judged_at_end: list[bytes] = []
         if end is not None and self._chain is not None and self._last is not None:
             # What a live camera lost before it ended was unseen until now.
             ended_at = now if self._last.position.is_live else self._last.captured_at
-            self._loose_verdicts += self._verdicts(self._chain.end(ended_at, now), self._last)
+            judged_at_end = self._verdicts(self._chain.end(ended_at, now), self._last)
+        self._loose_verdicts += judged_at_end
+        # What is stored from before the end knows these parts as still under way: the next run would judge them again.
+        if judged_at_end and self._chain is not None and self._cursor is not None:
+            self._ended = (self._cursor, self._chain.checkpoint())
         if not results:
             return None
+        self._drops = drops
         self._captured = tuple(r.captured_at for r in results)
         self._failed = sum(r.error is not None for r in results)
         self._write = self._compose(results[-1].position.encode(), draft, now)
         return self._write
 
-    def loose(self) -> tuple[list[bytes], list[bytes]]:
-        """Events and verdicts that no frame of a write stands behind; `loose_written` when they are stored."""
-        return list(self._loose_events), list(self._loose_verdicts)
+    def _results(self, seen: Sequence[Seen], notices: Sequence[CameraNotice], model: ModelInfo) -> list[FrameResult]:
+        """What comes of the frames that are new here; what the camera had to say is heard in its place among them."""
+        waiting = deque(notices)
+        results = []
+        for one in seen:
+            while waiting and waiting[0].at < one.frame.received_at:
+                self._tell(waiting.popleft(), model)
+            if not self._is_done(one.frame.position):
+                results.append(self._work_on(one, model))
+        for notice in waiting:
+            self._tell(notice, model)
+        return results
+
+    @property
+    def live(self) -> bool | None:
+        """Whether its frames cannot be asked for again; None before the first."""
+        return None if self._last is None else self._last.position.is_live
+
+    def loose(self) -> Untold:
+        """What no frame of a write stands behind; `loose_written` when it is stored."""
+        # A write of this very call holds the checkpoint itself.
+        return Untold(list(self._loose_events), list(self._loose_verdicts), None if self._write else self._ended)
 
     def loose_written(self) -> None:
         """What `loose` gave is stored."""
         self._loose_events.clear()
         self._loose_verdicts.clear()
+        if self._write is None:
+            self._ended = None
 
-    def leave(self) -> tuple[list[bytes], list[bytes]]:
-        """Events and verdicts that are still to be written, for the one that takes this camera over."""
-        events = [*self._carried_events, *self._loose_events]
-        return events, [*self._carried_verdicts, *self._loose_verdicts]
+    def leave(self, now: float) -> Untold:
+        """All that is still to be told, for the one that takes this camera over, or for whoever has the store next."""
+        events = [*self._carried_events, *self._lost_event(now), *self._loose_events]
+        verdicts = [*self._carried_verdicts, *self._loose_verdicts]
+        # With a write that did not land the chain has seen frames that may come again: not a checkpoint to go on from.
+        ended = self._ended if self.trusted and self._write is None else None
+        return Untold(events, verdicts, ended, self._lost)
 
-    def inherit(self, events: Sequence[bytes], verdicts: Sequence[bytes]) -> None:
-        """Write these too, which the one before could not."""
-        self._loose_events.extend(events)
-        self._loose_verdicts.extend(verdicts)
+    def inherit(self, untold: Untold) -> None:
+        """Tell this too, which the one before could not."""
+        self._loose_events.extend(untold.events)
+        self._loose_verdicts.extend(untold.verdicts)
+        self._lost.update(untold.lost)
+        if untold.checkpoint is not None and untold.checkpoint[0] == self._cursor:
+            self._ended = untold.checkpoint
+            self._stored_checkpoint = untold.checkpoint[1]
 
     def _compose(self, cursor: str, draft: _Draft, now: float) -> CameraWrite:
         job = self.job
         events = [*self._carried_events, *self._lost_event(now), *draft.events]
         verdicts = [*self._carried_verdicts, *draft.verdicts]
-        checkpoint = self._checkpoint(bool(verdicts), now)
+        checkpoint = self._checkpoint(bool(verdicts) or self._ended is not None, now)
         return CameraWrite(
             job.camera_id, job.line, self._cursor, cursor, draft.detections, events, verdicts, checkpoint
         )
 
     def settle(self, outcome: WriteOutcome | None, now: float) -> CameraAnswer:
-        """Take note of what became of the write; None means that the store could not be reached.
+        """Take note of what became of the write; None, as AWAY, means that the store could not take it now.
 
         After a conflict, or when an earlier attempt went further than this one, `trusted` is False: this tracker no
         longer is the one whose results are stored, and the caller must load the camera anew.
@@ -160,9 +196,8 @@ class TrackedCamera:
         write, self._write = self._write, None
         if write is None:
             return self._published(0, ())
-        if outcome is None:
-            self._not_written(write, now)
-            return CameraAnswer(Outcome.UNAVAILABLE, self._cursor)
+        if outcome is None or outcome.status is WriteStatus.AWAY:
+            return CameraAnswer(Outcome.UNAVAILABLE, self._cursor, keeps_count=self._not_written(write, now))
         if outcome.status is WriteStatus.REFUSED:
             self.trusted = False
             logger.error("camera %s: Redis refused its results, they are lost: %s", self.job.camera_id, outcome.error)
@@ -177,6 +212,8 @@ class TrackedCamera:
         self._carried_events.clear()
         self._carried_verdicts.clear()
         self._lost_frames, self._lost_since = 0, None
+        self._lost.clear()
+        self._ended = None
         latencies = tuple(max(0.0, now - at) for at in self._captured)
         return self._published(len(write.detections), latencies, self._failed)
 
@@ -185,17 +222,20 @@ class TrackedCamera:
         health = None if self._last is None else self._last.health.value
         return CameraAnswer(Outcome.PUBLISHED, self._cursor, frames, latencies_s, failed, dict(verdicts), health)
 
-    def _not_written(self, write: CameraWrite, now: float) -> None:
-        if self._last is not None and not self._last.position.is_live:
+    def _not_written(self, write: CameraWrite, now: float) -> bool:
+        """True where its frames are lost, and counted here."""
+        if not self.live:
             self._write = write  # the same frames will be sent again, and find it
-            return
+            return False
         self._lost_frames += len(write.detections)
+        self._lost += self._drops + Counter({"sink_unavailable": len(write.detections)})
         self._lost_since = self._lost_since or now
         # What was carried is part of this write: put back, oldest first, with the new behind.
         self._carried_events.clear()
         self._carried_events.extend(write.events)
         self._carried_verdicts.clear()
         self._carried_verdicts.extend(write.inspections)
+        return True
 
     def _lost_event(self, now: float) -> list[bytes]:
         """One system event when the store is back, saying what it cost."""
@@ -285,8 +325,16 @@ class TrackedCamera:
 
     def _verdicts(self, judged: Judged, result: FrameResult) -> list[bytes]:
         self._verdicts_made.update(inspection.verdict.value for inspection in judged.inspections)
-        messages = [inspection_message(i, result, self._context) for i in judged.inspections]
+        messages = [inspection_message(self._explained(i), result, self._context) for i in judged.inspections]
         return messages + [uninspected_message(u, result, self._context) for u in judged.uninspected]
+
+    def _explained(self, inspection: Inspection) -> Inspection:
+        """Where a picture was wanted and nobody had a frame to make one of, the verdict says so."""
+        if inspection.snapshot is not None or inspection.snapshot_error is not None:
+            return inspection
+        if self._snapshots is None or not self._snapshots.wanted(inspection.inspection_id, inspection.verdict):
+            return inspection
+        return inspection.with_snapshot(None, None, NO_PICTURE)
 
     def _annotate(self, frame: Frame, result: FrameResult) -> None:
         if self._video is None:

@@ -8,7 +8,7 @@ import logging
 import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 from pydantic import Field
@@ -16,7 +16,7 @@ from pydantic import Field
 from pipeline.answers import BatchAnswer, CameraAnswer, Outcome
 from pipeline.ingest.backoff import backoff_delays
 from pipeline.ingest.batcher import Gathered
-from pipeline.ingest.graph import BatchRefused, Graph, GraphError, GraphUnavailable
+from pipeline.ingest.graph import BatchRefused, Graph, GraphUnavailable
 from pipeline.observe.metrics import Metrics, NullMeter
 from stages.settings import Settings
 from stages.values import CameraId, Detected, Frame, FrameBatch
@@ -90,6 +90,7 @@ class Carrier:
         self._under_way: set[asyncio.Task[None]] = set()
         self._stopping = asyncio.Event()
         self._lost: set[int] = set()  # numbers of batches under way that were given up: each is counted once
+        self._untold: dict[CameraId, Counter[str]] = {}  # frames lost behind the hand-over, until a frame tells them
         self.figures = CarrierFigures()
 
     @property
@@ -98,13 +99,14 @@ class Carrier:
         return len(self._under_way)
 
     async def run(self) -> None:
-        """Carries batches until cancelled or a carried batch ends in an error that is not the graph's."""
+        """Carries batches until cancelled, or until `gather` raises. An unforeseen error costs the batch it befell."""
         batch_no = 0
         while True:
             await self._slots.acquire()
             # The batch is filled only now that it can go: the freshest frames at dispatch.
             gathered = await self._gather()
-            batch = FrameBatch(self._shard, batch_no, gathered.frames, gathered.ends, gathered.notices)
+            frames = self._with_losses(gathered.frames)
+            batch = FrameBatch(self._shard, batch_no, frames, gathered.ends, gathered.notices)
             batch_no += 1
             before, self._turn = self._turn, asyncio.Event()
             task = asyncio.create_task(self._carry(batch, before, self._turn))
@@ -123,22 +125,30 @@ class Carrier:
         self._under_way.discard(task)
         self._slots.release()
         if not task.cancelled() and (error := task.exception()) is not None:
-            self._metrics.batch_lost(self._shard, type(error).__name__)
-            logger.error("shard %s: a batch was lost to an unforeseen error", self._shard, exc_info=error)
+            logger.error("shard %s: the fate of a batch could not be told", self._shard, exc_info=error)
 
     async def _carry(self, batch: FrameBatch, before: asyncio.Event | None, mine: asyncio.Event) -> None:
-        oldest_s = _oldest_s(batch, time.time())
         try:
-            detected = await self._detect(batch) if batch.frames else None
-            if before is not None:
-                await before.wait()
-            answer = await self._track(batch, detected)
-            self._metrics.batch_carried(self._shard, len(batch), oldest_s)
-            self._note(batch, answer)
+            self._note(batch, await self._fate(batch, before))
         finally:
             self._lost.discard(batch.batch_no)
             mine.set()
             self._graph.forget(batch)
+
+    async def _fate(self, batch: FrameBatch, before: asyncio.Event | None) -> BatchAnswer:
+        """What became of it; it lands in its turn whatever befalls it, for the next batches and its ends wait."""
+        oldest_s = _oldest_s(batch, time.time())
+        try:
+            detected = await self._detect(batch) if batch.frames else None
+            await _turn(before)
+            answer = await self._track(batch, detected)
+            self._metrics.batch_carried(self._shard, len(batch), oldest_s)
+        except Exception as exc:  # the top of this batch's road
+            logger.exception("shard %s: batch %d was lost to an unforeseen error", self._shard, batch.batch_no)
+            self._count_lost(batch, exc)
+            await _turn(before)
+            return _all_given_up(batch)
+        return answer
 
     async def _detect(self, batch: FrameBatch) -> Detected:
         return await self._persist(
@@ -185,7 +195,7 @@ class Carrier:
     def _given_up(self, deadline: float) -> bool:
         return self._stopping.is_set() or (self._live and time.monotonic() > deadline)
 
-    def _count_lost(self, batch: FrameBatch, error: GraphError) -> None:
+    def _count_lost(self, batch: FrameBatch, error: Exception) -> None:
         if batch.batch_no not in self._lost:
             self._lost.add(batch.batch_no)
             self._metrics.batch_lost(self._shard, type(error).__name__)
@@ -201,12 +211,33 @@ class Carrier:
             if its.outcome is Outcome.PUBLISHED:
                 self.figures.frames_published[camera_id] += its.published
         for frame in batch.frames:
-            outcome = answer.cameras[frame.camera_id].outcome
-            if outcome is not Outcome.PUBLISHED:
-                self.figures.drop(frame, _REASONS[outcome])
+            its = answer.cameras.get(frame.camera_id, _GIVEN_UP)
+            if its.outcome is not Outcome.PUBLISHED:
+                self._lose(frame, its)
         self._on_answer(batch, answer)
 
+    def _lose(self, frame: Frame, its: CameraAnswer) -> None:
+        reason = _REASONS[its.outcome]
+        self.figures.drop(frame, reason)
+        if not its.keeps_count:
+            # What the frame itself had to tell of frames before it is lost with it, so it is told again.
+            untold = self._untold.setdefault(frame.camera_id, Counter())
+            untold.update({reason: 1})
+            untold.update(frame.dropped)
 
+    def _with_losses(self, frames: tuple[Frame, ...]) -> tuple[Frame, ...]:
+        """The same frames; the first of each camera tells what was lost of it and not told yet."""
+        return tuple(self._with_loss(frame) for frame in frames)
+
+    def _with_loss(self, frame: Frame) -> Frame:
+        untold = self._untold.pop(frame.camera_id, None)
+        if untold is None:
+            return frame
+        untold.update(frame.dropped)
+        return replace(frame, dropped=dict(untold))
+
+
+_GIVEN_UP = CameraAnswer(Outcome.GIVEN_UP)
 _REASONS = {
     Outcome.CONFLICT: "superseded",
     Outcome.UNAVAILABLE: "sink_unavailable",
@@ -218,7 +249,13 @@ _REASONS = {
 def _all_given_up(batch: FrameBatch) -> BatchAnswer:
     cameras = {f.camera_id for f in batch.frames} | {n.camera_id for n in batch.notices}
     cameras |= {e.camera_id for e in batch.ends}
-    return BatchAnswer({camera: CameraAnswer(Outcome.GIVEN_UP) for camera in cameras})
+    return BatchAnswer(dict.fromkeys(cameras, _GIVEN_UP))
+
+
+async def _turn(before: asyncio.Event | None) -> None:
+    """Wait until the batch before has landed."""
+    if before is not None:
+        await before.wait()
 
 
 def _oldest_s(batch: FrameBatch, now: float) -> float | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 from contextlib import suppress
 from fractions import Fraction
 from pathlib import Path
@@ -17,13 +18,18 @@ from stages.values import Frame, FrameResult, UInt8
 logger = logging.getLogger(__name__)
 
 KEYFRAME_EVERY = 30  # frames
+MOST_PARTS = 100  # films of one name: a camera that is let go of with each batch must not fill the disk with files
 _TIME_BASE = Fraction(1, 1000)
 _COLOURS = ((80, 200, 80), (230, 160, 60), (80, 160, 255), (200, 90, 220), (60, 220, 220), (110, 110, 240))  # B G R
+
+_claiming = threading.Lock()
+_written: set[Path] = set()
 
 
 class AnnotatedVideo:
     """Writes frames at their own times; made at the first frame, in its size. Frames of another size are scaled.
 
+    A file of an earlier run is overwritten; one this process wrote is not: what follows goes to `name-2.mp4` and so on.
     A file that cannot be written is told once and let go of: results matter more than a film of them.
     """
 
@@ -81,6 +87,7 @@ class AnnotatedVideo:
         # Fragmented: what was written can be played even if the process is killed before the end, but for the frames
         # since the last keyframe.
         form = {"movflags": "frag_keyframe+empty_moov", "flush_packets": "1"}
+        self._path = _claim(self._path)
         self._container = av.open(str(self._path), "w", format="mp4", options=form)
         options = {"preset": "veryfast", "crf": "23", "g": str(KEYFRAME_EVERY)}
         self._stream = self._container.add_stream("libx264", rate=30, options=options)
@@ -88,6 +95,17 @@ class AnnotatedVideo:
         self._stream.pix_fmt = "yuv420p"
         self._stream.codec_context.time_base = _TIME_BASE
         self._first_at = first_at
+
+
+def _claim(path: Path) -> Path:
+    """The first of the path's names that this process has not written. Raises FileExistsError where there are many."""
+    names = [path, *(path.with_stem(f"{path.stem}-{part}") for part in range(2, MOST_PARTS + 1))]
+    with _claiming:
+        for name in names:
+            if name.absolute() not in _written:
+                _written.add(name.absolute())
+                return name
+    raise FileExistsError(f"{MOST_PARTS} films of it are written already")
 
 
 def draw(image: UInt8, result: FrameResult) -> UInt8:

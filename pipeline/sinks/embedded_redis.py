@@ -25,6 +25,7 @@ logger = logging.getLogger(__name__)
 
 _ATTEMPTS = 5  # for a port nobody takes between asking for one and listening on it
 _POLL_S = 0.01
+_LONGEST_ANSWER = 65536  # bytes; INFO server takes about one thousand
 
 
 class EmbeddedRedis:
@@ -180,26 +181,33 @@ def _spawn(binary: str, config: str, directory: Path, log: IO[bytes], lock: IO[b
 
 
 def _wait_until_ready(process: subprocess.Popen[bytes], port: int, timeout_s: float) -> str | None:
-    """None once it answers PONG (its append-only file is read by then), else what went wrong."""
+    """None once it answers (its append-only file is read by then), else what went wrong."""
     deadline = time.monotonic() + timeout_s
     while time.monotonic() < deadline:
         if process.poll() is not None:
             return f"ended at once with code {process.returncode}"
-        if _answers(port):
-            # The answer may be another server's, if ours could not get the port.
-            time.sleep(_POLL_S)
-            return None if process.poll() is None else f"ended at once with code {process.returncode}"
+        if _answers(port, process.pid):
+            return None
         time.sleep(_POLL_S)
     return f"was not ready within {timeout_s:g} s"
 
 
-def _answers(port: int) -> bool:
+def _answers(port: int, pid: int) -> bool:
+    """True once the server of that pid takes commands there; another may listen on the port before ours has ended."""
     try:
         with socket.create_connection(("127.0.0.1", port), timeout=1.0) as connection:
-            connection.sendall(b"PING\r\n")
-            return connection.recv(64).startswith(b"+PONG")
+            connection.sendall(b"INFO server\r\nPING\r\nQUIT\r\n")
+            said = _all_it_says(connection)
     except OSError:
         return False
+    return f"\r\nprocess_id:{pid}\r\n".encode() in said and b"\r\n+PONG\r\n" in said
+
+
+def _all_it_says(connection: socket.socket) -> bytes:
+    said = b""
+    while len(said) < _LONGEST_ANSWER and (part := connection.recv(4096)):
+        said += part
+    return said
 
 
 def _free_port() -> int:

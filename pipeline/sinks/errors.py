@@ -3,6 +3,7 @@
 SinkError
   +-- SinkUnavailable     cannot be reached, or cannot take anything now: keep the result and try again
         +-- SinkRefused   it answers, and says no (password, a key of the wrong type): a person must act
+             +-- KeyRefused   it says no to one camera's keys; what it says to others is not touched by that
 """
 
 from stages.errors import RaylineError
@@ -18,3 +19,7 @@ class SinkUnavailable(SinkError):
 
 class SinkRefused(SinkUnavailable):
     """The same write will be refused again until a person changes something."""
+
+
+class KeyRefused(SinkRefused):
+    """The keys of one camera are refused, such as one that holds another type; waiting does not help it."""

@@ -22,7 +22,16 @@ from stages.settings import Settings
 EMBEDDED = "embedded"
 _SCHEMES = ("redis", "rediss", "unix")
 
-# Answers of a server that cannot take a write now, and will by itself; 6.2 wraps those a script got.
+# Answers of a server that cannot take a write now, and will by itself: by class where redis-py has one, for it cuts the
+# code off the text then, else by text; 6.2 wraps those a script got.
+_PASSING_ERRORS = (
+    exceptions.ConnectionError,
+    exceptions.TimeoutError,
+    exceptions.ReadOnlyError,
+    exceptions.ClusterDownError,
+    exceptions.TryAgainError,
+    exceptions.OutOfMemoryError,
+)
 _PASSING = re.compile(
     r"(?:^|-)(?:LOADING|READONLY|MASTERDOWN|CLUSTERDOWN|TRYAGAIN|BUSY|OOM|MISCONF|NOREPLICAS|UNKILLABLE)\b|maxmemory"
 )
@@ -197,7 +206,7 @@ def sink_error(settings: RedisSettings, exc: exceptions.RedisError) -> SinkUnava
     text = f"redis at {settings.address}: {_clean(settings, str(exc)) or type(exc).__name__}"
     if isinstance(exc, exceptions.AuthenticationError | exceptions.NoPermissionError):
         return SinkRefused(text)
-    if isinstance(exc, exceptions.ConnectionError | exceptions.TimeoutError | exceptions.ReadOnlyError):
+    if isinstance(exc, _PASSING_ERRORS):
         return SinkUnavailable(text)
     return SinkUnavailable(text) if _PASSING.search(str(exc)) else SinkRefused(text)
 

@@ -14,7 +14,7 @@ from typing import Any, Self
 from redis.asyncio import Redis
 from redis.exceptions import AuthenticationError, NoScriptError, RedisError
 
-from pipeline.sinks.errors import SinkRefused
+from pipeline.sinks.errors import KeyRefused, SinkRefused, SinkUnavailable
 from pipeline.sinks.keys import camera_keys
 from pipeline.sinks.redis_client import RedisLink, RedisSettings, sink_error
 from stages.results.messages import message_id_of
@@ -26,6 +26,11 @@ logger = logging.getLogger(__name__)
 _SCRIPT = resources.files("pipeline.sinks").joinpath("publish.lua").read_bytes()
 _SHA = hashlib.sha1(_SCRIPT, usedforsecurity=False).hexdigest()  # EVALSHA names scripts so
 _OF_ALL = (AuthenticationError, NoScriptError)  # refusals that say nothing of one camera
+_KEEP_CHECKPOINT = b"""
+if redis.call('HGET', KEYS[1], 'cursor') == ARGV[1] then
+  redis.call('HSET', KEYS[1], 'checkpoint', ARGV[2], 'checkpoint_at', ARGV[1])
+end
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,15 +54,16 @@ class WriteStatus(StrEnum):
     ALREADY = "ALREADY"  # nothing now: an earlier attempt, or another replica, got as far or further
     CONFLICT = "CONFLICT"  # nothing: the writer's state is not built on what is stored; load and start from there
     REFUSED = "REFUSED"  # nothing: Redis refuses this write of this camera, and will again until a person acts
+    AWAY = "AWAY"  # nothing: Redis cannot take it now, and will by itself; send it again
 
 
 @dataclass(frozen=True, slots=True)
 class WriteOutcome:
-    """What became of a write, and the cursor that is stored now (None too where it was refused: nobody looked)."""
+    """What became of a write, and the cursor that is stored now (None too where it was not taken: nobody looked)."""
 
     status: WriteStatus
     stored: str | None
-    error: str | None = None  # why it was refused
+    error: str | None = None  # why it was not taken
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,9 +101,9 @@ class RedisStreams:
         await self.close()
 
     async def write(self, writes: Sequence[CameraWrite]) -> list[WriteOutcome]:
-        """One outcome per write, in order; one camera's REFUSED leaves the others' writes as they are.
+        """One outcome per write, in order; one camera's REFUSED or AWAY leaves the others' writes as they are.
 
-        Raises SinkUnavailable where the server is away or can take nothing now: some, all or none may have landed;
+        Raises SinkUnavailable where the server is away (some, all or none may have landed) or takes none of them now:
         send all of them again.
         """
         if not writes:
@@ -110,38 +116,62 @@ class RedisStreams:
                 await client.script_load(_SCRIPT)
                 for i, answer in zip(lost, await _pipelined(client, [commands[i] for i in lost]), strict=True):
                     answers[i] = answer
+        errors = self._errors(answers)
+        if len(errors) == len(answers) and not any(isinstance(error, KeyRefused) for error in errors):
+            raise errors[0]
         return [self._outcome(answer) for answer in answers]
 
     async def load(self, camera: str, line: str) -> Stored:
-        """Where the camera stands; all None if nothing was ever written. Raises SinkUnavailable."""
-        key = camera_keys(line, camera).cursor
+        """Where the camera stands; all None if nothing was ever written. Raises SinkUnavailable, or KeyRefused."""
+        ask = ("HMGET", camera_keys(line, camera).cursor, "cursor", "checkpoint", "checkpoint_at")
         async with self._link.use() as client:
-            fields: Any = await client.hmget(key, ["cursor", "checkpoint", "checkpoint_at"])
-        cursor, checkpoint, checkpoint_at = fields
+            answers = await _pipelined(client, [ask])
+        for error in self._errors(answers):
+            raise error
+        cursor, checkpoint, checkpoint_at = answers[0]
         return Stored(_text(cursor), checkpoint, _text(checkpoint_at))
 
     async def append(
-        self, camera: str, line: str, events: Sequence[bytes] = (), inspections: Sequence[bytes] = ()
+        self,
+        camera: str,
+        line: str,
+        events: Sequence[bytes] = (),
+        inspections: Sequence[bytes] = (),
+        checkpoint: tuple[str, bytes] | None = None,
     ) -> None:
-        """Add messages that no frame stands behind; at least once. Raises SinkUnavailable."""
+        """Add messages that no frame stands behind, at least once; then a checkpoint, if its cursor is the stored one.
+
+        Raises SinkUnavailable where all is to be sent again, KeyRefused where what is missing will not be taken.
+        """
         keys, settings = camera_keys(line, camera), self._settings
         commands = [_xadd(keys.events, settings.maxlen_events, message) for message in events]
         commands += [_xadd(keys.inspections, settings.maxlen_inspections, message) for message in inspections]
+        if checkpoint is not None:
+            commands.append(("EVAL", _KEEP_CHECKPOINT, 1, keys.cursor, *checkpoint))
         if not commands:
             return
         async with self._link.use() as client:
-            for answer in await _pipelined(client, commands):
-                if isinstance(answer, RedisError):
-                    raise answer
+            answers = await _pipelined(client, commands)
+        for error in sorted(self._errors(answers), key=lambda error: isinstance(error, KeyRefused)):
+            raise error  # what will pass goes first: what it stopped can still be written
+
+    def _errors(self, answers: Sequence[Any]) -> list[SinkUnavailable]:
+        return [self._error(answer) for answer in answers if isinstance(answer, RedisError)]
+
+    def _error(self, answer: RedisError) -> SinkUnavailable:
+        """What a refusal of one command means; errors of the connection are raised before anything is answered."""
+        error = sink_error(self._settings, answer)
+        if isinstance(error, SinkRefused) and not isinstance(answer, _OF_ALL):
+            return KeyRefused(str(error))
+        return error
 
     def _outcome(self, answer: Any) -> WriteOutcome:
         if isinstance(answer, RedisError):
-            error = sink_error(self._settings, answer)
-            if not isinstance(error, SinkRefused) or isinstance(answer, _OF_ALL):
-                raise error from None
-            return WriteOutcome(WriteStatus.REFUSED, None, str(error))
-        status, stored = answer
-        return WriteOutcome(WriteStatus(status.decode()), _text(stored) or None)
+            error = self._error(answer)
+            status = WriteStatus.REFUSED if isinstance(error, KeyRefused) else WriteStatus.AWAY
+            return WriteOutcome(status, None, str(error))
+        name, stored = answer
+        return WriteOutcome(WriteStatus(name.decode()), _text(stored) or None)
 
 
 async def _pipelined(client: Redis, commands: Sequence[tuple[Any, ...]]) -> list[Any]:

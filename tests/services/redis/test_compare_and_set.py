@@ -4,6 +4,7 @@ import asyncio
 
 import pytest
 
+from pipeline.sinks.errors import KeyRefused
 from pipeline.sinks.keys import camera_keys
 from pipeline.sinks.redis_client import connect
 from pipeline.sinks.redis_streams import (
@@ -14,11 +15,11 @@ from pipeline.sinks.redis_streams import (
     WriteOutcome,
     WriteStatus,
 )
-from tests.services.redis.writes import EPOCH, file, kafka, live, stored_ids, write
+from tests.services.redis.writes import EPOCH, file, kafka, live, message, stored_ids, write
 
 pytestmark = pytest.mark.services
 
-WRITTEN, ALREADY, CONFLICT, REFUSED = WriteStatus  # in the order they are written down
+WRITTEN, ALREADY, CONFLICT, REFUSED, _ = WriteStatus  # in the order they are written down
 
 
 async def _statuses(streams: RedisStreams, *writes: CameraWrite) -> list[WriteStatus]:
@@ -232,6 +233,48 @@ async def test_messages_no_frame_stands_behind_leave_the_cursor_alone(
     await streams.append("cam", line, events=[b'{"message_id":"lost"}'], inspections=[b'{"message_id":"blind"}'])
     assert await stored_ids(settings, line) == ([live(8)], ["lost"], ["blind"])
     assert (await streams.load("cam", line)).cursor == live(8)
+
+
+async def test_a_checkpoint_without_a_frame_replaces_the_one_of_the_same_cursor(
+    streams: RedisStreams, line: str
+) -> None:
+    await streams.write([write(line, None, live(8), checkpoint=b"at 8")])
+    await streams.append("cam", line, checkpoint=(live(8), b"after the end"))
+    assert await streams.load("cam", line) == Stored(live(8), b"after the end", live(8))
+
+
+async def test_a_checkpoint_without_a_frame_is_nothing_where_somebody_has_written_since(
+    streams: RedisStreams, line: str
+) -> None:
+    await streams.write([write(line, None, live(16), checkpoint=b"at 16")])
+    await streams.append("cam", line, checkpoint=(live(8), b"after the end"))
+    assert await streams.load("cam", line) == Stored(live(16), b"at 16", live(16))
+
+
+@pytest.mark.parametrize("kind", ["cursor", "events", "inspections"])
+async def test_of_messages_one_key_refuses_the_others_are_written(
+    streams: RedisStreams, settings: RedisSettings, line: str, kind: str
+) -> None:
+    client = connect(settings)
+    keys = camera_keys(line, "cam")
+    await client.set(getattr(keys, kind), "someone else's")
+    with pytest.raises(KeyRefused):
+        await streams.append("cam", line, [message("lost")], [message("blind")], (live(8), b"after the end"))
+    await client.delete(getattr(keys, kind))
+    await client.aclose()
+    _, events, inspections = await stored_ids(settings, line)
+    assert events == ([] if kind == "events" else ["lost"])
+    assert inspections == ([] if kind == "inspections" else ["blind"])
+
+
+async def test_a_cursor_key_of_another_type_is_refused_when_it_is_loaded(
+    streams: RedisStreams, settings: RedisSettings, line: str
+) -> None:
+    client = connect(settings)
+    await client.set(camera_keys(line, "cam").cursor, "someone else's")
+    with pytest.raises(KeyRefused, match="wrong kind of value"):
+        await streams.load("cam", line)
+    await client.aclose()
 
 
 async def test_an_empty_batch_asks_nothing_of_the_server(streams: RedisStreams) -> None:

@@ -5,12 +5,13 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
 import pytest
 
-from pipeline.sinks.embedded_redis import EmbeddedRedis
+from pipeline.sinks.embedded_redis import EmbeddedRedis, find_binary
 from pipeline.sinks.errors import SinkUnavailable
 from pipeline.sinks.redis_client import connect
 from pipeline.sinks.redis_streams import RedisSettings, RedisStreams
@@ -54,9 +55,10 @@ async def _cursor(server: EmbeddedRedis) -> str | None:
 
 def _wait_until_gone(pid: int) -> None:
     deadline = time.monotonic() + 5
-    while psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE:
-        assert time.monotonic() < deadline, "the server is still there"
-        time.sleep(0.01)
+    with suppress(psutil.NoSuchProcess):
+        while psutil.Process(pid).status() != psutil.STATUS_ZOMBIE:
+            assert time.monotonic() < deadline, "the server is still there"
+            time.sleep(0.01)
 
 
 @pytest.mark.parametrize("binary", BINARIES.values(), ids=BINARIES)
@@ -103,6 +105,24 @@ async def test_its_memory_can_be_limited() -> None:
 def test_a_port_in_use_is_told_in_words() -> None:
     with EmbeddedRedis() as server, pytest.raises(SinkUnavailable, match="in use"):
         EmbeddedRedis(port=server.port).start()
+
+
+def _slow_binary(directory: Path) -> str:
+    binary = directory / "redis-server"
+    binary.write_text(f'#!/bin/sh\nsleep 0.5\nexec {find_binary()} "$@"\n')
+    binary.chmod(0o755)
+    return str(binary)
+
+
+def test_another_server_on_the_port_is_not_taken_for_one_that_starts_slowly(tmp_path: Path) -> None:
+    with EmbeddedRedis() as other, pytest.raises(SinkUnavailable, match="in use"):
+        EmbeddedRedis(port=other.port, binary=_slow_binary(tmp_path)).start()
+
+
+async def test_one_that_starts_slowly_is_waited_for(tmp_path: Path) -> None:
+    with EmbeddedRedis(binary=_slow_binary(tmp_path)) as server:
+        await _write_one(server, None, live(1))
+        assert await _cursor(server) == live(1)
 
 
 @pytest.mark.parametrize(

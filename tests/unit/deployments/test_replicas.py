@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
+import threading
 from collections.abc import Iterator
 
 import pytest
 
 from pipeline.answers import CameraAnswer, Outcome
 from pipeline.deployments.identity import set_up_replica_logs
-from pipeline.deployments.track import TrackDeployment
+from pipeline.deployments.track import TrackDeployment, _to_the_end
 from pipeline.observe.metrics import Metrics
 from pipeline.observe.settings import LogSettings
 from pipeline.sinks.errors import SinkUnavailable
@@ -69,3 +71,24 @@ def test_outside_a_replica_the_log_stays_as_it_is(settings: LogSettings | None) 
     before = logging.getLogger().handlers[:]
     set_up_replica_logs(settings)
     assert logging.getLogger().handlers == before
+
+
+async def test_a_cancelled_call_is_over_only_when_its_thread_is_done() -> None:
+    begun, go_on, done = threading.Event(), threading.Event(), list[str]()
+
+    def work(name: str) -> None:
+        begun.set()
+        assert go_on.wait(10)
+        done.append(name)
+
+    call = asyncio.create_task(_to_the_end(work, "cam-1"))
+    assert await asyncio.to_thread(begun.wait, 10)
+    for _ in range(2):  # who cancels may do so again
+        call.cancel()
+        for _ in range(10):
+            await asyncio.sleep(0)
+        assert not call.done()
+    go_on.set()
+    with pytest.raises(asyncio.CancelledError):
+        await call
+    assert done == ["cam-1"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from pipeline.sinks.snapshots import Snapshots, SnapshotSettings
 from stages.errors import StageError
 from stages.health.camera_health import HealthSettings
 from stages.inspection.settings import InspectionSettings
+from stages.results.messages import rfc3339
 from stages.track.tracker import TrackSettings
 from stages.track.zones import ZonesSettings
 from stages.values import (
@@ -24,6 +26,7 @@ from stages.values import (
     CameraNotice,
     Clock,
     Detections,
+    EndOfStream,
     Frame,
     FrameFailed,
     LineId,
@@ -133,6 +136,45 @@ def test_live_frames_that_could_not_be_written_are_counted_and_told_once() -> No
     assert [e for e in messages(after.events) if e["kind"] == "system"] == []
 
 
+def with_dropped(one: Seen, **dropped: int) -> Seen:
+    return replace(one, frame=replace(one.frame, dropped=dropped))
+
+
+def test_what_an_unwritten_frame_had_to_tell_of_frames_before_it_is_told_with_it() -> None:
+    subject = camera()
+    work(subject, with_dropped(seen(3), queue_full=3))
+    assert subject.settle(None, NOW).keeps_count
+    work(subject, with_dropped(seen(5), superseded=1))
+    subject.settle(WriteOutcome(WriteStatus.AWAY, None, "OOM"), NOW)
+    write = work(subject, with_dropped(seen(7), queue_full=1))
+    assert write is not None
+    expected = {"sink_unavailable": 2, "queue_full": 4, "superseded": 1}
+    assert messages(write.detections)[0]["dropped_since_last"] == expected
+
+
+def test_a_replayable_write_that_did_not_land_loses_nothing_that_is_to_be_counted() -> None:
+    subject = camera()
+    work(subject, seen(0, FILE))
+    assert not subject.settle(None, NOW).keeps_count
+
+
+def test_losses_a_camera_was_to_tell_are_told_by_its_successor() -> None:
+    before = camera()
+    work(before, seen(0), seen(1))
+    before.settle(None, NOW)
+    after = camera()
+    after.inherit(before.leave(NOW + 1))
+    events = messages(after.loose().events)
+    assert [e["data"]["frames_lost"] for e in events] == [2]
+    for n in (2, 3):
+        write = work(after, seen(n))
+        assert write is not None
+        told = messages(write.detections)[0]["dropped_since_last"]
+        assert told == ({"sink_unavailable": 2} if n == 2 else {})
+        assert messages(write.events) == []
+        after.settle(written(write), NOW)
+
+
 def test_track_ids_hold_however_long_the_store_is_away() -> None:
     """Frames that could not be written were seen all the same: the tracker must not be told that they were skipped."""
     subject, ids = camera(), set()
@@ -170,8 +212,9 @@ def test_what_could_not_be_written_is_left_to_the_successor() -> None:
     notice = CameraNotice(CAM, 1, NOW, "reconnecting", "stream ended", seeing=False, epoch=7)
     work(before, notices=(notice,))
     after = camera()
-    after.inherit(*before.leave())
+    after.inherit(before.leave(NOW))
     assert after.loose() == before.loose()
+    assert len(after.loose()) == 1
 
 
 def test_a_frame_that_failed_before_anything_was_known_is_published_with_its_error() -> None:
@@ -262,11 +305,10 @@ def test_a_notice_is_told_once_though_it_is_sent_again() -> None:
     subject = camera()
     notice = CameraNotice(CAM, 1, NOW, "reconnecting", "stream ended", seeing=False, epoch=7)
     assert work(subject, notices=(notice,)) is None
-    events, _ = subject.loose()
-    assert [e["data"]["state"] for e in messages(events)] == ["reconnecting"]
+    assert [e["data"]["state"] for e in messages(subject.loose().events)] == ["reconnecting"]
     subject.loose_written()
     work(subject, notices=(notice,))
-    assert subject.loose() == ([], [])
+    assert not subject.loose()
 
 
 def test_a_camera_that_was_away_before_its_first_frame_is_inspected_after_it_and_the_time_before_is_told() -> None:
@@ -296,3 +338,98 @@ def test_the_picture_of_a_part_that_did_not_pass_is_stored_before_its_entry(tmp_
         subject.settle(written(write), NOW)
     assert [v["verdict"] for v in verdicts] == ["reject"]
     assert Path(verdicts[0]["snapshot"]["uri"].removeprefix("file://")).exists()
+
+
+def ended_with_a_part_on_its_way(subject: TrackedCamera, source: str, *, epoch: int = 7) -> Stored:
+    """It came nearly to the trigger, then the camera went blind, then the stream was over; returns what is stored."""
+    stored = Stored()
+    for n in range(12):
+        write = work(subject, seen(n, source, x=20.0 + 12 * n, epoch=epoch))
+        assert write is not None
+        subject.settle(written(write), NOW)
+        stored = Stored(write.new, write.checkpoint or stored.checkpoint)
+    blind = CameraNotice(CAM, 1, NOW + 5, "reconnecting", "stream ended", seeing=False, epoch=epoch)
+    over = EndOfStream(CAM, 11, "over")
+    assert subject.work([], [blind], over, MODEL, NOW + 6) is None
+    return stored
+
+
+def judged_in_the_next_run(subject: TrackedCamera, source: str) -> list[dict[str, Any]]:
+    """The verdicts of ten seconds later, when the next bottle comes."""
+    judged = []
+    for n in range(20):
+        write = work(subject, seen(100 + n, source, x=20.0 + 12 * n))
+        assert write is not None
+        judged += inspections(write.inspections)
+        subject.settle(written(write), NOW)
+    assert judged
+    return judged
+
+
+def inspections(raw: Any) -> list[dict[str, Any]]:
+    return [m for m in messages(raw) if m["kind"] == "inspection"]
+
+
+def test_a_part_judged_at_the_end_says_that_there_was_no_picture_to_show(tmp_path: Path) -> None:
+    subject = camera(snapshots=Snapshots(SnapshotSettings(uri=str(tmp_path))))
+    ended_with_a_part_on_its_way(subject, "live")
+    (part,) = inspections(subject.loose().verdicts)
+    assert part["verdict"] == "indeterminate"
+    assert (part["snapshot"], part["snapshot_error"]) == (None, "no picture: the stream had ended")
+
+
+def test_where_no_snapshots_are_taken_none_is_missed() -> None:
+    subject = camera()
+    ended_with_a_part_on_its_way(subject, "live")
+    (part,) = inspections(subject.loose().verdicts)
+    assert (part["snapshot"], part["snapshot_error"]) == (None, None)
+
+
+def test_a_part_judged_at_the_end_is_not_judged_again_by_the_next_run() -> None:
+    subject = camera()
+    stored = ended_with_a_part_on_its_way(subject, "live")
+    untold = subject.loose()
+    assert len(inspections(untold.verdicts)) == 1
+    assert untold.checkpoint is not None
+    cursor, checkpoint = untold.checkpoint
+    assert cursor == stored.cursor
+    subject.loose_written()
+    assert not subject.loose()
+    before, after = inspections(untold.verdicts), judged_in_the_next_run(camera(Stored(cursor, checkpoint)), "live")
+    assert {part["inspection_id"] for part in before} & {part["inspection_id"] for part in after} == set()
+
+
+def test_a_part_judged_at_the_end_in_a_write_is_in_its_checkpoint() -> None:
+    subject = camera()
+    for n in range(11):
+        subject.settle(written(work(subject, seen(n, x=20.0 + 12 * n))), NOW)
+    blind = CameraNotice(CAM, 1, NOW + 5, "reconnecting", "stream ended", seeing=False, epoch=7)
+    write = subject.work([seen(11, x=152.0)], [blind], EndOfStream(CAM, 11, "over"), MODEL, NOW + 5)
+    assert write is not None
+    assert write.checkpoint is not None  # though one was stored less than a second ago
+    assert subject.loose().checkpoint is None
+    assert len(inspections(subject.loose().verdicts)) == 1
+
+
+def test_what_an_unwritten_end_made_of_the_chain_goes_to_the_successor() -> None:
+    before = camera()
+    stored = ended_with_a_part_on_its_way(before, "live")
+    after = camera(stored)
+    after.inherit(before.leave(NOW))
+    told = inspections(after.loose().verdicts)
+    assert len(told) == 1
+    again = judged_in_the_next_run(after, "live")
+    assert {part["inspection_id"] for part in told} & {part["inspection_id"] for part in again} == set()
+    assert after.loose().checkpoint is None
+
+
+def test_a_loss_of_the_camera_is_heard_between_the_frames_it_lies_between() -> None:
+    """Lost and back within one slow batch: blind from the last frame before to the first behind, not afterwards."""
+    subject = camera()
+    frames = [seen(n) for n in (*range(10), *range(40, 50))]
+    frames = [replace(s, frame=replace(s.frame, received_at=s.frame.captured_at)) for s in frames]
+    lost = CameraNotice(CAM, 1, NOW + 2.0, "reconnecting", "the stream ended", False, 7)
+    write = work(subject, *frames, notices=(lost,))
+    told = messages([*subject.loose().verdicts, *(write.inspections if write else ())])
+    spans = [(m["since"], m["until"]) for m in told if m["kind"] == "uninspected"]
+    assert spans == [(rfc3339(NOW + 0.9), None), (rfc3339(NOW + 0.9), rfc3339(NOW + 4.0))]

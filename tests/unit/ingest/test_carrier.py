@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 import pytest
@@ -19,6 +19,7 @@ from stages.values import (
     Clock,
     Detected,
     Detections,
+    EndOfStream,
     Frame,
     FrameBatch,
     FrameFailed,
@@ -35,9 +36,10 @@ AGE_S = 3.0  # of a frame when its batch is made
 PUBLISHED = CameraAnswer(Outcome.PUBLISHED, published=1)
 
 
-def frame(seq: int) -> Frame:
+def frame(seq: int, dropped: Mapping[str, int] | None = None) -> Frame:
     picture = Picture(np.zeros((2, 2), np.uint8), PixelFormat.GRAY8, 2, 2)
-    return Frame(CAM, seq, float(seq), Clock.ARRIVAL, Position("live", 1, seq), picture, time.time() - AGE_S)
+    position, received_at = Position("live", 1, seq), time.time() - AGE_S
+    return Frame(CAM, seq, float(seq), Clock.ARRIVAL, position, picture, received_at, dropped or {})
 
 
 class ScriptedGraph:
@@ -52,6 +54,7 @@ class ScriptedGraph:
         self.track_answers = track_answers or []
         self.tracked: list[int] = []
         self.tracked_failed: list[bool] = []
+        self.told: list[dict[str, int]] = []  # dropped_since_last of each frame that reached track
         self.in_track = 0
         self.most_in_track = 0
         self.forgotten: list[int] = []
@@ -66,6 +69,7 @@ class ScriptedGraph:
         await asyncio.sleep(0)
         self.in_track -= 1
         self.tracked.append(batch.batch_no)
+        self.told += [dict(frame.dropped) for frame in batch.frames]
         self.tracked_failed.append(detected is not None and isinstance(detected.detections[0], FrameFailed))
         answer = self.track_answers.pop(0) if self.track_answers else PUBLISHED
         if isinstance(answer, Exception):
@@ -81,12 +85,18 @@ class ScriptedGraph:
 
 
 async def carry(
-    graph: ScriptedGraph, batches: int, live: bool = False, meter: Meter | None = None, **settings: float
+    graph: ScriptedGraph,
+    batches: int | Sequence[Gathered],
+    live: bool = False,
+    meter: Meter | None = None,
+    answers: list[tuple[int, BatchAnswer]] | None = None,
+    **settings: float,
 ) -> Carrier:
-    """Carries so many one-frame batches and returns when the last has landed."""
-    waiting = [Gathered((frame(seq),)) for seq in range(batches)]
+    """Carries so many one-frame batches, or these, and returns when the last has landed."""
+    waiting = [Gathered((frame(seq),)) for seq in range(batches)] if isinstance(batches, int) else list(batches)
+    expected = len(waiting)
     landed = asyncio.Event()
-    answered: list[int] = []
+    answered: list[tuple[int, BatchAnswer]] = [] if answers is None else answers
 
     async def gather() -> Gathered:
         if not waiting:
@@ -94,8 +104,8 @@ async def carry(
         return waiting.pop(0)
 
     def on_answer(batch: FrameBatch, answer: BatchAnswer) -> None:
-        answered.append(batch.batch_no)
-        if len(answered) == batches:
+        answered.append((batch.batch_no, answer))
+        if len(answered) == expected:
             landed.set()
 
     carrier = Carrier(
@@ -186,3 +196,79 @@ async def test_a_batch_given_up_in_detect_and_in_track_is_counted_lost_once() ->
     await carry(Refusing(track_answers=[BatchRefused("bad")] * 2), 1, meter=meter)
     assert meter.told[0] == ("rayline_batches_lost", 1, {"shard": "shard", "reason": "BatchRefused"})
     assert meter.total("rayline_batches_lost") == 1
+
+
+class BrokenDetect(ScriptedGraph):
+    """Batch 1 raises what no stage should, while batch 0 is still in track."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.road: list[str] = []
+        self.raised = asyncio.Event()
+
+    async def detect(self, batch: FrameBatch) -> Detected:
+        if batch.batch_no == 1:
+            self.raised.set()
+            raise RuntimeError("out of cheese")
+        return await super().detect(batch)
+
+    async def track(self, batch: FrameBatch, detected: Detected | None) -> BatchAnswer:
+        self.road.append(f"in {batch.batch_no}")
+        await self.raised.wait()
+        for _ in range(10):  # all that could overtake this batch has its turn on the loop
+            await asyncio.sleep(0)
+        self.road.append(f"out {batch.batch_no}")
+        return await super().track(batch, detected)
+
+
+async def test_an_unforeseen_error_costs_its_batch_but_neither_order_nor_the_end_it_held() -> None:
+    graph, meter, answers = BrokenDetect(), RecordingMeter(), list[tuple[int, BatchAnswer]]()
+    ending = Gathered((frame(1),), (EndOfStream(CAM, 1, "over"),))
+    batches = [Gathered((frame(0),)), ending, Gathered((frame(2),))]
+    carrier = await carry(graph, batches, meter=meter, answers=answers, max_in_flight=4)
+    assert graph.road == ["in 0", "out 0", "in 2", "out 2"]
+    assert [(number, answer.cameras[CAM].outcome) for number, answer in answers] == [
+        (0, Outcome.PUBLISHED),
+        (1, Outcome.GIVEN_UP),
+        (2, Outcome.PUBLISHED),
+    ]
+    assert carrier.figures.dropped[CAM] == {"graph_unavailable": 1}
+    assert meter.total("rayline_batches_lost", shard="shard", reason="RuntimeError") == 1
+    assert sorted(graph.forgotten) == [0, 1, 2]
+
+
+@pytest.mark.parametrize(
+    ("outcome", "reason"),
+    [
+        (Outcome.CONFLICT, "superseded"),
+        (Outcome.FAILED, "track_failed"),
+        (Outcome.UNAVAILABLE, "sink_unavailable"),
+    ],
+)
+async def test_a_lost_frame_is_told_once_with_the_losses_it_was_to_tell(outcome: Outcome, reason: str) -> None:
+    graph = ScriptedGraph(track_answers=[PUBLISHED, CameraAnswer(outcome), CameraAnswer(outcome)])
+    batches = [Gathered((frame(n, {"queue_full": 2} if n == 1 else None),)) for n in range(5)]
+    await carry(graph, batches, live=True, max_in_flight=1)
+    assert graph.told == [{}, {"queue_full": 2}, {reason: 1, "queue_full": 2}, {reason: 2, "queue_full": 2}, {}]
+
+
+async def test_a_loss_found_while_the_next_batch_is_under_way_is_told_by_the_one_behind_it() -> None:
+    graph = ScriptedGraph(track_answers=[CameraAnswer(Outcome.CONFLICT)])
+    await carry(graph, 4, live=True, max_in_flight=2)
+    assert graph.told == [{}, {}, {"superseded": 1}, {}]
+
+
+async def test_a_loss_that_track_counts_itself_is_not_told_twice() -> None:
+    graph = ScriptedGraph(track_answers=[CameraAnswer(Outcome.UNAVAILABLE, keeps_count=True)])
+    carrier = await carry(graph, 3, live=True, max_in_flight=1)
+    assert carrier.figures.dropped[CAM] == {"sink_unavailable": 1}
+    assert graph.told == [{}, {}, {}]
+
+
+async def test_a_camera_without_an_answer_has_lost_its_frames() -> None:
+    class Silent(ScriptedGraph):
+        async def track(self, batch: FrameBatch, detected: Detected | None) -> BatchAnswer:
+            return BatchAnswer({})
+
+    carrier = await carry(Silent(), 1)
+    assert carrier.figures.dropped[CAM] == {"graph_unavailable": 1}

@@ -64,6 +64,9 @@ def test_an_embedded_server_must_be_started_before_it_is_connected_to() -> None:
         exceptions.ResponseError("MISCONF Redis is configured to save RDB snapshots"),
         exceptions.ResponseError("Error running script (call to f_1): @user_script:51: -OOM command not allowed"),
         exceptions.ResponseError("CLUSTERDOWN Hash slot not served"),
+        exceptions.ClusterDownError("Hash slot not served"),
+        exceptions.MasterDownError("Link with MASTER is down and replica-serve-stale-data is set to 'no'."),
+        exceptions.TryAgainError("Multiple keys request during rehashing of slot"),
     ],
     ids=lambda error: str(error)[:20],
 )
