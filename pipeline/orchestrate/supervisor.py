@@ -22,6 +22,7 @@ from pipeline.ingest.actor import IngestActor, ShardReport, ShardSpec
 from pipeline.ingest.camera_state import CameraState
 from pipeline.ingest.shard import CameraFigures
 from pipeline.observe.logs import set_up_logs
+from pipeline.orchestrate.counting import Counting
 from pipeline.orchestrate.desired import DesiredState
 from pipeline.orchestrate.desired_store import DesiredStore, NothingDesired
 from pipeline.orchestrate.plan import ShardPlan, plan_shards
@@ -60,6 +61,7 @@ class Supervisor:
         self._redis = connect(config.redis_settings())
         self._desired = DesiredStore(self._redis)
         self._state = StateStore(self._redis)
+        self._counting = Counting(connect(config.redis_settings()))
         self._readers: dict[str, Reader] = {}
         self._placed: dict[CameraId, str] = {}
         self._plans: dict[str, ShardPlan] = {}
@@ -118,6 +120,7 @@ class Supervisor:
             await self._state.clear()
         except RedisError as exc:
             logger.warning("the last report stays in Redis until it expires: %s", exc)
+        await self._counting.close()
         await self._redis.aclose()
 
     async def _run(self) -> None:
@@ -136,6 +139,7 @@ class Supervisor:
 
     async def _reconcile(self) -> None:
         desired = await self._desired_now()
+        self._counting.begin(desired.config)
         if not self._is_adopted:
             await self._adopt()
         paused = {c for c in desired.config.camera_ids() if desired.is_paused(c)}
