@@ -70,3 +70,9 @@ class GraphSettings(CarrierSettings):
     def gpus_needed(self, models: int) -> float:
         """GPUs the whole graph asks Ray for."""
         return models * self.detect_replicas * self.detect_gpus
+
+    def shares(self, models: int) -> list[tuple[float, float]]:
+        """Cores and GPUs that a single process of each kind asks for."""
+        detect = [(self.detect_cpus, self.detect_gpus)] if models else []
+        others = (self.supervisor_cpus, self.ingest_cpus, self.preprocess_cpus, self.track_cpus)
+        return [*detect, *((cpus, 0.0) for cpus in others)]
