@@ -163,16 +163,21 @@ def _require_alone() -> None:
 def _supervisor(config: RaylineConfig, save: Path | None, stack: ExitStack) -> Any:
     import ray
 
-    from pipeline.orchestrate.supervisor import start_supervisor
+    from pipeline.orchestrate.supervisor import kill_readers, start_supervisor
 
     supervisor = start_supervisor(config, save)
 
     def stop() -> None:
+        is_stopped = False
         try:
             ray.get(supervisor.stop.remote(STOP_TIMEOUT_S), timeout=2 * STOP_TIMEOUT_S + 2)
+            is_stopped = True
         except (ray.exceptions.RayError, TimeoutError) as exc:
             logger.warning("the supervisor did not stop in %.0f s: %s", STOP_TIMEOUT_S, exc)
-        ray.kill(supervisor)
+        finally:  # a second Ctrl-C comes here too
+            ray.kill(supervisor)
+            if not is_stopped:  # nobody else would end them in a cluster that lives on
+                kill_readers()
 
     stack.callback(stop)  # before it is started: half a start is to be undone too
     ray.get(supervisor.start.remote(), timeout=START_TIMEOUT_S)
