@@ -13,6 +13,7 @@ from typing import Any
 import psutil
 import pytest
 import ray
+from redis import Redis as SyncRedis
 from redis.asyncio import Redis
 
 from pipeline.config import config_of_data
@@ -259,6 +260,24 @@ def test_a_redis_that_comes_back_empty_is_told_again_and_a_dead_reader_is_replac
         before = len(line.detections("cam"))
         line.wait_for("frames again", lambda: len(line.detections("cam")) > before + 10)
         assert _report(redis.url).run_id == run_id  # type: ignore[union-attr]
+
+
+def test_a_part_counter_is_read_on_by_the_successor_of_a_dead_supervisor(local_ray: None, workshop: Path) -> None:
+    with RtspServer() as server, redis_server(workshop) as redis:
+        config = numbered_config(redis.url, workshop, cameras_of(server, "cam"))
+        config["lines"] = {"filling": {"recipe": "count", "part_counter": {"stream": "plc"}}}
+        config["cameras"]["cam"]["line"] = "filling"
+        with running_line(config) as line, SyncRedis.from_url(redis.url, decode_responses=True) as client:
+            line.wait_for("the first look", lambda: _counted(client) == "0")
+            client.xadd("plc", {"count": 5})
+            line.wait_for("five parts", lambda: _counted(client) == "5")
+            _kill("ray::Supervisor")
+            client.xadd("plc", {"count": 2})
+            line.wait_for("seven parts", lambda: _counted(client) == "7")
+
+
+def _counted(client: SyncRedis) -> Any:
+    return client.hget("rayline:{filling}:count", "counted")
 
 
 def test_readers_of_a_supervisor_that_hangs_are_ended_with_it(
