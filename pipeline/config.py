@@ -19,6 +19,7 @@ from pipeline.masking import mask
 from pipeline.names import Name, choices, did_you_mean
 from pipeline.observe.settings import ObserveSettings
 from pipeline.orchestrate.graph_settings import GraphSettings
+from pipeline.orchestrate.part_counter import PartCounterSettings
 from pipeline.orchestrate.shards import assign
 from pipeline.plain import plain
 from pipeline.sinks.redis_client import EMBEDDED, RedisSettings
@@ -80,6 +81,11 @@ class LineSettings(Settings):
     """A production line: the unit that is counted and reported."""
 
     recipe: Name = Field(description="Name of an entry of `recipes`; holds for its cameras that name none.")
+    part_counter: PartCounterSettings | None = Field(
+        None,
+        description="A counter of the line's parts that is no camera. `rayline status` then shows how many parts it "
+        "counted, how many were inspected, and the difference. null: nobody knows of parts that no camera saw.",
+    )
 
 
 class CameraConfig(CameraSettings):
@@ -175,6 +181,11 @@ class RaylineConfig(Settings):
             model_name=recipe.model,
             model=self.models[recipe.model],
         )
+
+    def counting_camera(self, line: str) -> ResolvedCamera | None:
+        """The camera at which the line's parts are counted, or None where there is none."""
+        on_it = (name for name, camera in sorted(self.cameras.items()) if (camera.line or name) == line)
+        return next((camera for camera in map(self.camera, on_it) if camera.counts), None)
 
     def with_cameras(self, cameras: Mapping[str, CameraConfig]) -> RaylineConfig:
         """The same with these cameras in place of its own. Raises ConfigError where they do not fit."""

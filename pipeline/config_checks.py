@@ -46,6 +46,7 @@ class Machine:
 def review(config: RaylineConfig, machine: Machine | None = None) -> list[Finding]:
     """All there is to say, errors first; `machine` None leaves out what only the machine can tell (a cluster's)."""
     found = [*_batches(config), *_models(config), *_cameras(config), *_lines(config), *_unused(config), *_redis(config)]
+    found += _part_counters(config)
     if machine is not None:
         found += _machine(config, machine)
     return sorted(found, key=lambda finding: finding.severity is Severity.WARNING)
@@ -205,6 +206,27 @@ def _lines(config: RaylineConfig) -> Iterator[Finding]:
                 ("lines", line),
                 f"has {len(judging)} stations and counts its parts at none",
                 f"set `counts: true` at the one all parts pass ({choices(camera.camera_id for camera in judging)})",
+            )
+
+
+def _part_counters(config: RaylineConfig) -> Iterator[Finding]:
+    """Counters whose parts nothing can be held against."""
+    for line, settings in config.lines.items():
+        if settings.part_counter is None:
+            continue
+        path = ("lines", line, "part_counter")
+        camera = config.counting_camera(line)
+        if camera is None:
+            yield _error(
+                path,
+                f"no camera of line {line!r} counts its parts, so there is nothing to compare the counter with",
+                "set `counts: true` at the one camera that all parts pass",
+            )
+        elif camera.recipe.inspection is None:
+            yield _error(
+                path,
+                f"camera {camera.camera_id!r} counts the line's parts, and its recipe inspects none",
+                f"give recipes.{camera.recipe_name} an `inspection`, or set `counts: true` at a camera that inspects",
             )
 
 

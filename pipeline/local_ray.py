@@ -1,4 +1,4 @@
-"""A Ray of our own on this machine: quiet, and where it cannot start, why, in a sentence."""
+"""A Ray of our own on this machine, or one to join: quiet, and where that fails, why, in a sentence."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ ENVIRONMENT: Mapping[str, str] = MappingProxyType(
 
 
 class RayFailed(RaylineError):
-    """Ray could not be started; the message says why and what to do."""
+    """Ray could not be started or joined; the message says why and what to do."""
 
 
 def set_environment() -> None:
@@ -67,9 +67,22 @@ def start_local_ray(metrics_port: int | None) -> None:
         )
     except Exception as exc:  # Ray raises bare Exceptions here; whichever it was, nothing can run
         ray.shutdown()
-        raise RayFailed(_sentence(exc)) from exc
+        why = f"Ray could not be started: {_sentence(exc)} (`rayline doctor` tells what this machine lacks)"
+        raise RayFailed(why) from exc
+
+
+def join_ray(address: str) -> None:
+    """Join the cluster at `address`; `ray.shutdown` leaves it. Raises RayFailed."""
+    import ray
+
+    try:
+        ray.init(address=address, namespace="rayline", logging_level=logging.WARNING)
+    except Exception as exc:  # as above
+        ray.shutdown()
+        hint = "if it asks for a token, set RAY_AUTH_MODE=token; its Ray and Python must be of our versions"
+        raise RayFailed(f"the Ray cluster at {address} could not be joined: {_sentence(exc)} ({hint})") from exc
 
 
 def _sentence(exc: Exception) -> str:
     why = next(iter(str(exc).strip().splitlines()), "") or "no reason given"
-    return f"Ray could not be started: {type(exc).__name__}: {why} (`rayline doctor` tells what this machine lacks)"
+    return f"{type(exc).__name__}: {why}"

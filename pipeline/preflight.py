@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from tempfile import gettempdir
 from typing import TYPE_CHECKING
@@ -15,9 +16,17 @@ if TYPE_CHECKING:
 
 CLUSTER_ANSWERS_S = 5.0
 
+_ROUNDING = 1e-6
+_NOUNS = {"CPU": "cores", "GPU": "GPUs"}
+_CURE = "lower `graph.*_cpus` or `graph.detect_gpus` (shares for placement) or `graph.*_replicas`, or add machines"
+
 
 class ClusterUnavailable(RaylineError):
     """No Ray cluster answers at the address given."""
+
+
+class NoRoom(RaylineError):
+    """The Ray cluster can never run this graph, or its machines cannot reach what they need."""
 
 
 def require_weights(config: RaylineConfig) -> None:
@@ -63,3 +72,30 @@ def require_cluster(address: str) -> None:
     except (OSError, OverflowError) as exc:
         why = getattr(exc, "strerror", None) or "no answer"
         raise ClusterUnavailable(f"no Ray cluster at {address} ({why}); `ray status` there tells its address") from None
+
+
+def require_room(config: RaylineConfig, nodes: Sequence[Mapping[str, float]]) -> None:
+    """A cluster of these machines, each as its resources, can place the graph, and all reach Redis. Raises NoRoom.
+
+    Ray would wait for ever for what is not there. What others of the cluster use meanwhile is not looked at: it may
+    become free.
+    """
+    if config.redis.embedded and len(nodes) > 1:
+        raise NoRoom(
+            f"the cluster has {len(nodes)} machines and `redis.url: embedded` listens on this one alone: "
+            "set redis.url to a Redis that all of them reach"
+        )
+    models, graph = len(config.models_in_use()), config.graph
+    needed = {"CPU": graph.cpus_needed(config.shard_count(), models), "GPU": graph.gpus_needed(models)}
+    for kind, most in needed.items():
+        there = sum(node.get(kind, 0.0) for node in nodes)
+        if most > there + _ROUNDING:
+            raise NoRoom(f"the graph asks for {most:g} {_NOUNS[kind]}, the Ray cluster has {there:g}; {_CURE}")
+    for cpus, gpus in graph.shares(models):
+        if not any(_fits(node, cpus, gpus) for node in nodes):
+            on_gpus = f" and {gpus:g} GPUs" if gpus else ""
+            raise NoRoom(f"a process asks for {cpus:g} cores{on_gpus}, no machine of the Ray cluster has that; {_CURE}")
+
+
+def _fits(node: Mapping[str, float], cpus: float, gpus: float) -> bool:
+    return node.get("CPU", 0.0) + _ROUNDING >= cpus and node.get("GPU", 0.0) + _ROUNDING >= gpus

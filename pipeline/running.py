@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipeline.instance import Instance, remove_instance, write_instance
-from pipeline.local_ray import set_environment, start_local_ray
-from pipeline.preflight import require_cluster, require_redis, require_weights
+from pipeline.local_ray import join_ray, set_environment, start_local_ray
+from pipeline.preflight import require_cluster, require_redis, require_room, require_weights
 from pipeline.sinks.embedded_redis import EmbeddedRedis
 
 if TYPE_CHECKING:
@@ -75,10 +75,11 @@ def started(
     `build` binds another graph than `pipeline.app.build_app`.
     """
     with ExitStack() as stack:
-        redis_url = _redis(config, stack)
-        config = config.with_redis(redis_url)
-        shared = _ray(config, address, stack)
         stack.enter_context(_sigterm_as_ctrl_c())
+        redis_url = _redis(config, stack)
+        shared = _ray(config, address, stack)
+        _take_sigterm()  # Ray took it
+        config = config.with_redis(redis_url)
         if shared:
             _require_alone()
         _graph(config, build, shared, stack)
@@ -94,7 +95,7 @@ def _redis(config: RaylineConfig, stack: ExitStack) -> str:
 
 
 def _ray(config: RaylineConfig, address: str | None, stack: ExitStack) -> bool:
-    """Join the cluster at `address`, or start one here; True where others may use it too.
+    """Join the cluster at `address`, or start one here; True where others may use it too. Raises RayFailed, NoRoom.
 
     A process that is in a cluster already stays in it.
     """
@@ -104,29 +105,39 @@ def _ray(config: RaylineConfig, address: str | None, stack: ExitStack) -> bool:
 
     for name in _CHATTY:
         logging.getLogger(name).setLevel(logging.ERROR)
-    if ray.is_initialized():
-        return True
-    if address is not None:
-        ray.init(address=address, namespace="rayline", logging_level=logging.WARNING)
-    else:
-        start_local_ray(config.observe.metrics_port)
-    stack.callback(ray.shutdown)  # of a Ray started here it ends every process
-    # Pixels never come in by HTTP: without proxies there is one process less and no open port.
-    serve.start(proxy_location="Disabled", logging_config=QUIET)
-    return address is not None
+    is_in_one = ray.is_initialized()
+    if not is_in_one:
+        stack.callback(ray.shutdown)  # of a Ray started here it ends every process, those of half a start too
+        if address is not None:
+            join_ray(address)
+        else:
+            start_local_ray(config.observe.metrics_port)
+    shared = is_in_one or address is not None
+    if shared:
+        nodes: Any = ray.nodes()  # type: ignore[no-untyped-call]  # Ray leaves it untyped
+        require_room(config, [node["Resources"] for node in nodes if node["Alive"]])
+    if not is_in_one:
+        # Pixels never come in by HTTP: without proxies there is one process less and no open port.
+        serve.start(proxy_location="Disabled", logging_config=QUIET)
+    return shared
 
 
 @contextmanager
 def _sigterm_as_ctrl_c() -> Iterator[None]:
     """Inside, a service manager's SIGTERM stops as Ctrl-C does; Ray's handler looks like a crash and exits with 15."""
-    if threading.current_thread() is not threading.main_thread():
-        yield  # signals are the main thread's affair
-        return
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    before = _take_sigterm()
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        if before is not None:
+            signal.signal(signal.SIGTERM, before)
+
+
+def _take_sigterm() -> Any:
+    """What was done at a SIGTERM until now; None where that is no affair of ours."""
+    if threading.current_thread() is not threading.main_thread():
+        return None
+    return signal.signal(signal.SIGTERM, signal.default_int_handler)
 
 
 def _graph(
@@ -152,16 +163,21 @@ def _require_alone() -> None:
 def _supervisor(config: RaylineConfig, save: Path | None, stack: ExitStack) -> Any:
     import ray
 
-    from pipeline.orchestrate.supervisor import start_supervisor
+    from pipeline.orchestrate.supervisor import kill_readers, start_supervisor
 
     supervisor = start_supervisor(config, save)
 
     def stop() -> None:
+        is_stopped = False
         try:
             ray.get(supervisor.stop.remote(STOP_TIMEOUT_S), timeout=2 * STOP_TIMEOUT_S + 2)
+            is_stopped = True
         except (ray.exceptions.RayError, TimeoutError) as exc:
             logger.warning("the supervisor did not stop in %.0f s: %s", STOP_TIMEOUT_S, exc)
-        ray.kill(supervisor)
+        finally:  # a second Ctrl-C comes here too
+            ray.kill(supervisor)
+            if not is_stopped:  # nobody else would end them in a cluster that lives on
+                kill_readers()
 
     stack.callback(stop)  # before it is started: half a start is to be undone too
     ray.get(supervisor.start.remote(), timeout=START_TIMEOUT_S)

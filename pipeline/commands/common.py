@@ -13,6 +13,7 @@ from rich.console import Console
 
 if TYPE_CHECKING:
     from pipeline.orchestrate.desired_store import DesiredStore
+    from pipeline.orchestrate.line_count import CountStore
     from pipeline.orchestrate.state import StateStore
     from pipeline.sinks.redis_client import RedisSettings
 
@@ -42,6 +43,7 @@ class Stores:
 
     desired: DesiredStore
     state: StateStore
+    counts: CountStore
 
 
 def redis_settings(url: str | None) -> RedisSettings:
@@ -63,15 +65,16 @@ def redis_settings(url: str | None) -> RedisSettings:
 
 @asynccontextmanager
 async def stores(url: str | None) -> AsyncIterator[Stores]:
-    """Both stores on one connection; Redis' errors inside become sentences (SinkUnavailable)."""
+    """All stores on one connection; Redis' errors inside become sentences (SinkUnavailable)."""
     from pipeline.orchestrate.desired_store import DesiredStore
+    from pipeline.orchestrate.line_count import CountStore
     from pipeline.orchestrate.state import StateStore
     from pipeline.sinks.redis_client import RedisLink
 
     link = RedisLink(redis_settings(url))
     try:
         async with link.use() as client:
-            yield Stores(DesiredStore(client), StateStore(client))
+            yield Stores(DesiredStore(client), StateStore(client), CountStore(client))
     finally:
         await link.close()
 

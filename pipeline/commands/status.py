@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 from rich.console import Group, RenderableType
@@ -18,6 +18,7 @@ from pipeline.commands.common import JsonOption, RedisOption, complain, out, run
 
 if TYPE_CHECKING:
     from pipeline.orchestrate.desired import DesiredState
+    from pipeline.orchestrate.line_count import LineCount
     from pipeline.orchestrate.state import CameraReport, SystemReport
 
 REFRESH_S = 1.0
@@ -25,6 +26,14 @@ REFRESH_S = 1.0
 _COLOURS = {"running": "green", "paused": "cyan", "ended": "blue", "failed": "bold red", "removed": "dim"}
 _UNDER_WAY = "yellow"  # the colour of every other state
 _ROOMY = 140  # columns of a terminal from which on each camera has one row; in a narrower one, cells have lines
+
+
+class Seen(NamedTuple):
+    """What Redis holds: what is to run, what is reported, and what the lines with a part counter counted."""
+
+    desired: DesiredState | None
+    report: SystemReport | None
+    counts: Sequence[LineCount] = ()
 
 
 def status(
@@ -42,53 +51,56 @@ def status(
             run(_follow(redis))
 
 
-async def look(redis: str | None) -> tuple[DesiredState | None, SystemReport | None]:
-    """What is to run and what is reported; None where nobody said. Raises SinkUnavailable."""
+async def look(redis: str | None) -> Seen:
+    """All there is to show; None where nobody said. Raises SinkUnavailable."""
     from pipeline.orchestrate.desired_store import NothingDesired
 
     async with stores(redis) as here:
+        report = await here.state.read()
         try:
             desired = await here.desired.read()
         except NothingDesired:
-            desired = None
-        return desired, await here.state.read()
+            return Seen(None, report)
+        counted = [line for line, settings in sorted(desired.config.lines.items()) if settings.part_counter is not None]
+        return Seen(desired, report, await here.counts.read(counted))
 
 
 async def _print_json(redis: str | None) -> None:
-    desired, report = await look(redis)
-    typer.echo(_as_json(desired, report))
-    if report is None:
+    seen = await look(redis)
+    typer.echo(_as_json(seen))
+    if seen.report is None:
         raise typer.Exit(1)
 
 
 async def _print_once(redis: str | None) -> None:
-    desired, report = await look(redis)
-    if report is None:
-        complain(_nothing_runs(desired))
+    seen = await look(redis)
+    if seen.report is None:
+        complain(_nothing_runs(seen.desired))
         raise typer.Exit(1)
-    out.print(shown(desired, report, time.time(), out.width))
+    out.print(shown(seen.desired, seen.report, time.time(), out.width, seen.counts))
 
 
 async def _follow(redis: str | None) -> None:
     from pipeline.sinks.errors import SinkUnavailable
 
-    desired, report = await look(redis)  # a wrong address is told at once, and ends it
+    seen = await look(redis)  # a wrong address is told at once, and ends it
     with Live(console=out, auto_refresh=False, transient=False) as live:
         while True:
-            now = time.time()
-            body: RenderableType = Text(_nothing_runs(desired), _UNDER_WAY)
-            if report is not None:
-                body = shown(desired, report, now, out.width)
+            body: RenderableType = Text(_nothing_runs(seen.desired), _UNDER_WAY)
+            if seen.report is not None:
+                body = shown(seen.desired, seen.report, time.time(), out.width, seen.counts)
             live.update(body, refresh=True)
             await asyncio.sleep(REFRESH_S)
             try:
-                desired, report = await look(redis)
+                seen = await look(redis)
             except SinkUnavailable as exc:
                 live.update(Text(f"{exc}; trying again", "red"), refresh=True)
-                report = None
+                seen = Seen(seen.desired, None)
 
 
-def shown(desired: DesiredState | None, report: SystemReport, now: float, width: int) -> RenderableType:
+def shown(
+    desired: DesiredState | None, report: SystemReport, now: float, width: int, counts: Sequence[LineCount] = ()
+) -> RenderableType:
     """The live table and, below it, what takes a sentence. At 80 columns only names may be broken."""
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
     for name in ("camera", "line / station"):
@@ -101,7 +113,7 @@ def shown(desired: DesiredState | None, report: SystemReport, now: float, width:
         table.add_row(*_row(camera, now, is_roomy=width >= _ROOMY))
     for name, what in _unreported(desired, report).items():
         table.add_row(name, "", Text(what, _COLOURS.get(what, _UNDER_WAY)))
-    return Group(table, *_below(desired, report, now))
+    return Group(table, *_below(desired, report, now), *_of_lines(counts, now))
 
 
 def _row(camera: CameraReport, now: float, is_roomy: bool) -> tuple[str | Text, ...]:
@@ -140,6 +152,20 @@ def _below(desired: DesiredState | None, report: SystemReport, now: float) -> li
     return lines
 
 
+def _of_lines(counts: Sequence[LineCount], now: float) -> list[Text]:
+    """A line for what each part counter says, and one for what is wrong with it."""
+    lines = []
+    for count in counts:
+        told = f"counted {count.counted}, inspected {count.inspected}, difference {count.difference}"
+        often = "once" if count.uninspected == 1 else f"{count.uninspected} times"
+        blind = f"; camera blind {often}" if count.uninspected else ""
+        lasting = f", now for {_span(now - count.blind_since)}" if count.blind_since is not None else ""
+        lines.append(Text(f"line {count.line}: {told} in {_span(now - count.since)}{blind}{lasting}"))
+        if count.error is not None:
+            lines.append(Text(f"line {count.line}: its part counter cannot be read: {count.error}", "red"))
+    return lines
+
+
 def _unreported(desired: DesiredState | None, report: SystemReport) -> dict[str, str]:
     """Cameras that are to run, or were taken away, and that no report is about."""
     if desired is None:
@@ -156,14 +182,16 @@ def _nothing_runs(desired: DesiredState | None) -> str:
     return f"{len(desired.config.cameras)} cameras are to run, and nothing reports: has `rayline up` ended?"
 
 
-def _as_json(desired: DesiredState | None, report: SystemReport | None) -> str:
+def _as_json(seen: Seen) -> str:
     import json
 
+    desired, report = seen.desired, seen.report
     data: dict[str, Any] = {
         "running": report is not None,
         "desired_version": desired.version if desired else None,
         "removed": list(desired.removed()) if desired else [],
         "report": report.model_dump(mode="json") if report else None,
+        "counts": [count.model_dump(mode="json", exclude={"recent"}) for count in seen.counts],
     }
     return json.dumps(data, indent=2)
 

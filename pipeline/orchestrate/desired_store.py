@@ -6,6 +6,7 @@ import json
 import time
 import uuid
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -60,6 +61,19 @@ class DesiredStore:
             pipe.hincrby(self._key, _VERSION, 1)
             answers = await pipe.execute()
         return int(answers[-1])
+
+    async def restore(self, state: DesiredState) -> None:
+        """Put back what a Redis that lost its data held, overrides and run included; what is there by now stays."""
+        fields = {_CONFIG: json.dumps(config_data(state.file)), _VERSION: str(state.version), _RUN: state.run_id}
+        fields |= {_CAMERA + name: json.dumps(plain(override)) for name, override in state.overrides.items()}
+        async with self._redis.pipeline(transaction=True) as pipe:
+            await pipe.watch(self._key)
+            if await pipe.hexists(self._key, _CONFIG):
+                return
+            pipe.multi()  # type: ignore[no-untyped-call]  # redis-py leaves it untyped
+            pipe.hset(self._key, mapping=fields)  # type: ignore[arg-type]  # text is bytes enough
+            with suppress(WatchError):  # a new `up` was faster
+                await pipe.execute()
 
     async def version(self) -> int:
         """Rises with every change; 0 where nothing was ever desired. Cheap: ask it before `load`."""

@@ -94,3 +94,10 @@ class GraphSettings(CarrierSettings):
     def gpus_needed(self, models: int) -> float:
         """GPUs the whole graph asks Ray for."""
         return models * self.detect_replicas * self.detect_gpus
+
+    def shares(self, models: int) -> list[tuple[float, float]]:
+        """Cores and GPUs that a single process of each kind asks for."""
+        detect = [(self.detect_cpus, self.detect_gpus)] if models else []
+        preprocess = [] if self.is_fused else [(self.preprocess_cpus, 0.0)]
+        others = [(cpus, 0.0) for cpus in (self.supervisor_cpus, self.ingest_cpus, self.track_cpus)]
+        return [*detect, *preprocess, *others]

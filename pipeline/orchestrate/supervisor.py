@@ -6,7 +6,8 @@ import asyncio
 import logging
 import time
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Coroutine, Mapping
+from contextlib import AsyncExitStack, suppress
 from dataclasses import replace
 from pathlib import Path
 from statistics import quantiles
@@ -22,6 +23,7 @@ from pipeline.ingest.actor import IngestActor, ShardReport, ShardSpec
 from pipeline.ingest.camera_state import CameraState
 from pipeline.ingest.shard import CameraFigures
 from pipeline.observe.logs import set_up_logs
+from pipeline.orchestrate.counting import Counting
 from pipeline.orchestrate.desired import DesiredState
 from pipeline.orchestrate.desired_store import DesiredStore, NothingDesired
 from pipeline.orchestrate.plan import ShardPlan, plan_shards
@@ -60,6 +62,7 @@ class Supervisor:
         self._redis = connect(config.redis_settings())
         self._desired = DesiredStore(self._redis)
         self._state = StateStore(self._redis)
+        self._counting = Counting(connect(config.redis_settings()))
         self._readers: dict[str, Reader] = {}
         self._placed: dict[CameraId, str] = {}
         self._plans: dict[str, ShardPlan] = {}
@@ -67,6 +70,7 @@ class Supervisor:
         self._last: DesiredState | None = None
         self._one_at_a_time = asyncio.Lock()
         self._is_adopted = False
+        self._is_stopping = False  # from here on no reader is made and nothing is reported
         # Ray makes an async actor on its running loop; after its own death too, and then nobody calls `start`.
         self._loop = asyncio.create_task(self._run())
 
@@ -77,6 +81,8 @@ class Supervisor:
         """
         await self._desired.publish(self._config)
         async with self._one_at_a_time:
+            if self._is_stopping:
+                raise RaylineError("told to stop while it started")
             if not self._is_adopted:
                 await self._adopt()
                 await self._end_all(CALL_TIMEOUT_S)
@@ -110,14 +116,19 @@ class Supervisor:
 
         Readers of a supervisor before this one are stopped too; that may take twice `timeout_s` where they hang.
         """
-        self._loop.cancel()
-        if not self._is_adopted:
+        self._is_stopping = True
+        async with AsyncExitStack() as stack:
+            with suppress(TimeoutError):  # a round that hangs makes no more readers, and may end beside this
+                async with asyncio.timeout(CALL_TIMEOUT_S):
+                    await stack.enter_async_context(self._one_at_a_time)
+            self._loop.cancel()
             await self._adopt()
-        await self._end_all(timeout_s)
-        try:
-            await self._state.clear()
-        except RedisError as exc:
-            logger.warning("the last report stays in Redis until it expires: %s", exc)
+            await self._end_all(timeout_s)
+            try:
+                await self._state.clear()
+            except RedisError as exc:
+                logger.warning("the last report stays in Redis until it expires: %s", exc)
+        await self._counting.close()
         await self._redis.aclose()
 
     async def _run(self) -> None:
@@ -136,6 +147,7 @@ class Supervisor:
 
     async def _reconcile(self) -> None:
         desired = await self._desired_now()
+        self._counting.begin(desired.config)
         if not self._is_adopted:
             await self._adopt()
         paused = {c for c in desired.config.camera_ids() if desired.is_paused(c)}
@@ -143,18 +155,17 @@ class Supervisor:
         self._placed = {c: plan.name for plan in self._plans.values() for c in plan.tasks}
         for name in self._readers.keys() - self._plans.keys():
             await self._end(name, CALL_TIMEOUT_S)
-        await asyncio.gather(*(self._keep(plan) for plan in self._plans.values()))
-        await self._publish(desired)
+        try:
+            await _all({name: self._keep(plan) for name, plan in self._plans.items()})
+        finally:  # whatever went wrong with one shard, the others are reported
+            await self._publish(desired)
 
     async def _adopt(self) -> None:
         """Take over the readers that a supervisor before this one left running, and leave their cameras in place."""
-        for named in ray.util.list_named_actors(all_namespaces=True):
-            if named["namespace"] != NAMESPACE or not named["name"].startswith(READER):
-                continue
-            shard = named["name"].removeprefix(READER)
+        for shard, actor in _readers_there().items():
             if shard in self._readers:
                 continue
-            reader = self._readers[shard] = Reader(ray.get_actor(named["name"], NAMESPACE))
+            reader = self._readers[shard] = Reader(actor)
             try:
                 report: ShardReport = await asyncio.wait_for(reader.actor.report.remote(), CALL_TIMEOUT_S)
             except (RayError, TimeoutError) as exc:  # kept all the same: it is ended or replaced as any that is silent
@@ -164,18 +175,34 @@ class Supervisor:
         self._is_adopted = True
 
     async def _desired_now(self) -> DesiredState:
-        """What Redis says; while it is away, what it said last."""
+        """What Redis says; while it is away, what it said last, and where it lost that, the same, put back."""
         try:
-            self._last = await self._desired.read()
+            try:
+                self._last = await self._desired.read()
+            except NothingDesired:
+                self._last = await self._put_back()
         except RedisError as exc:
             if self._last is None:
                 raise
             logger.warning("Redis is away, the cameras go on as they were: %s", type(exc).__name__)
         return self._last
 
+    async def _put_back(self) -> DesiredState:
+        """What is to run, in a Redis that came back without it. Raises NothingDesired where nothing ever was."""
+        if self._last is not None:
+            await self._desired.restore(self._last)
+        elif _is_successor():
+            await self._desired.publish(self._config)
+        else:
+            raise NothingDesired("`start` has not published the configuration yet")
+        logger.warning("Redis came back without its data: the configuration is put back, the cameras go on")
+        return await self._desired.read()
+
     async def _keep(self, plan: ShardPlan) -> None:
         """One shard: its actor lives, is told its cameras, and has reported."""
         reader = self._readers.get(plan.name)
+        if self._is_stopping:
+            return
         if reader is None:
             reader = self._readers[plan.name] = Reader(self._actor_of(plan))
         elif reader.actor is None:
@@ -258,7 +285,7 @@ class Supervisor:
         ray.kill(reader.actor)
 
     async def _end_all(self, timeout_s: float) -> None:
-        await asyncio.gather(*(self._end(name, timeout_s) for name in list(self._readers)))
+        await _all({name: self._end(name, timeout_s) for name in list(self._readers)})
 
     async def _end(self, name: str, timeout_s: float) -> None:
         reader = self._readers.pop(name)
@@ -268,7 +295,8 @@ class Supervisor:
             await asyncio.wait_for(reader.actor.stop.remote(timeout_s), timeout_s + 1)
         except (RayError, TimeoutError) as exc:
             logger.warning("shard %s did not stop in %.0f s, it is killed: %s", name, timeout_s, type(exc).__name__)
-        self._kill(reader)
+        finally:  # nobody knows of it any more: not even a stop that comes meanwhile may leave it
+            self._kill(reader)
 
     async def _publish(self, desired: DesiredState) -> None:
         now = time.time()
@@ -282,6 +310,8 @@ class Supervisor:
             cameras=tuple(sorted(cameras, key=lambda c: c.camera)),
             shards=tuple(self._shard_report(name, reader, now) for name, reader in sorted(self._readers.items())),
         )
+        if self._is_stopping:
+            return
         try:
             await self._state.write(report)
         except RedisError as exc:
@@ -371,6 +401,39 @@ def start_supervisor(config: RaylineConfig, save: Path | None = None) -> Any:
         return options.remote(config, None if save is None else str(save), ray.get_runtime_context().get_job_id())
     except ValueError as exc:  # the name is taken: two began at once
         raise AlreadyRunning(f"another `rayline up` began in this Ray cluster just now: {exc}") from exc
+
+
+def kill_readers() -> None:
+    """End every reader of this cluster at once: for a supervisor that could not; it must be gone itself by then."""
+    for shard, actor in _readers_there().items():
+        logger.warning("shard %s: its reader was left and is killed", shard)
+        ray.kill(actor)
+
+
+def _readers_there() -> dict[str, Any]:
+    """The reader of every shard that has one, whoever made it."""
+    there = {}
+    for named in ray.util.list_named_actors(all_namespaces=True):
+        if named["namespace"] == NAMESPACE and named["name"].startswith(READER):
+            with suppress(ValueError):  # it ended just now
+                there[named["name"].removeprefix(READER)] = ray.get_actor(named["name"], NAMESPACE)
+    return there
+
+
+def _is_successor() -> bool:
+    """True in a supervisor that Ray made anew after its death: nobody calls its `start`."""
+    context = ray.get_runtime_context() if ray.is_initialized() else None
+    return context is not None and context.get_actor_id() is not None and context.was_current_actor_reconstructed
+
+
+async def _all(work: Mapping[str, Coroutine[Any, Any, None]]) -> None:
+    """Do it for each shard, all at once and all to the end; raises the first failure then, the others are told."""
+    outcomes = await asyncio.gather(*work.values(), return_exceptions=True)
+    failures = [(name, one) for name, one in zip(work, outcomes, strict=True) if isinstance(one, BaseException)]
+    for name, failure in failures[1:]:
+        logger.error("shard %s: %s", name, _told(failure), exc_info=failure)
+    if failures:
+        raise failures[0][1]
 
 
 def _is_alive(job: str) -> bool:

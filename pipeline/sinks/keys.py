@@ -34,6 +34,11 @@ def camera_keys(line: str, camera: str) -> CameraKeys:
     )
 
 
+def count_key(line: str) -> str:
+    """Where a line's count and that of its part counter are kept."""
+    return f"rayline:{{{line}}}:count"
+
+
 def stream_pattern(kind: str, line: str = _ANY, camera: str = _ANY) -> str:
     """Redis glob of the streams of a kind: detections, events or inspections."""
     base = f"rayline:{{{line}}}:{kind}"

@@ -116,6 +116,10 @@ class Rayline:
         kept = {name: value for name, value in os.environ.items() if not name.startswith(hidden)}
         self._environ = {**kept, "XDG_RUNTIME_DIR": str(runtime), "XDG_CACHE_HOME": str(cache)}
 
+    def set(self, name: str, value: str) -> None:
+        """An environment variable of the commands that follow."""
+        self._environ[name] = value
+
     @contextmanager
     def running(self, *arguments: str | Path) -> Iterator[Command]:
         """A command that runs inside the block, and of which nothing is left after it."""

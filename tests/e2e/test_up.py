@@ -28,7 +28,7 @@ from tests.redis_server import redis_server
 pytestmark = [pytest.mark.ray, pytest.mark.services, pytest.mark.timeout(240)]
 
 OURS, THEIRS = "s3cret-Kamera", "p@ss-w0rd!"  # passwords of our RTSP server and of Debian's
-STOP_S = 10.0
+STOP_S = 20.0  # the supervisor may take eight, then come Ray and Redis
 FPS = 10.0
 
 
@@ -100,6 +100,14 @@ def test_sigterm_ends_it_as_ctrl_c_does_and_the_annotated_video_is_whole(
     assert len(pictures(annotated)) >= 40
     assert "Traceback" not in up.output
     assert "SIGTERM received" not in up.output  # Ray's own words for it
+
+
+def test_sigterm_while_it_starts_leaves_nothing(rayline: Rayline, clip: Path) -> None:
+    with rayline.running("up", clip) as up:
+        up.wait_for("Redis", lambda: any(process.name() == "redis-server" for process in up.started()), 30)
+        up.process.send_signal(signal.SIGTERM)
+        up.finish(STOP_S)
+        up.assert_nothing_left()
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import pytest
 import ray
 
-from pipeline.local_ray import ENVIRONMENT, RayFailed, is_free, set_environment, start_local_ray
+from pipeline.local_ray import ENVIRONMENT, RayFailed, is_free, join_ray, set_environment, start_local_ray
 
 
 @pytest.fixture
@@ -50,6 +50,16 @@ def test_whatever_keeps_ray_from_starting_becomes_one_sentence(
     with pytest.raises(RayFailed) as raised:
         start_local_ray(None)
     assert told in str(raised.value)
+    assert "\n" not in str(raised.value)
+
+
+def test_a_cluster_that_does_not_let_us_in_is_told_in_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(**_: object) -> None:
+        raise ConnectionError("Failed to connect to Ray cluster at 192.0.2.9:6379\nTraceback ...")
+
+    monkeypatch.setattr(ray, "init", fail)
+    with pytest.raises(RayFailed, match=r"192\.0\.2\.9:6379 could not be joined: .* set RAY_AUTH_MODE=token") as raised:
+        join_ray("192.0.2.9:6379")
     assert "\n" not in str(raised.value)
 
 

@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 
 from pipeline.config_urls import config_for_urls
-from pipeline.preflight import ClusterUnavailable, require_cluster, require_weights
+from pipeline.preflight import ClusterUnavailable, NoRoom, require_cluster, require_room, require_weights
 from stages.errors import ModelError
+from tests.unit.config.site import SITE, config_from
 
 LFS_POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:0\n"
 
@@ -35,3 +36,38 @@ def test_a_cluster_is_looked_for_where_it_is_said_to_be(form: str) -> None:
 
 def test_other_forms_of_address_are_left_to_ray() -> None:
     require_cluster("auto")
+
+
+ELSEWHERE = SITE + "redis: {url: 'redis://192.0.2.9:6379/0'}\n"
+
+
+@pytest.mark.parametrize(
+    ("graph", "nodes", "told"),
+    [
+        pytest.param("{}", [{"CPU": 0.5}, {"memory": 1e9}], "asks for 1.05 cores, the Ray cluster has 0.5", id="cores"),
+        pytest.param("{detect_gpus: 1}", [{"CPU": 8, "GPU": 0.5}], "asks for 1 GPUs, .* has 0.5", id="GPUs"),
+        pytest.param("{detect_cpus: 6}", [{"CPU": 4}, {"CPU": 4}], "process asks for 6 cores, no machine", id="split"),
+        pytest.param(
+            "{detect_cpus: 2, detect_gpus: 1}",
+            [{"CPU": 8}, {"CPU": 1, "GPU": 1}],
+            "asks for 2 cores and 1 GPUs, no machine",
+            id="cores here and GPUs there",
+        ),
+    ],
+)
+def test_a_graph_that_a_cluster_can_never_place_is_refused(
+    graph: str, nodes: list[dict[str, float]], told: str
+) -> None:
+    with pytest.raises(NoRoom, match=told):
+        require_room(config_from(f"{ELSEWHERE}graph: {graph}\n"), nodes)
+
+
+def test_a_graph_that_fits_passes_and_so_does_one_that_fills_the_cluster() -> None:
+    require_room(config_from(ELSEWHERE), [{"CPU": 0.55}, {"CPU": 0.5}])
+    require_room(config_from(f"{ELSEWHERE}graph: {{detect_gpus: 0.5}}\n"), [{"CPU": 2}, {"CPU": 2, "GPU": 1}])
+
+
+def test_a_redis_that_only_one_machine_reaches_is_refused_for_a_cluster_of_two() -> None:
+    require_room(config_from(SITE), [{"CPU": 4}])
+    with pytest.raises(NoRoom, match=r"2 machines .* set redis\.url"):
+        require_room(config_from(SITE), [{"CPU": 4}, {"CPU": 4}])

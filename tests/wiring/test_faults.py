@@ -6,13 +6,14 @@ import asyncio
 import itertools
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import psutil
 import pytest
 import ray
+from redis import Redis as SyncRedis
 from redis.asyncio import Redis
 
 from pipeline.config import config_of_data
@@ -23,6 +24,7 @@ from pipeline.orchestrate.state import StateStore, SystemReport
 from pipeline.orchestrate.supervisor import start_supervisor
 from tests.numbered import numbered_picture
 from tests.redis_server import RedisServer, redis_server
+from tests.wiring.processes import processes_called
 from tests.wiring.running_line import Line, numbered_config, numbered_file, numbers, running_line
 
 pytestmark = [pytest.mark.ray, pytest.mark.services, pytest.mark.timeout(150)]
@@ -192,9 +194,12 @@ def _states(line: Line) -> list[str]:
 
 
 def _kill(name: str) -> None:
-    found = [p for p in psutil.Process().children(recursive=True) if name in " ".join(p.cmdline())]
-    assert len(found) == 1
-    found[0].kill()
+    _process(name).kill()
+
+
+def _process(name: str) -> psutil.Process:
+    (found,) = processes_called(name)
+    return found
 
 
 def test_a_killed_reader_is_replaced_and_goes_on_in_the_same_run_of_its_file(local_ray: None, workshop: Path) -> None:
@@ -240,3 +245,52 @@ def test_what_a_dead_up_left_running_is_ended_and_the_new_configuration_runs(loc
     assert report is not None
     assert [camera.camera for camera in report.cameras] == ["new"]
     assert len(report.run_id) == 32
+
+
+def test_a_redis_that_comes_back_empty_is_told_again_and_a_dead_reader_is_replaced(
+    local_ray: None, workshop: Path
+) -> None:
+    with live_camera(workshop) as (line, _server, redis):
+        line.wait_for("frames", lambda: len(line.detections("cam")) > 10 and _reader(redis.url) is not None)
+        reader, run_id = _reader(redis.url), _report(redis.url).run_id  # type: ignore[union-attr]
+        redis.restart()
+        line.wait_for("a report", lambda: _reader(redis.url) == reader)
+        _kill("ray::IngestActor")
+        line.wait_for("another reader", lambda: _reader(redis.url) not in (None, reader))
+        before = len(line.detections("cam"))
+        line.wait_for("frames again", lambda: len(line.detections("cam")) > before + 10)
+        assert _report(redis.url).run_id == run_id  # type: ignore[union-attr]
+
+
+def test_a_part_counter_is_read_on_by_the_successor_of_a_dead_supervisor(local_ray: None, workshop: Path) -> None:
+    with RtspServer() as server, redis_server(workshop) as redis:
+        config = numbered_config(redis.url, workshop, cameras_of(server, "cam"))
+        config["lines"] = {"filling": {"recipe": "count", "part_counter": {"stream": "plc"}}}
+        config["cameras"]["cam"]["line"] = "filling"
+        with running_line(config) as line, SyncRedis.from_url(redis.url, decode_responses=True) as client:
+            line.wait_for("the first look", lambda: _counted(client) == "0")
+            client.xadd("plc", {"count": 5})
+            line.wait_for("five parts", lambda: _counted(client) == "5")
+            _kill("ray::Supervisor")
+            client.xadd("plc", {"count": 2})
+            line.wait_for("seven parts", lambda: _counted(client) == "7")
+
+
+def _counted(client: SyncRedis) -> Any:
+    return client.hget("rayline:{filling}:count", "counted")
+
+
+def test_readers_of_a_supervisor_that_hangs_are_ended_with_it(
+    local_ray: None, workshop: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pipeline.running.STOP_TIMEOUT_S", 1.0)
+    with live_camera(workshop) as (line, _server, _redis):
+        line.wait_for("frames", lambda: len(line.detections("cam")) > 10)
+        hung = _process("ray::Supervisor")
+        hung.suspend()
+    try:
+        names = ("ray::IngestActor", "ray::Supervisor")
+        line.wait_for("end of it", lambda: not any(processes_called(name) for name in names), 10)
+    finally:
+        with suppress(psutil.NoSuchProcess):
+            hung.resume()

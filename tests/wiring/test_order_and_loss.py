@@ -5,13 +5,13 @@ from __future__ import annotations
 import itertools
 from pathlib import Path
 
-import psutil
 import pytest
 
 from pipeline.demo.encoder import StreamSettings
 from pipeline.demo.rtsp_server import RtspServer
 from tests.numbered import numbered_picture
 from tests.redis_server import redis_server
+from tests.wiring.processes import processes_called
 from tests.wiring.running_line import numbered_config, numbered_file, numbers, running_line
 
 FRAMES = 240
@@ -73,8 +73,6 @@ def test_what_a_live_camera_loses_is_said_in_the_next_message(local_ray, worksho
 
 
 def _kill_a_detect_replica() -> None:
-    replicas = [
-        p for p in psutil.Process().children(recursive=True) if "rayline:detect-numbers" in " ".join(p.cmdline())
-    ]
+    replicas = processes_called("rayline:detect-numbers")
     assert len(replicas) == 2
     replicas[0].kill()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -12,6 +13,7 @@ from pipeline.demo.encoder import StreamSettings
 from pipeline.demo.rtsp_server import RtspServer
 from tests.numbered import numbered_picture
 from tests.redis_server import redis_server
+from tests.wiring.processes import processes_called
 from tests.wiring.running_line import numbered_config, running_line
 
 pytestmark = [pytest.mark.slow, pytest.mark.ray, pytest.mark.services, pytest.mark.timeout(600)]
@@ -54,6 +56,8 @@ def _flap(server: RtspServer, seconds: float) -> float:
 
 
 def _held_mb() -> float:
-    mine = psutil.Process().children(recursive=True)
-    ray_workers = [p for p in mine if p.is_running() and "ray::" in " ".join(p.cmdline())]
-    return float(sum(p.memory_full_info().uss for p in ray_workers)) / 1e6
+    held = 0
+    for worker in processes_called("ray::"):
+        with suppress(psutil.NoSuchProcess):  # it ended while it was asked
+            held += worker.memory_full_info().uss
+    return held / 1e6

@@ -105,3 +105,23 @@ async def test_a_camera_of_a_model_that_does_not_run_is_refused(client: Redis) -
     with pytest.raises(ConfigError, match="model 'idle' is not running"):
         await store.add("new", {"url": "rtsp://192.0.2.9/x", "recipe": "other"})
     assert (await store.read()).overrides == {}
+
+
+async def test_what_a_redis_lost_is_put_back_as_it_was(store: DesiredStore, client: Redis) -> None:
+    await store.pause("cam-1")
+    await store.set("gate", {"fps": 5})
+    before = await store.read()
+    await client.flushdb()
+    await store.restore(before)
+    assert await store.read() == before
+
+
+async def test_what_was_desired_meanwhile_is_not_put_back_over(store: DesiredStore, client: Redis) -> None:
+    await store.pause("cam-1")
+    before = await store.read()
+    await client.flushdb()
+    await store.publish(config_from(SITE))
+    await store.restore(before)
+    after = await store.read()
+    assert after.run_id != before.run_id
+    assert not after.is_paused("cam-1")

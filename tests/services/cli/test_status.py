@@ -5,8 +5,10 @@ import time
 
 import pytest
 
+from pipeline.orchestrate.line_count import CountStore, LineCount
 from pipeline.orchestrate.state import CameraReport, ShardReport, SystemReport
 from tests.services.cli.conftest import Rayline, Site
+from tests.unit.config.site import SITE
 
 pytestmark = pytest.mark.services
 
@@ -36,6 +38,17 @@ def test_for_programs_the_whole_report_comes_back(rayline: Rayline, site: Site) 
     assert SystemReport.model_validate(told["report"]) == written
 
 
+def test_what_a_part_counter_counted_is_shown_and_told_to_programs(rayline: Rayline, site: Site) -> None:
+    site.publish(SITE.replace("{recipe: check}", "{recipe: check, part_counter: {stream: plc}}"))
+    site.report(report())
+    count = LineCount(line="filling", counter="stream plc", camera="cam-1", since=time.time(), counted=9, inspected=7)
+    site._run(lambda client: CountStore(client).write(count))
+    assert "line filling: counted 9, inspected 7, difference 2 in" in rayline("status", "--once").stdout
+    (told,) = json.loads(rayline("status", "--json").stdout)["counts"]
+    assert (told["line"], told["counted"], told["inspected"], told["difference"]) == ("filling", 9, 7, 2)
+    assert site.stored("rayline:{filling}:count")[b"difference"] == b"2"
+
+
 def test_where_nothing_runs_it_ends_with_1_and_says_what_to_do(rayline: Rayline, site: Site) -> None:
     result = rayline("status", "--once")
     assert result.exit_code == 1
@@ -43,7 +56,8 @@ def test_where_nothing_runs_it_ends_with_1_and_says_what_to_do(rayline: Rayline,
     site.publish()
     stopped = rayline("status", "--json")
     assert stopped.exit_code == 1
-    assert json.loads(stopped.stdout) == {"running": False, "desired_version": 1, "removed": [], "report": None}
+    told = {"running": False, "desired_version": 1, "removed": [], "report": None, "counts": []}
+    assert json.loads(stopped.stdout) == told
 
 
 def test_reports_run_out(site: Site) -> None:

@@ -10,6 +10,7 @@ from rich.console import Console
 from pipeline.commands.status import _COLOURS, shown
 from pipeline.ingest.camera_state import CameraState
 from pipeline.orchestrate.desired import CameraOverride, merge
+from pipeline.orchestrate.line_count import LineCount
 from pipeline.orchestrate.state import CameraReport, ShardReport, SystemReport
 from pipeline.sinks.errors import SinkUnavailable
 from stages.values import CameraId
@@ -112,6 +113,18 @@ def test_what_is_under_way_and_what_failed_stands_below() -> None:
     assert "camera x: its change is not in force: no recipe" in rows
 
 
+def test_a_part_counters_count_stands_beside_what_was_inspected() -> None:
+    count = LineCount(
+        line="filling", counter="stream plc", since=NOW - 7200, counted=1204, inspected=1201, uninspected=2,
+        blind_since=NOW - 40, error="stream plc: WRONGTYPE",
+    )  # fmt: skip
+    stream = io.StringIO()
+    Console(file=stream, width=200).print(shown(None, report(RUNNING), NOW, 200, [count]))
+    told = "line filling: counted 1204, inspected 1201, difference 3 in 2 h; camera blind 2 times, now for 40 s\n"
+    assert told in stream.getvalue()
+    assert "line filling: its part counter cannot be read: stream plc: WRONGTYPE\n" in stream.getvalue()
+
+
 def test_the_live_table_follows_and_outlives_a_redis_that_goes_away(monkeypatch: pytest.MonkeyPatch) -> None:
     looks: list[Any] = [
         report(FAILED),
@@ -121,11 +134,11 @@ def test_the_live_table_follows_and_outlives_a_redis_that_goes_away(monkeypatch:
         KeyboardInterrupt(),
     ]
 
-    async def look(_redis: str | None) -> tuple[None, SystemReport | None]:
+    async def look(_redis: str | None) -> Any:
         told = looks.pop(0)
         if isinstance(told, BaseException):
             raise told
-        return None, told
+        return status_command.Seen(None, told)
 
     stream = io.StringIO()
     monkeypatch.setattr(status_command, "look", look)

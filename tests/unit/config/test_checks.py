@@ -30,6 +30,10 @@ def test_a_good_config_has_nothing_to_say(folder: Path) -> None:
     assert found(COUNTED, folder) == []
 
 
+def test_a_part_counter_on_a_line_that_is_counted_is_good(folder: Path) -> None:
+    assert found(COUNTED.replace("{recipe: check}", "{recipe: check, part_counter: {stream: plc}}"), folder) == []
+
+
 BELT = COUNTED.replace("counts: true", "counts: true\n    belt_speed: 2.0")
 
 
@@ -142,6 +146,20 @@ BELT = COUNTED.replace("counts: true", "counts: true\n    belt_speed: 2.0")
             id="a folder for a Redis that is not ours",
         ),
         pytest.param("", Severity.WARNING, "cameras", "there are none", id="no cameras"),
+        pytest.param(
+            SITE.replace("{recipe: check}", "{recipe: check, part_counter: {stream: plc}}"),
+            Severity.ERROR,
+            "lines.filling.part_counter",
+            "no camera of line 'filling' counts its parts, so there is nothing to compare the counter with",
+            id="a part counter and nothing to compare it with",
+        ),
+        pytest.param(
+            COUNTED.replace("{recipe: check}", "{recipe: watch, part_counter: {stream: plc}}"),
+            Severity.ERROR,
+            "lines.filling.part_counter",
+            "camera 'cam-1' counts the line's parts, and its recipe inspects none",
+            id="a part counter where nothing is inspected",
+        ),
     ],
 )
 def test_it_finds(folder: Path, text: str, severity: Severity, path: str, message: str) -> None:

@@ -43,6 +43,13 @@ class FakeActor:
         return Remote(answer)
 
     @property
+    def stop(self) -> Remote:
+        async def answer(_: float) -> None:
+            return None
+
+        return Remote(answer)
+
+    @property
     def report(self) -> Remote:
         async def answer() -> ShardReport:
             if self.deaf:
@@ -115,6 +122,49 @@ async def test_a_reader_that_owes_reports_rests_and_is_begun_again(
     again = subject._readers[plan.name]
     assert (again.actor, again.restarts, again.state) == (fresh, 1, "running")
     assert "TimeoutError" in again.last_error
+
+
+async def test_once_it_is_told_to_stop_no_reader_is_made(subject: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_readers_there", dict)
+    monkeypatch.setattr(subject, "_actor_of", lambda _: FakeActor())
+    plan = one_plan(subject)
+    await subject._keep(plan)
+    assert list(subject._readers) == [plan.name]
+    await subject.stop(0.01)
+    await subject._keep(plan)  # of a start that was still under way
+    assert subject._readers == {}
+
+
+async def test_it_stops_behind_the_round_that_is_under_way(subject: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_readers_there", dict)
+    async with subject._one_at_a_time:
+        stopping = asyncio.create_task(subject.stop(0.01))
+        done, _ = await asyncio.wait({stopping}, timeout=0.05)
+        assert not done
+    await stopping
+
+
+async def test_a_round_that_hangs_does_not_keep_it_from_stopping(subject: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_readers_there", dict)
+    monkeypatch.setattr(module, "CALL_TIMEOUT_S", 0.01)
+    async with subject._one_at_a_time:
+        await subject.stop(0.01)
+
+
+async def test_one_shards_failure_is_raised_when_the_others_are_done(caplog: pytest.LogCaptureFixture) -> None:
+    done = []
+
+    async def works() -> None:
+        await asyncio.sleep(0.01)
+        done.append("works")
+
+    async def fails(why: str) -> None:
+        raise LookupError(why)
+
+    with pytest.raises(LookupError, match="first"):
+        await module._all({"a": fails("first"), "b": works(), "c": fails("second")})
+    assert done == ["works"]
+    assert caplog.messages == ["shard c: LookupError: second"]
 
 
 class LeftBehind:
