@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -94,6 +95,19 @@ def test_random_weights_answer_alike_in_every_runtime(weights: Path, cache: Path
         assert backend.names == ("bottle", "cap", "label")
     for answer in answers[1:]:
         assert answer == pytest.approx(answers[0], abs=1e-2)
+
+
+@pytest.mark.parametrize("runtime", [Runtime.TORCH, Runtime.ONNX, Runtime.OPENVINO])
+def test_two_calls_at_once_answer_as_one_after_another(weights: Path, cache: Path, runtime: Runtime) -> None:
+    """Batches of every size, whole and odd, from two threads: no answer is another's, none overwrites another's."""
+    backend = load_backend(settings(weights, cache, runtime=runtime))
+    rng = np.random.default_rng(1)
+    batches = [rng.integers(0, 255, (count, 3, *SIZE_HW), np.uint8) for count in (1, 4, 3, 8, 1, 2, 5, 1) * 2]
+    expected = [backend.infer(batch).copy() for batch in batches]
+    with ThreadPoolExecutor(2) as pool:
+        answers = list(pool.map(lambda batch: backend.infer(batch).copy(), batches))
+    for answer, right in zip(answers, expected, strict=True):
+        assert answer == pytest.approx(right, abs=1e-3)
 
 
 @pytest.mark.parametrize("runtime", [Runtime.TORCH, Runtime.ONNX, Runtime.OPENVINO])
