@@ -5,12 +5,10 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections import deque
 from collections.abc import Coroutine, Mapping
 from contextlib import AsyncExitStack, suppress
 from dataclasses import replace
 from pathlib import Path
-from statistics import quantiles
 from typing import Any
 
 import ray
@@ -21,15 +19,14 @@ from redis.exceptions import RedisError
 from pipeline.config import RaylineConfig
 from pipeline.ingest.actor import IngestActor, ShardReport, ShardSpec
 from pipeline.ingest.camera_state import CameraState
-from pipeline.ingest.shard import CameraFigures
 from pipeline.observe.logs import set_up_logs
 from pipeline.orchestrate.counting import Counting
 from pipeline.orchestrate.desired import DesiredState
 from pipeline.orchestrate.desired_store import DesiredStore, NothingDesired
 from pipeline.orchestrate.plan import ShardPlan, plan_shards
 from pipeline.orchestrate.reader import Reader
-from pipeline.orchestrate.state import CameraReport, StateStore, SystemReport
-from pipeline.orchestrate.state import ShardReport as PublishedShard
+from pipeline.orchestrate.report import system_report
+from pipeline.orchestrate.state import StateStore
 from pipeline.sinks.redis_client import connect
 from stages.errors import RaylineError
 from stages.values import CameraId
@@ -299,75 +296,13 @@ class Supervisor:
             self._kill(reader)
 
     async def _publish(self, desired: DesiredState) -> None:
-        now = time.time()
-        cameras = [r for reader in self._readers.values() for r in self._camera_reports(reader, desired, now)]
-        report = SystemReport(
-            at=now,
-            started_at=self._started_at,
-            run_id=desired.run_id,
-            desired_version=desired.version,
-            problems=dict(desired.problems),
-            cameras=tuple(sorted(cameras, key=lambda c: c.camera)),
-            shards=tuple(self._shard_report(name, reader, now) for name, reader in sorted(self._readers.items())),
-        )
+        report = system_report(self._readers, self._plans, self._placed, desired, self._started_at, time.time())
         if self._is_stopping:
             return
         try:
             await self._state.write(report)
         except RedisError as exc:
             logger.warning("no report this second, Redis is away: %s", type(exc).__name__)
-
-    def _shard_report(self, name: str, reader: Reader, now: float) -> PublishedShard:
-        report = reader.report
-        return PublishedShard(
-            shard=name,
-            state=reader.state,
-            cameras=tuple(sorted(self._plans[name].tasks)) if name in self._plans else (),
-            pid=report.pid if report is not None else None,
-            restarts=reader.restarts,
-            last_error=reader.last_error,
-            updated_at=now,
-        )
-
-    def _camera_reports(self, reader: Reader, desired: DesiredState, now: float) -> list[CameraReport]:
-        if reader.report is None:
-            return []
-        known = [f for f in reader.report.cameras if f.status.camera_id in desired.config.cameras]
-        return [self._camera_report(reader, figures, desired, now) for figures in known]
-
-    def _camera_report(self, reader: Reader, figures: CameraFigures, desired: DesiredState, now: float) -> CameraReport:
-        status = figures.status
-        camera_id = status.camera_id
-        camera = desired.config.camera(camera_id)
-        p50, p95 = _percentiles(figures.latencies_s)
-        kind = desired.kind(camera_id)
-        return CameraReport(
-            camera=camera_id,
-            line=camera.line,
-            station=camera.station,
-            state=status.state.value,
-            since=status.since,
-            url=str(camera.settings.url),
-            shard=self._placed.get(camera_id, ""),
-            model=camera.model_name,
-            recipe=camera.recipe_name,
-            health=figures.health,
-            size=status.size_wh,
-            fps_in=status.fps_in,
-            fps_out=_rate(reader.published, camera_id),
-            frames_in=status.frames_in,
-            frames_out=figures.published,
-            dropped=dict(figures.dropped),
-            latency_ms_p50=p50,
-            latency_ms_p95=p95,
-            last_frame_at=status.last_frame_at,
-            reconnects=status.reconnects,
-            last_error=status.last_error,
-            last_error_at=status.last_error_at,
-            parts=dict(figures.parts),
-            override=kind.value if kind is not None else None,
-            updated_at=now,
-        )
 
 
 def require_alone(timeout_s: float) -> None:
@@ -453,17 +388,3 @@ def _gone(timeout_s: float) -> None:
 
 def _told(exc: BaseException) -> str:
     return f"{type(exc).__name__}: {exc}".splitlines()[0]
-
-
-def _percentiles(latencies_s: tuple[float, ...]) -> tuple[float | None, float | None]:
-    if len(latencies_s) < 2:
-        return None, None
-    cuts = quantiles(latencies_s, n=20)
-    return round(cuts[9] * 1e3, 1), round(cuts[18] * 1e3, 1)
-
-
-def _rate(samples: deque[tuple[float, Mapping[CameraId, int]]], camera_id: CameraId) -> float:
-    if len(samples) < 2:
-        return 0.0
-    (since, first), (until, last) = samples[0], samples[-1]
-    return round(max(0, last.get(camera_id, 0) - first.get(camera_id, 0)) / max(1e-3, until - since), 1)

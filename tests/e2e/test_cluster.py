@@ -115,6 +115,6 @@ def test_a_graph_too_large_for_the_cluster_is_refused_in_a_sentence(
     )
     refused = rayline.run("up", config, "--address", cluster.address, timeout_s=60)
     assert refused.process.returncode == 1, refused.output
-    assert f"the graph asks for 9.55 cores, the Ray cluster has {CORES}" in refused.stderr
+    assert f"the graph asks for 9.45 cores, the Ray cluster has {CORES}" in refused.stderr
     assert "Traceback" not in refused.output
     assert cluster.actors() == []

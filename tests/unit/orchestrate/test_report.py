@@ -1,0 +1,65 @@
+"""What the supervisor's report says of cameras and shards, out of what readers told."""
+
+from __future__ import annotations
+
+import pytest
+
+from pipeline.ingest.actor import ShardReport
+from pipeline.ingest.camera_state import CameraState, CameraStatus
+from pipeline.ingest.shard import CameraFigures
+from pipeline.orchestrate.desired import DesiredState
+from pipeline.orchestrate.plan import plan_shards
+from pipeline.orchestrate.reader import Reader
+from pipeline.orchestrate.report import system_report
+from pipeline.orchestrate.state import SystemReport
+from stages.values import CameraId
+from tests.unit.config.site import SITE, config_from
+
+NOW = 1_800_000_000.0
+
+
+def figures(camera: str, state: CameraState = CameraState.RUNNING, published: int = 0) -> CameraFigures:
+    return CameraFigures(CameraStatus(CameraId(camera), state, NOW - 60), published, {}, (0.1, 0.2, 0.3))
+
+
+def reported(*told: tuple[CameraFigures, ...]) -> SystemReport:
+    """The report of a site with one shard, whose reader told these figures one after another."""
+    config = config_from(SITE)
+    plans = plan_shards(config)
+    (name,) = plans
+    reader = Reader(object())
+    for cameras in told:
+        reader.note(ShardReport(name, 7, plans[name].tag, cameras))
+    placed = {CameraId(camera): name for camera in config.cameras}
+    return system_report({name: reader}, plans, placed, DesiredState(config, config, 3), NOW - 99, NOW)
+
+
+@pytest.mark.parametrize(
+    ("state", "health"),
+    [
+        (CameraState.RUNNING, "ok"),
+        (CameraState.ENDED, "ok"),
+        (CameraState.CONNECTING, "stale"),
+        (CameraState.RECONNECTING, "stale"),
+        (CameraState.FAILED, "stale"),
+        (CameraState.PAUSED, "stale"),
+    ],
+)
+def test_the_last_picture_of_a_camera_that_gives_none_is_not_its_health(state: CameraState, health: str) -> None:
+    name = sorted(config_from(SITE).cameras)[0]
+    (camera,) = reported((figures(name, state),)).cameras
+    assert (camera.state, camera.health) == (state.value, health)
+
+
+def test_cameras_come_by_name_and_those_no_longer_wanted_not_at_all() -> None:
+    names = sorted(config_from(SITE).cameras)
+    report = reported(tuple(figures(name) for name in [*reversed(names), "gone"]))
+    assert [camera.camera for camera in report.cameras] == names
+    assert {camera.latency_ms_p50 for camera in report.cameras} == {200.0}
+
+
+def test_a_reader_that_told_nothing_yet_is_a_starting_shard_with_its_cameras() -> None:
+    report = reported()
+    (shard,) = report.shards
+    assert (shard.state, shard.pid, report.cameras) == ("starting", None, ())
+    assert list(shard.cameras) == sorted(config_from(SITE).cameras)
