@@ -27,7 +27,7 @@ check: setup ## format, lint, types, unit tests (under a minute)
 	.venv/bin/ruff format --check .
 	.venv/bin/ruff check .
 	.venv/bin/mypy
-	$(PY) -m pytest tests/unit -q
+	$(PY) -m pytest tests/unit -q -n 2
 
 drill: setup-test ## the long forms of the tests
 	$(PY) -m pytest -m "slow and not gpu"

@@ -51,7 +51,7 @@ class Detector:
         return self._info
 
     def warm(self) -> None:
-        """Run each batch size it will meet once (kernels are made at first use), and check what comes out.
+        """Run the smallest and the largest batch once (kernels are made at first use), and check what comes out.
 
         Raises ModelError where the answer does not fit the class names.
         """

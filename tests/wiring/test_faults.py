@@ -203,7 +203,7 @@ def _process(name: str) -> psutil.Process:
 
 
 def test_a_killed_reader_is_replaced_and_goes_on_in_the_same_run_of_its_file(local_ray: None, workshop: Path) -> None:
-    clip = numbered_file(workshop / "numbers.mp4", 300)
+    clip = numbered_file(workshop / "numbers.mp4", 180)
     with redis_server(workshop) as redis:
         config = numbered_config(redis.url, workshop, {"file": {"url": str(clip), "pace": "realtime"}})
         with running_line(config) as line:
@@ -211,8 +211,8 @@ def test_a_killed_reader_is_replaced_and_goes_on_in_the_same_run_of_its_file(loc
             _kill("ray::IngestActor")
             line.wait_for("end of the file", line.rayline.all_ended, 60)
             messages = line.detections("file")
-    assert numbers(messages) == list(range(300))
-    assert len({m["message_id"] for m in messages}) == 300
+    assert numbers(messages) == list(range(180))
+    assert len({m["message_id"] for m in messages}) == 180
 
 
 def test_a_camera_whose_settings_change_goes_on_and_does_not_end_the_line(local_ray: None, workshop: Path) -> None:

@@ -35,12 +35,10 @@ def test_two_detect_replicas_of_different_speed_neither_lose_nor_reorder_a_file(
     assert len({m["message_id"] for m in messages}) == FRAMES
 
 
-@pytest.mark.parametrize("topology", ["split", "fused"])
-def test_a_detect_replica_killed_in_mid_batch_costs_no_frame(local_ray, workshop: Path, topology: str) -> None:
+def test_a_detect_replica_killed_in_mid_batch_costs_no_frame(local_ray, workshop: Path) -> None:
     clip = numbered_file(workshop / "numbers.mp4", FRAMES)
     with redis_server(workshop) as redis:
-        graph = {"detect_replicas": 2, "topology": topology}
-        config = numbered_config(redis.url, workshop, {"file": {"url": str(clip)}}, **graph)
+        config = numbered_config(redis.url, workshop, {"file": {"url": str(clip)}}, detect_replicas=2)
         with running_line(config) as line:
             line.wait_for("first frames", lambda: len(line.detections("file")) > 20)
             _kill_a_detect_replica()
