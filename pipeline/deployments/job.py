@@ -28,4 +28,5 @@ class CameraJob:
     health: HealthSettings
     inspection: InspectionSettings | None = None
     roi: Roi | None = None
+    counts: bool = True  # the line's parts are counted here
     annotated_to: str | None = None  # path of an annotated video of this camera, for `up --save`

@@ -65,7 +65,7 @@ class TrackedCamera:
         self._snapshots = snapshots
         self._cursor = stored.cursor
         self._stored_checkpoint = stored.checkpoint
-        self._context = ResultContext(job.line, job.station, job.source_kind, job.recipe, job.config_hash)
+        self._context = ResultContext(job.line, job.station, job.source_kind, job.recipe, job.config_hash, job.counts)
         self._chain: CameraChain | None = None
         self._road: str | None = None  # the source whose frames the chain works on
         self._last: FrameResult | None = None  # of the last frame that came

@@ -76,6 +76,7 @@ def job_of(camera: ResolvedCamera) -> CameraJob:
         health=recipe.health,
         inspection=recipe.inspection,
         roi=recipe.roi,
+        counts=camera.counts,
     )
 
 

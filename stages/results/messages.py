@@ -16,7 +16,7 @@ from stages.values import Clock, Event, FrameResult, Inspection, ModelInfo, Posi
 
 DETECTION_SCHEMA = "rayline.detection/1.0"
 EVENT_SCHEMA = "rayline.event/1.0"
-INSPECTION_SCHEMA = "rayline.inspection/1.0"
+INSPECTION_SCHEMA = "rayline.inspection/1.1"
 UNINSPECTED_SCHEMA = "rayline.uninspected/1.0"
 
 
@@ -29,6 +29,7 @@ class ResultContext:
     source_kind: str  # rtsp | http | kafka | file | ...
     recipe: str | None = None
     config_hash: str | None = None
+    counts: bool = True  # the line's parts are counted here
 
 
 def message_id(camera: str, position: Position) -> str:
@@ -103,6 +104,7 @@ def inspection_message(
             "camera": inspection.camera_id,
             "line": ctx.line,
             "station": inspection.station,
+            "counts": ctx.counts,
             "source": _source(inspection.position, ctx),
             "track_id": inspection.track_id,
             "verdict": inspection.verdict,

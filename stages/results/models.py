@@ -9,6 +9,7 @@ import orjson
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, PlainSerializer, ValidationError
 
 from stages.errors import RaylineError
+from stages.results.messages import DETECTION_SCHEMA, EVENT_SCHEMA, INSPECTION_SCHEMA, UNINSPECTED_SCHEMA
 from stages.values import Clock, HealthState, Verdict
 
 
@@ -135,6 +136,9 @@ class InspectionMessage(Part):
     camera: str
     line: str
     station: str
+    counts: bool = Field(
+        True, description="The line's parts are counted at this station: count entries where this is true. Since 1.1."
+    )
     source: SourceRef
     track_id: int
     verdict: Verdict
@@ -185,6 +189,12 @@ _MODELS: dict[str, type[Message]] = {
     "inspection": InspectionMessage,
     "uninspected": UninspectedMessage,
 }
+_VERSIONS = {
+    "detection": DETECTION_SCHEMA,
+    "event": EVENT_SCHEMA,
+    "inspection": INSPECTION_SCHEMA,
+    "uninspected": UNINSPECTED_SCHEMA,
+}
 
 
 def parse_message(data: bytes) -> Message:
@@ -206,12 +216,12 @@ def parse_message(data: bytes) -> Message:
 
 def export_schemas() -> dict[str, dict[str, Any]]:
     """JSON Schema by message name: detection, event, inspection, uninspected."""
-    return {name: _schema(name, model) for name, model in _MODELS.items()}
+    return {name: _schema(_VERSIONS[name], model) for name, model in _MODELS.items()}
 
 
-def _schema(name: str, model: type[Message]) -> dict[str, Any]:
+def _schema(version: str, model: type[Message]) -> dict[str, Any]:
     schema = model.model_json_schema(by_alias=True)
-    return {"$schema": "https://json-schema.org/draft/2020-12/schema", "$id": f"rayline.{name}/1.0", **schema}
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", "$id": version, **schema}
 
 
 def _kind_of_v1(schema: object) -> str:

@@ -423,6 +423,15 @@ def test_what_an_unwritten_end_made_of_the_chain_goes_to_the_successor() -> None
     assert after.loose().checkpoint is None
 
 
+@pytest.mark.parametrize("counts", [True, False])
+def test_a_verdict_tells_whether_the_lines_parts_are_counted_here(counts: bool) -> None:
+    subject = camera()
+    subject = TrackedCamera(replace(subject.job, counts=counts), Stored(), None)
+    writes = [work(subject, *(seen(n, x=20.0 + 12 * n) for n in range(20)))]
+    told = [part for write in writes if write is not None for part in inspections(write.inspections)]
+    assert [part["counts"] for part in told] == [counts]
+
+
 def test_a_loss_of_the_camera_is_heard_between_the_frames_it_lies_between() -> None:
     """Lost and back within one slow batch: blind from the last frame before to the first behind, not afterwards."""
     subject = camera()

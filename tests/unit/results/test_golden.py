@@ -70,6 +70,7 @@ def test_the_schema_files_are_current(name: str) -> None:
 def test_messages_fit_their_schema(name: str) -> None:
     schema = export_schemas()[name]
     Draft202012Validator.check_schema(schema)
+    assert schema["$id"] == json.loads(BUILT[name])["schema"]
     Draft202012Validator(schema, format_checker=FormatChecker()).validate(json.loads(BUILT[name]))
 
 
