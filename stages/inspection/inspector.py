@@ -10,6 +10,7 @@ from typing import Any
 
 from stages.inspection.belt import Belt
 from stages.inspection.boxes import Look, OwnedMarks, PartBox
+from stages.inspection.frame_time import FrameTime
 from stages.inspection.matching import match
 from stages.inspection.nearness import Nearness
 from stages.inspection.part import Part, Votes
@@ -33,7 +34,6 @@ MEMORY_S = 60.0  # time a part that was judged is remembered unseen
 TOLD_IDS = 48  # track ids remembered, so that one used again gives another inspection id
 MOVED = 0.25  # part lengths something must move down the belt to be a part
 CREPT = 0.1  # and to be one that vanished with the trigger just behind it: more than a box trembles
-CLOCK_STEP_S = 1.5  # the camera's clock gaining so much on ours between two frames was set, and does not run
 START_SLACK_S = 0.3  # crossings so soon after the start may have been before it
 
 
@@ -111,11 +111,11 @@ class Inspector:
         """
         if seeing:
             return Judged()
-        return self._go_blind(at, reason, since=self._last_at, at_once=True)
+        return self._go_blind(at, reason, since=self._time.last_at, at_once=True)
 
     def end(self, at: float, now: float | None = None) -> Judged:
         """The stream is over: parts that must have crossed unseen are lost, an open interval is closed."""
-        at = max(at, self._last_at) if self._last_at is not None else at
+        at = at if self._time.last_at is None else max(at, self._time.last_at)
         travel = self._belt.travel + (0.0 if self._sight.seeing else self._belt.expected(at))
         gone = [part for part in self._parts if self._is_missed(part) and self._place(part, travel) >= 0]
         lost = tuple(self._lose(part, at, at if now is None else now) for part in gone)
@@ -127,9 +127,7 @@ class Inspector:
         self._sight = Sight(self._camera_id, self._run, self._settings.blind_after_s)
         self._parts: list[Part] = []
         self._told: deque[int] = deque(maxlen=TOLD_IDS)
-        self._started_at: float | None = None
-        self._last_at: float | None = None
-        self._last_received: float | None = None
+        self._time = FrameTime()
         self._size_wh = (1, 1)
         self._position = Position("", 0, 0)
 
@@ -145,7 +143,7 @@ class Inspector:
             "sight": self._sight.checkpoint(),
             "parts": [part.checkpoint(runs.index(part.run)) for part in self._parts],
             "told": list(self._told),
-            "times": [self._started_at, self._last_at, self._last_received],
+            "times": self._time.checkpoint(),
             "frame": [*self._size_wh, self._position.encode()],
         }
 
@@ -165,8 +163,7 @@ class Inspector:
             part.votes = Votes.none(self._rules)
         if checkpoint["run"] == self._run:
             self._told.extend(checkpoint["told"])
-        self._started_at, self._last_at, *received = checkpoint["times"]
-        self._last_received = received[0] if received else None
+        self._time.restore(checkpoint["times"])
         width, height, position = checkpoint["frame"]
         self._size_wh, self._position = (width, height), Position.decode(position)
 
@@ -179,13 +176,8 @@ class Inspector:
 
     def _on_time(self, captured_at: float, received_at: float | None) -> float:
         """This frame's time; where the clock was set, everything remembered goes with it."""
-        step_s = self._clock_step(captured_at, received_at)
-        self._last_received = received_at
-        if self._started_at is None:
-            self._started_at = captured_at
+        step_s = self._time.step(captured_at, received_at)
         if step_s:
-            self._started_at += step_s
-            self._last_at = (self._last_at or captured_at) + step_s
             self._belt.shift(step_s)
             self._sight.shift(step_s)
             for part in self._parts:
@@ -194,19 +186,8 @@ class Inspector:
             self._doubt(IDENTITY_UNSURE)
         return captured_at
 
-    def _clock_step(self, captured_at: float, received_at: float | None) -> float:
-        """By how much the clock of the frames was set since the last one, seconds; 0 for time that just passed."""
-        if self._last_at is None:
-            return 0.0
-        moved_s, passed_s = captured_at - self._last_at, 0.0
-        if received_at is not None and self._last_received is not None:
-            passed_s = max(0.0, received_at - self._last_received)
-            if moved_s - passed_s > CLOCK_STEP_S:
-                return moved_s - passed_s
-        return moved_s - passed_s if moved_s < 0 else 0.0
-
     def _blind_frame(self, at: float, health: HealthState, since: float | None) -> Judged:
-        self._last_at = at
+        self._time.move_on(at)
         return self._go_blind(at, health.value, since=since)
 
     def _go_blind(self, at: float, reason: str, *, since: float | None = None, at_once: bool = False) -> Judged:
@@ -220,7 +201,7 @@ class Inspector:
                 part.trouble(reason)
 
     def _hole_before(self, at: float) -> tuple[Uninspected, ...]:
-        since, self._last_at = self._last_at, at
+        since = self._time.move_on(at)
         longest_s = max(self._settings.max_gap_ms / 1000, self._settings.blind_after_s)
         if since is None or not self._sight.seeing or at - since <= longest_s:
             return ()
@@ -272,7 +253,7 @@ class Inspector:
 
     def _bear_late(self, part: Part, passed: float, at: float) -> None:
         """First seen past the trigger: not ours where it crossed before the run began, or on another lane."""
-        cruise, started_at = self._belt.cruise, self._started_at
+        cruise, started_at = self._belt.cruise, self._time.started_at
         if cruise is None or started_at is None or not self._trigger.spans(center(part.box)):
             part.done = True
             return
