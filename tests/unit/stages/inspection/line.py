@@ -183,6 +183,11 @@ class Outcome:
         return [inspection.verdict for inspection in self.inspections]
 
 
+def bottles(*defects: str | None, spacing: float = 140.0, start: float = -40.0) -> list[Bottle]:
+    """One bottle after another; None or the defect each has."""
+    return [Bottle(start - i * spacing, frozenset([d] if d else [])) for i, d in enumerate(defects)]
+
+
 def inspector(settings: InspectionSettings = SETTINGS, run: str = RUN) -> Inspector:
     """A fresh one."""
     return Inspector(settings, CAMERA, "station", run, CLASSES)
