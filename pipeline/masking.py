@@ -20,6 +20,7 @@ _SURELY_HOST = re.compile(
     re.IGNORECASE,
 )
 _SURELY_HOST_BEHIND_LOGIN = re.compile(rf"{_SURELY_HOST.pattern}|{_NAME}:\d{{1,5}}(?={_STOP}|$)", re.IGNORECASE)
+_MAYBE_LOGIN = re.compile(rf"(?!localhost\b)[\w-]+:\d{{1,5}}{_STOP}.*@", re.IGNORECASE | re.DOTALL)
 _WORD = re.compile(r"[^\s'\"<>]*")  # an address in running text, if nothing odd is in its password
 _LINE = re.compile(r"[^\n]*")
 
@@ -39,7 +40,7 @@ def mask(text: str) -> str:
     for scheme, limit in zip(schemes, limits, strict=False):
         start = scheme.end()
         rest = _address_in(text, start, limit)
-        end = login_end(rest)
+        end = _hidden_end(rest)
         if end >= 0:
             pieces += [text[done:start], masked_login(rest[:end])]
             done = start + end
@@ -49,7 +50,7 @@ def mask(text: str) -> str:
 def mask_address(address: str) -> str:
     """The same for a text that is one address and nothing else: whatever signs its password holds, all of it goes."""
     scheme, separator, rest = address.partition("://")
-    end = login_end(rest)
+    end = _hidden_end(rest)
     shown = masked_login(rest[:end]) + rest[end:] if end >= 0 else rest
     return _QUERY_TO_ITS_END.sub(rf"\g<key>{MASK}", f"{scheme}{separator}{shown}")
 
@@ -75,6 +76,12 @@ def login_end(rest: str) -> int:
     if end >= 0 and ":" not in rest[:end] and re.search(_STOP, rest[:end]):
         return -1  # http://host/name@2x.jpg: the @ belongs to the path
     return end
+
+
+def _hidden_end(rest: str) -> int:
+    """As `login_end`, but in doubt more is hidden: `admin:12/secret@...` may be a host with a port, or a login."""
+    end = login_end(rest)
+    return rest.rfind("@") if end < 0 and _MAYBE_LOGIN.match(rest) else end
 
 
 def masked_login(login: str) -> str:

@@ -95,9 +95,12 @@ class CameraChain:
         reason = notice.reason or notice.state
         return self._inspector.camera_state(notice.at, seeing=notice.seeing, reason=reason)
 
-    def end(self, at: float, now: float) -> Judged:
-        """The stream is over: parts that never reached the trigger get their verdict now."""
-        return self._inspector.end(at, now) if self._inspector else Judged()
+    def end(self, at: float, now: float, *, failed: bool) -> Judged:
+        """The stream is over: parts that never reached the trigger get their verdict now.
+
+        `failed`: it broke off for good, and the camera stays blind.
+        """
+        return self._inspector.end(at, now, blind=failed) if self._inspector else Judged()
 
     def checkpoint(self) -> bytes:
         """Plain data (msgpack), at most 4 kB, from which another replica goes on."""
@@ -141,6 +144,7 @@ class CameraChain:
             received_at=frame.received_at if frame.position.is_live and frame.received_at > 0 else None,
             blind_since=self._health.since,
             repeated=self._health.repeated,
+            lost=sum(frame.dropped.values()),
         )
 
     def _health_event(self, health: HealthState, frame: Frame) -> tuple[Event, ...]:

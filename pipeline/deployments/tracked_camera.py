@@ -11,7 +11,7 @@ from pathlib import Path
 from pipeline.answers import CameraAnswer, Outcome
 from pipeline.deployments.chain import CameraChain, failed_result, state_event
 from pipeline.deployments.job import CameraJob
-from pipeline.deployments.untold import MOST_CARRIED, Untold
+from pipeline.deployments.untold import MOST_CARRIED, Untold, tell_dropped
 from pipeline.sinks.annotated_video import AnnotatedVideo
 from pipeline.sinks.redis_streams import CameraWrite, Stored, WriteOutcome, WriteStatus
 from pipeline.sinks.snapshots import SnapshotFailed, Snapshots
@@ -43,6 +43,7 @@ from stages.values import (
 logger = logging.getLogger(__name__)
 
 LIVE_CHECKPOINT_EVERY_S = 1.0
+FAILED = "failed"  # the state, as a notice tells it, of a camera that a person must see to
 NO_PICTURE = "no picture: the stream had ended"
 
 
@@ -81,6 +82,8 @@ class TrackedCamera:
         self._loose_verdicts: deque[bytes] = deque(maxlen=MOST_CARRIED)
         self._carried_events: deque[bytes] = deque(maxlen=MOST_CARRIED)
         self._carried_verdicts: deque[bytes] = deque(maxlen=MOST_CARRIED)
+        self._to_carry: list[bytes] = []  # events of the write under way, to be carried where it does not land
+        self._state = ""  # that the camera's last notice told
         self._lost_frames = 0  # live frames that could not be written since `_lost_since`
         self._lost_since: float | None = None
         self._lost: Counter[str] = Counter()  # frames to be told as dropped, by reason, in the first message that lands
@@ -106,6 +109,7 @@ class TrackedCamera:
             if seen and seen[-1].frame.position.encode() == self._write.new:
                 return self._write
             raise StageError(f"camera {self.job.camera_id}: a write is pending that nobody sends again")
+        loose_before = len(self._loose_verdicts)
         results = self._results(seen, notices, model)
         drops = sum((Counter(r.dropped) for r in results), Counter[str]())
         if results and self._lost:  # told once, in the first message behind the loss
@@ -118,10 +122,13 @@ class TrackedCamera:
         if end is not None and self._chain is not None and self._last is not None:
             # What a live camera lost before it ended was unseen until now.
             ended_at = now if self._last.position.is_live else self._last.captured_at
-            judged_at_end = self._verdicts(self._chain.end(ended_at, now), self._last)
+            failed = self._state == FAILED
+            judged_at_end = self._verdicts(self._chain.end(ended_at, now, failed=failed), self._last)
         self._loose_verdicts += judged_at_end
-        # What is stored from before the end knows these parts as still under way: the next run would judge them again.
-        if judged_at_end and self._chain is not None and self._cursor is not None:
+        # What is stored from before knows these parts as still under way, and of no interval that was opened: whoever
+        # goes on from there would judge them again, and never close it.
+        told = judged_at_end or len(self._loose_verdicts) > loose_before
+        if told and self._chain is not None and self._cursor is not None:
             self._ended = (self._cursor, self._chain.checkpoint())
         if not results:
             return None
@@ -180,7 +187,8 @@ class TrackedCamera:
 
     def _compose(self, cursor: str, draft: _Draft, now: float) -> CameraWrite:
         job = self.job
-        events = [*self._carried_events, *self._lost_event(now), *draft.events]
+        self._to_carry = [*self._carried_events, *draft.events]
+        events = [*self._lost_event(now), *self._to_carry]
         verdicts = [*self._carried_verdicts, *draft.verdicts]
         checkpoint = self._checkpoint(bool(verdicts) or self._ended is not None, now)
         return CameraWrite(
@@ -230,12 +238,17 @@ class TrackedCamera:
         self._lost_frames += len(write.detections)
         self._lost += self._drops + Counter({"sink_unavailable": len(write.detections)})
         self._lost_since = self._lost_since or now
-        # What was carried is part of this write: put back, oldest first, with the new behind.
-        self._carried_events.clear()
-        self._carried_events.extend(write.events)
-        self._carried_verdicts.clear()
-        self._carried_verdicts.extend(write.inspections)
+        # What was carried is part of this write: put back, oldest first, with the new behind. But not what was said of
+        # the loss: that is said anew, with what it comes to by then.
+        self._carry(self._carried_events, self._to_carry)
+        self._carry(self._carried_verdicts, write.inspections)
         return True
+
+    def _carry(self, kept: deque[bytes], messages: Sequence[bytes]) -> None:
+        if too_many := max(0, len(messages) - MOST_CARRIED):
+            tell_dropped(self.job.camera_id, too_many)
+        kept.clear()
+        kept.extend(messages)
 
     def _lost_event(self, now: float) -> list[bytes]:
         """One system event when the store is back, saying what it cost."""
@@ -316,6 +329,7 @@ class TrackedCamera:
         if event.event_id in self._told:
             return
         self._told.append(event.event_id)
+        self._state = notice.state
         self._loose_events.append(camera_event_message(event, notice.camera_id, self._context))
         if self._chain is None or self._last is None:
             if not notice.seeing:  # the model's classes are not known yet: told to the chain when it begins

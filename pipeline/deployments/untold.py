@@ -56,7 +56,7 @@ class Backlog:
         if len(self._left) > MOST_CAMERAS:
             _, gone = oldest = next(iter(self._left))
             with log_context(camera=gone):
-                _tell_dropped(gone, len(self._left.pop(oldest)))
+                tell_dropped(gone, len(self._left.pop(oldest)))
 
     def put_back(self, line: LineId, camera_id: CameraId, untold: Untold) -> None:
         """What was taken and could not be stored: in front of what came meanwhile."""
@@ -74,10 +74,11 @@ class Backlog:
 def _newest(camera_id: CameraId, untold: Untold) -> Untold:
     kept = replace(untold, events=untold.events[-MOST_CARRIED:], verdicts=untold.verdicts[-MOST_CARRIED:])
     if dropped := len(untold) - len(kept):
-        _tell_dropped(camera_id, dropped)
+        tell_dropped(camera_id, dropped)
     return kept
 
 
-def _tell_dropped(camera_id: CameraId, messages: int) -> None:
+def tell_dropped(camera_id: CameraId, messages: int) -> None:
+    """Log that so many of a camera's messages are lost."""
     if messages:
         logger.error("camera %s: %d events and verdicts are lost: too many wait for Redis", camera_id, messages)

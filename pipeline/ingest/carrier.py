@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
@@ -19,9 +19,11 @@ from pipeline.ingest.batcher import Gathered
 from pipeline.ingest.graph import BatchRefused, Graph, GraphUnavailable
 from pipeline.observe.metrics import Metrics, NullMeter
 from stages.settings import Settings
-from stages.values import CameraId, Detected, Frame, FrameBatch
+from stages.values import CameraId, CameraNotice, Detected, Frame, FrameBatch
 
 logger = logging.getLogger(__name__)
+
+_MOST_UNHEARD = 64  # states of cameras that wait to be told; the oldest go
 
 _T = TypeVar("_T")
 
@@ -91,6 +93,7 @@ class Carrier:
         self._stopping = asyncio.Event()
         self._lost: set[int] = set()  # numbers of batches under way that were given up: each is counted once
         self._untold: dict[CameraId, Counter[str]] = {}  # frames lost behind the hand-over, until a frame tells them
+        self._unheard: deque[CameraNotice] = deque(maxlen=_MOST_UNHEARD)  # of batches that were given up
         self.figures = CarrierFigures()
 
     @property
@@ -106,7 +109,9 @@ class Carrier:
             # The batch is filled only now that it can go: the freshest frames at dispatch.
             gathered = await self._gather()
             frames = self._with_losses(gathered.frames)
-            batch = FrameBatch(self._shard, batch_no, frames, gathered.ends, gathered.notices)
+            notices = (*self._unheard, *gathered.notices)
+            self._unheard.clear()
+            batch = FrameBatch(self._shard, batch_no, frames, gathered.ends, notices)
             batch_no += 1
             before, self._turn = self._turn, asyncio.Event()
             task = asyncio.create_task(self._carry(batch, before, self._turn))
@@ -214,6 +219,8 @@ class Carrier:
             its = answer.cameras.get(frame.camera_id, _GIVEN_UP)
             if its.outcome is not Outcome.PUBLISHED:
                 self._lose(frame, its)
+        given_up = {c for c, its in answer.cameras.items() if its.outcome is Outcome.GIVEN_UP}
+        self._unheard.extend(notice for notice in batch.notices if notice.camera_id in given_up)
         self._on_answer(batch, answer)
 
     def _lose(self, frame: Frame, its: CameraAnswer) -> None:

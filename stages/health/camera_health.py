@@ -123,7 +123,7 @@ class CameraHealth:
 
     @property
     def state(self) -> HealthState:
-        """As of the last `update` or `check`."""
+        """As of the last `update`."""
         return self._state
 
     @property
@@ -165,13 +165,6 @@ class CameraHealth:
             self._since = self._suspect_since
         if seen is HealthState.OK and self._state is HealthState.OK:
             self._learn(stats.sharpness, captured_at)
-        return self._state
-
-    def check(self, now: float) -> HealthState:
-        """State when no picture came: STALE at once when the last is too old, else as it was."""
-        if self._captured_at is None or self._is_stale(self._captured_at, now):
-            self._state = HealthState.STALE
-            self._pending = (HealthState.STALE, 0)
         return self._state
 
     def _judge(self, stats: PictureStats, captured_at: float, now: float) -> HealthState:

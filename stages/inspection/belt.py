@@ -48,14 +48,18 @@ class Belt:
         """How fast it runs backwards now; 0 where it does not."""
         return max(0.0, -(self.speed or 0.0))
 
+    @property
+    def is_running(self) -> bool:
+        """True where it was last seen moving."""
+        return self.speed is not None and abs(self.speed) > STANDS * (self.cruise or 0.0)
+
     def since(self, at: float) -> float:
         """Seconds since the belt was last seen; 0 at first."""
         return 0.0 if self.at is None else max(0.0, at - self.at)
 
     def expected(self, at: float) -> float:
         """Travel since the belt was last seen, if it went on as it did; one that had all but stopped stands."""
-        speed = self.speed or 0.0
-        return speed * self.since(at) if abs(speed) > STANDS * (self.cruise or 0.0) else 0.0
+        return (self.speed or 0.0) * self.since(at) if self.is_running else 0.0
 
     def usual(self, at: float) -> float:
         """Travel since the belt was last seen, had it run all the time."""

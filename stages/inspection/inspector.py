@@ -86,18 +86,21 @@ class Inspector:
         received_at: float | None = None,
         blind_since: float | None = None,
         repeated: bool = False,
+        lost: int = 0,
     ) -> Judged:
         """What a processed frame shows. Frames come in order; missing ones are no reason for anything by themselves.
 
         `received_at`: a live frame's arrival by our clock, against which a step of the camera's clock shows.
         `blind_since`: when trouble with the picture began, where `health` tells only now. `repeated`: the very same
-        picture as the one before, which is no second look at any part.
+        picture as the one before, which is no second look at any part. `lost`: frames dropped since the one before.
         """
         self._size_wh, self._position = size_wh, position
-        at = self._on_time(captured_at, received_at)
+        at, jumped = captured_at, self._on_time(captured_at, received_at, lost)
         if health is not HealthState.OK:
             return self._blind_frame(at, health, blind_since)
-        uninspected = self._hole_before(at) + self._sight.regain(at)
+        if repeated and self._belt.is_running:
+            return Judged()  # a belt does not stop from one picture to the next: what it shows now is not seen
+        uninspected = jumped + self._hole_before(at) + self._sight.regain(at)
         seen = self._find_parts(tracks, at)
         if not repeated:
             self._count_votes(tracks, seen)
@@ -111,15 +114,18 @@ class Inspector:
         """
         if seeing:
             return Judged()
-        return self._go_blind(at, reason, since=self._time.last_at, at_once=True)
+        return self._go_blind(at if self._time.last_at is None else self._time.last_at, reason, at_once=True)
 
-    def end(self, at: float, now: float | None = None) -> Judged:
-        """The stream is over: parts that must have crossed unseen are lost, an open interval is closed."""
+    def end(self, at: float, now: float | None = None, *, blind: bool = False) -> Judged:
+        """The stream is over: parts that must have crossed unseen are lost, an open interval is closed.
+
+        `blind`: it is over because it failed, and the line runs on unseen; the interval stays open.
+        """
         at = at if self._time.last_at is None else max(at, self._time.last_at)
         travel = self._belt.travel + (0.0 if self._sight.seeing else self._belt.expected(at))
         gone = [part for part in self._parts if self._is_missed(part) and self._place(part, travel) >= 0]
         lost = tuple(self._lose(part, at, at if now is None else now) for part in gone)
-        return Judged(lost, self._sight.regain(at))
+        return Judged(lost, () if blind else self._sight.regain(at))
 
     def reset(self) -> None:
         """Forget everything: as new."""
@@ -174,17 +180,23 @@ class Inspector:
 
     # time and sight
 
-    def _on_time(self, captured_at: float, received_at: float | None) -> float:
-        """This frame's time; where the clock was set, everything remembered goes with it."""
-        step_s = self._time.step(captured_at, received_at)
+    def _on_time(self, captured_at: float, received_at: float | None, lost: int) -> tuple[Uninspected, ...]:
+        """Where the clock was set, everything remembered goes with it.
+
+        A clock set forward looks like frames lost on their way in a burst: then these are other parts, and some may
+        have passed.
+        """
+        last_at = self._time.last_at
+        step_s = self._time.step(captured_at, received_at, lost)
         if step_s:
             self._belt.shift(step_s)
             self._sight.shift(step_s)
             for part in self._parts:
                 part.shift(step_s)
-        if step_s > 0:  # or pictures were lost in a burst: then these are other parts
-            self._doubt(IDENTITY_UNSURE)
-        return captured_at
+        if step_s <= 0 or last_at is None or not self._sight.seeing:
+            return ()
+        self._doubt(IDENTITY_UNSURE)
+        return self._sight.hole(last_at, captured_at)
 
     def _blind_frame(self, at: float, health: HealthState, since: float | None) -> Judged:
         self._time.move_on(at)

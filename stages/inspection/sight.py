@@ -34,7 +34,9 @@ class Sight:
         `since` is when it began, where that shows only now: a freeze, or a watchdog's patience.
         """
         if self._since is None:
-            self._since, self._reason = at if since is None else min(since, at), reason
+            began = at if since is None else min(since, at)
+            # Not before it last saw again: that time has been told.
+            self._since, self._reason = began if self.back_at is None else max(began, min(self.back_at, at)), reason
         if self._told is not None or (at - self._since < self._blind_after_s and not at_once):
             return ()
         self._told = self._name(self._since)

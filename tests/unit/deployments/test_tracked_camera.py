@@ -442,3 +442,36 @@ def test_a_loss_of_the_camera_is_heard_between_the_frames_it_lies_between() -> N
     told = messages([*subject.loose().verdicts, *(write.inspections if write else ())])
     spans = [(m["since"], m["until"]) for m in told if m["kind"] == "uninspected"]
     assert spans == [(rfc3339(NOW + 0.9), None), (rfc3339(NOW + 0.9), rfc3339(NOW + 4.0))]
+
+
+def test_the_loss_while_redis_is_away_is_one_event_with_its_whole_sum() -> None:
+    subject = camera()
+    for n in range(6):
+        work(subject, seen(n))
+        subject.settle(None, NOW + n)
+    write = work(subject, seen(6))
+    assert write is not None
+    told = [event for event in messages(write.events) if event["kind"] == "system"]
+    assert [event["data"]["frames_lost"] for event in told] == [6]
+
+
+def test_a_blindness_that_was_told_is_known_to_whoever_goes_on() -> None:
+    """Told without a frame; a replica that takes over must close that very interval."""
+    before = camera()
+    stored = Stored()
+    for n in range(10):
+        write = work(before, seen(n))
+        assert write is not None
+        before.settle(written(write), NOW)
+        stored = Stored(write.new, write.checkpoint or stored.checkpoint)
+    lost = CameraNotice(CAM, 1, NOW + 2.0, "reconnecting", "the stream ended", False, 7)
+    assert work(before, notices=(lost,)) is None
+    untold = before.loose()
+    (opened,) = [m for m in messages(untold.verdicts) if m["kind"] == "uninspected"]
+    assert untold.checkpoint is not None
+    after = camera(Stored(*untold.checkpoint))
+    write = work(after, seen(40))
+    assert write is not None
+    (closed,) = [m for m in messages(write.inspections) if m["kind"] == "uninspected"]
+    assert (closed["interval_id"], closed["since"]) == (opened["interval_id"], opened["since"])
+    assert closed["until"] is not None

@@ -16,6 +16,7 @@ from pipeline.ingest.graph import BatchRefused, GraphUnavailable
 from pipeline.observe.metrics import Meter, Metrics, NullMeter
 from stages.values import (
     CameraId,
+    CameraNotice,
     Clock,
     Detected,
     Detections,
@@ -272,3 +273,23 @@ async def test_a_camera_without_an_answer_has_lost_its_frames() -> None:
 
     carrier = await carry(Silent(), 1)
     assert carrier.figures.dropped[CAM] == {"graph_unavailable": 1}
+
+
+async def test_what_a_camera_had_to_say_in_a_batch_that_was_given_up_is_said_in_the_next() -> None:
+    lost = CameraNotice(CAM, 1, 1.0, "reconnecting", "the stream ended", False, 1)
+    heard: list[list[CameraNotice]] = []
+
+    class Listening(ScriptedGraph):
+        async def track(self, batch: FrameBatch, detected: Detected | None) -> BatchAnswer:
+            heard.append(list(batch.notices))
+            return await super().track(batch, detected)
+
+    graph = Listening(track_answers=[PUBLISHED, CameraAnswer(Outcome.GIVEN_UP)])
+    batches = [
+        Gathered((frame(0),)),
+        Gathered((frame(1),), notices=(lost,)),
+        Gathered((frame(2),)),
+        Gathered((frame(3),)),
+    ]
+    await carry(graph, batches, live=True, max_in_flight=1)
+    assert heard == [[], [lost], [lost], []]

@@ -32,6 +32,8 @@ def test_credentials_are_masked(text: str, masked: str) -> None:
     ("text", "masked"),
     [
         ("rtsp://admin:pa'ss@h/x", "rtsp://admin:***@h/x"),
+        ("rtsp://admin:12/S3cr3t@cam/s", "rtsp://admin:***@cam/s"),
+        ("lost rtsp://admin:12?S3cr3t@cam/s again", "lost rtsp://admin:***@cam/s again"),
         ("cannot open 'rtsp://admin:pa\"ss@h/x'", "cannot open 'rtsp://admin:***@h/x'"),
         ("rtsp://admin:p<a>ss@h:554 was lost", "rtsp://admin:***@h:554 was lost"),
         ("open rtsp://admin:pa ss@h/x, ask it@plant.eu", "open rtsp://admin:***@h/x, ask it@plant.eu"),

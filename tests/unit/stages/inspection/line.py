@@ -77,6 +77,7 @@ class Shown:
     size_wh: tuple[int, int] = (WIDTH, HEIGHT)
     received_at: float | None = None  # by our clock
     repeated: bool = False
+    lost: int = 0  # frames dropped before it
 
 
 @dataclass
@@ -207,6 +208,7 @@ def run(shown: Iterable[Shown], by: Inspector | None = None) -> Outcome:
             now=frame.at + 0.1,
             received_at=frame.received_at,
             repeated=frame.repeated,
+            lost=frame.lost,
         )
         outcome.inspections += judged.inspections
         outcome.uninspected += judged.uninspected
