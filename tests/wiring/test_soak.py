@@ -16,16 +16,14 @@ from tests.redis_server import redis_server
 from tests.wiring.processes import processes_called
 from tests.wiring.running_line import numbered_config, running_line
 
-pytestmark = [pytest.mark.slow, pytest.mark.ray, pytest.mark.services, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.slow, pytest.mark.ray, pytest.mark.services, pytest.mark.timeout(900)]
 
-MINUTES = 5
-WARM_UP_S = 60
+MINUTES = 9
+WARM_UP_S = 240  # arenas and caches of as many threads as there are reconnects in that time
 MOST_MB_PER_MIN = 2.0
 
 
-def test_five_minutes_of_a_flapping_camera_leave_memory_and_the_other_camera_alone(
-    local_ray: None, workshop: Path
-) -> None:
+def test_minutes_of_a_flapping_camera_leave_memory_and_the_other_camera_alone(local_ray: None, workshop: Path) -> None:
     with RtspServer() as server, redis_server(workshop) as redis:
         cameras = {}
         for name in ("flaps", "stays"):
