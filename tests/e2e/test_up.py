@@ -28,7 +28,7 @@ from tests.redis_server import redis_server
 pytestmark = [pytest.mark.ray, pytest.mark.services, pytest.mark.timeout(240)]
 
 OURS, THEIRS = "s3cret-Kamera", "p@ss-w0rd!"  # passwords of our RTSP server and of Debian's
-STOP_S = 20.0  # the supervisor may take eight, then come Ray and Redis
+STOP_S = 10.0
 FPS = 10.0
 
 
