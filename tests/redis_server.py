@@ -24,7 +24,7 @@ class RedisServer:
     """One server; `restart` keeps its port, and its data if `keep`."""
 
     def __init__(self, directory: Path, binary: str, password: str | None, keep: bool, options: dict[str, str]) -> None:
-        self.port = _free_port()
+        self.port = free_port()
         self._directory = directory
         self._binary = binary
         self._password = password
@@ -107,7 +107,7 @@ def redis_server(
         server.kill()
 
 
-def _free_port() -> int:
+def free_port() -> int:
     """Below the range outgoing connections take theirs from: it stays free while the server is away."""
     for port in random.sample(range(15_000, 32_000), 100):
         with socket.socket() as probe, suppress(OSError):

