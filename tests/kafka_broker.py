@@ -1,4 +1,4 @@
-"""A real Kafka-protocol broker for tests (tansu, in memory): on a free port of 127.0.0.1; a kill -9 costs all it holds."""
+"""A real Kafka-protocol broker for tests (tansu, in memory), on a free port of 127.0.0.1; kill -9 loses all it held."""
 
 from __future__ import annotations
 
