@@ -24,6 +24,7 @@ from pipeline.ingest.capture_clock import CaptureClock, MediaClock
 from pipeline.ingest.pacing import LivePacer, Pacer
 from pipeline.ingest.sampling import KeyframesOnly, RateSampler
 from pipeline.ingest.source import (
+    After,
     BadFrame,
     SourceError,
     SourceFrame,
@@ -69,7 +70,7 @@ class AvSource:
         if not self.live:
             self.identity = self._identify()
 
-    def frames(self, after: tuple[int, int] | None = None) -> Iterator[SourceFrame | BadFrame]:
+    def frames(self, after: After | None = None) -> Iterator[SourceFrame | BadFrame]:
         """Pictures in order; behind `after` where the source can be read again."""
         return self._live_frames() if self.live else self._replayed_frames(after)
 
@@ -219,9 +220,10 @@ class AvSource:
         """A recording's; a live stream has none."""
         return None if self._container is None else self._container.duration
 
-    def _replayed_frames(self, after: tuple[int, int] | None) -> Iterator[SourceFrame | BadFrame]:
-        loop, done = after or (0, -1)
+    def _replayed_frames(self, after: After | None) -> Iterator[SourceFrame | BadFrame]:
+        loop, done = (after.major, after.minor) if after else (0, -1)
         run = _Run(self._start_time(), MediaClock(1.0 / self._fps()), RateSampler(self._settings.fps), self._pacer())
+        run.known_at = after.captured_at if after else None
         while not self._cancelled.is_set():
             decoded_before = run.decoded
             yield from self._one_pass(run, loop, done)
@@ -244,6 +246,8 @@ class AvSource:
             index += 1
             run.decoded += 1
             at = run.media.at(_seconds(item))
+            if index == done:
+                run.go_on_from(at)
             if index <= done or not run.sampler.take(at):
                 continue
             if self._settings.pace is Pace.REALTIME:
@@ -348,6 +352,13 @@ class _Run:
         self.sampler = sampler
         self.pacer = pacer
         self.decoded = 0  # pictures, the ones left out too
+        self.known_at: float | None = None  # when the picture was taken that it goes on behind, Unix seconds
+
+    def go_on_from(self, at: float) -> None:
+        """This media time is that of the picture before the first: dates and rhythm go on as if it had just been."""
+        self.sampler.take(at)
+        if self.known_at is not None:
+            self.start = self.known_at - at
 
 
 def _chained(first: VideoFrame, rest: Iterator[VideoFrame | BadFrame]) -> Iterator[VideoFrame | BadFrame]:
