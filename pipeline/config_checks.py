@@ -135,10 +135,10 @@ def _cameras(config: RaylineConfig) -> Iterator[Finding]:
     for name in config.camera_ids():
         camera = config.camera(name)
         url = camera.settings.url
-        if not url.is_network and not Path(url.path).exists():
+        if not url.is_network and camera.settings.topic is None and not Path(url.path).exists():
             yield _error(("cameras", name, "url"), f"{url.path}: no such file", "a video, a folder or a device")
         first = seen.setdefault(url.get_secret_value(), name)
-        if first != name:
+        if first != name and camera.settings.topic is None:
             yield _warning(
                 ("cameras", name, "url"),
                 f"camera {first!r} reads the same address",
