@@ -16,9 +16,10 @@ from pipeline.ingest.dead_letters import DeadLetter, NotADeadLetter, parse, redr
 from pipeline.ingest.message import RawMessage, Refusal
 from stages.errors import RaylineError
 
-ANSWER_S = 6.0  # longest wait for any one answer of the brokers
+ANSWER_S = 5.0  # longest wait for any one answer of the brokers
 COMMIT_EVERY = 50
-_CLOSE_S = 2.0
+_CLOSE_S = 1.0
+_SLOWEST_BYTES_PER_S = 1e6  # a large message is given longer
 _POLL_MS = 500
 _FETCH_WAIT_MS = 20  # whatever else is asked waits behind a fetch
 _CODES = frozenset(code.value for code in Refusal)
@@ -130,10 +131,10 @@ class _Run:
                     await _send_back(self._producer, letter, self._done)
                 position = record.offset + 1
                 if position - committed >= COMMIT_EVERY:
-                    committed = await _commit(self._consumer, at, position)
+                    committed = await _commit(self._consumer, at, position, ANSWER_S)
         finally:
             if position > committed:
-                await _commit(self._consumer, at, position)
+                await _commit(self._consumer, at, position, _CLOSE_S)
 
     async def _is_wanted(self, letter: DeadLetter, at: Any) -> bool:
         """False for one of another code, and where all are sent, for one that a redrive of its code came past."""
@@ -159,7 +160,7 @@ async def _send_back(producer: Any, letter: DeadLetter | None, done: Redriven) -
         return
     key, value, headers = redriven(letter)
     message = letter.message
-    async with asyncio.timeout(ANSWER_S):
+    async with asyncio.timeout(ANSWER_S + len(value or b"") / _SLOWEST_BYTES_PER_S):
         # To its own partition: a camera whose messages stand in two has no order any more.
         known = await producer.partitions_for(message.topic)
         await producer.send_and_wait(
@@ -256,8 +257,8 @@ async def _records(consumer: Any, at: Any, begin: int, end: int) -> AsyncIterato
             raise TimeoutError
 
 
-async def _commit(consumer: Any, at: Any, position: int) -> int:
-    async with asyncio.timeout(ANSWER_S):
+async def _commit(consumer: Any, at: Any, position: int, timeout_s: float) -> int:
+    async with asyncio.timeout(timeout_s):
         await consumer.commit({at: position})
     return position
 

@@ -13,7 +13,15 @@ import typer
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 
 from pipeline.commands.dead_letters import send_back, show
-from pipeline.ingest.dead_letter_topic import DeadLetterTopics, NoSuchTopic, newest, redrive, redrive_these
+from pipeline.ingest.dead_letter_topic import (
+    COMMIT_EVERY,
+    DeadLetterTopics,
+    KafkaAway,
+    NoSuchTopic,
+    newest,
+    redrive,
+    redrive_these,
+)
 from pipeline.ingest.dead_letters import dead_letter
 from pipeline.ingest.message import MessageRefused, RawMessage
 from pipeline.kafka_settings import KafkaConnection
@@ -150,6 +158,26 @@ def test_the_command_shows_letters_to_people_and_programs(
     assert second["key"] == "\x1b[2J\\xff"
     send_back(topics, None, 0, [])
     assert capsys.readouterr().out == "2 sent back to pictures\n"
+
+
+async def test_a_broker_that_goes_in_the_middle_is_told_with_how_far_it_came(
+    broker: KafkaBroker, topics: DeadLetterTopics
+) -> None:
+    letters = [(refused(offset, value=b"%d" % offset), "truncated") for offset in range(400)]
+    await lay(topics, *letters)
+    at_work = asyncio.create_task(redrive(topics))
+    while len(await came_back(topics)) < 20:
+        assert not at_work.done()
+    broker.freeze()
+    started = time.monotonic()
+    with pytest.raises(KafkaAway, match=r"no answer in time; \d+ messages had been sent back") as away:
+        await at_work
+    assert time.monotonic() - started < 10
+    broker.thaw()
+    sent = int(str(away.value).split("; ")[1].split()[0])
+    rest = (await redrive(topics)).sent
+    assert 400 - sent <= rest <= 400 - sent + COMMIT_EVERY  # what was not committed any more goes twice
+    assert {value for _, value, _, _ in await came_back(topics)} == {b"%d" % offset for offset in range(400)}
 
 
 @pytest.mark.parametrize("how", ["dead", "frozen"])
