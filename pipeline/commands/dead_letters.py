@@ -98,8 +98,15 @@ def _topics_in(path: Path) -> Mapping[str, DeadLetterTopics]:
 
 def _topics_of(config: RaylineConfig) -> Mapping[str, DeadLetterTopics]:
     """The config's topics by name."""
-    del config
-    return {}
+    from pipeline.ingest.dead_letter_topic import DeadLetterTopics
+
+    found = {}
+    for name, settings in config.topics.items():
+        topic = settings.topic_name(name)
+        found[name] = DeadLetterTopics(
+            topic, settings.dead_letters_of(topic), settings.group, settings.client_arguments()
+        )
+    return found
 
 
 def _known(topic: str, topics: Mapping[str, DeadLetterTopics]) -> str:

@@ -6,9 +6,11 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+import av
 import cv2
 import orjson
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
@@ -45,6 +47,21 @@ Record = tuple[str | bytes | None, bytes | None]  # key, value
 
 def jpeg(number: int, width: int = 160, height: int = 96) -> bytes:
     return cv2.imencode(".jpg", numbered_picture(number, width, height))[1].tobytes()
+
+
+def h264(count: int, keyframe_every: int = 10) -> list[bytes]:
+    """One access unit each, number n in the n-th picture."""
+    encoder = av.CodecContext.create("libx264", "w")
+    encoder.width, encoder.height, encoder.pix_fmt = 320, 192, "yuv420p"
+    encoder.time_base = Fraction(1, 25)
+    encoder.gop_size = keyframe_every
+    encoder.options = {"tune": "zerolatency", "preset": "ultrafast", "x264-params": "repeat-headers=1"}
+    units = []
+    for n in range(count):
+        frame = av.VideoFrame.from_ndarray(numbered_picture(n, 320, 192), format="rgb24")
+        frame.pts = n
+        units += [bytes(packet) for packet in encoder.encode(frame)]
+    return units
 
 
 def names(count: int) -> list[CameraId]:
@@ -193,7 +210,9 @@ async def everything(address: str, topic: str) -> list[Any]:
     await consumer.start()
     try:
         await consumer.topics()
-        consumer.assign([TopicPartition(topic, number) for number in consumer.partitions_for_topic(topic) or ()])
+        if not (partitions := consumer.partitions_for_topic(topic)):
+            return []
+        consumer.assign([TopicPartition(topic, number) for number in partitions])
         await consumer.seek_to_beginning()
         found: list[Any] = []
         ends = await consumer.end_offsets(consumer.assignment())

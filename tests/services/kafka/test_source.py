@@ -16,6 +16,7 @@ from tests.services.kafka.rig import (
     LocalGraph,
     events,
     everything,
+    h264,
     jobs_of,
     jpeg,
     make_topic,
@@ -101,6 +102,25 @@ async def test_what_redis_lost_is_read_again_and_a_dead_track_replica_costs_noth
         await until("all of cam-1 again", lambda: has(redis, "cam-1", 40))
     assert await numbers(redis, "cam-0") == list(range(50))
     assert await numbers(redis, "cam-1") == list(range(40))
+
+
+async def test_coded_video_goes_on_between_two_keyframes_whatever_was_lost(
+    broker: KafkaBroker, redis: RedisSettings, server: RedisServer, topic: TopicSettings, tmp_path: Path
+) -> None:
+    units = h264(60)
+    await make_topic(broker.address, 1)
+    await send(broker.address, [("cam-0", unit) for unit in units[:17]])
+    async with reading(topic, redis, names(1), tmp_path):
+        await until("the first", lambda: has(redis, "cam-0", 17))
+    server.remember()
+    await send(broker.address, [("cam-0", unit) for unit in units[17:44]])
+    async with reading(topic, redis, names(1), tmp_path):
+        await until("more", lambda: has(redis, "cam-0", 44))
+        server.roll_back()
+        await send(broker.address, [("cam-0", unit) for unit in units[44:]])
+        await until("all", lambda: has(redis, "cam-0", 60))
+    assert await numbers(redis, "cam-0") == list(range(60))
+    assert not await everything(broker.address, f"{TOPIC}.dead-letters")
 
 
 async def test_what_gives_no_picture_is_a_dead_letter_and_the_partition_goes_on(
