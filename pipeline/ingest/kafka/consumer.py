@@ -14,7 +14,7 @@ from aiokafka.errors import IllegalStateError, KafkaError, OffsetOutOfRangeError
 from pipeline.ingest.backoff import backoff_delays
 from pipeline.ingest.kafka.cameras import TopicCameras
 from pipeline.ingest.kafka.dead_letter_queue import DeadLetterQueue
-from pipeline.ingest.kafka.marks import PartitionId, PartitionMark, TopicMarks, resume
+from pipeline.ingest.kafka.marks import PartitionId, PartitionMark, Resume, TopicMarks, resume
 from pipeline.ingest.kafka.partition import Partition
 from pipeline.ingest.kafka.settings import StartAt, TopicSettings
 from pipeline.ingest.message import RawMessage
@@ -196,15 +196,23 @@ class TopicConsumer(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka
             logger.warning("partition %s/%d: Redis lost frames of it; it is read again", self._topic, number)
             self._to_open[number] = await self._taken_back(consumer, number)
         self._to_reread.clear()
-        for number, mark in list(self._to_open.items()):
-            try:
-                await self._open(consumer, number, mark)
-            except SinkUnavailable as exc:
-                logger.warning("topic %s: its partitions wait for Redis: %s", self._topic, exc)
-                return
-            except (IllegalStateError, KeyError):
-                logger.debug("partition %d went before it was read", number)
-                self._to_open.pop(number, None)
+        if not self._to_open:
+            return
+        try:
+            places = await self._places()
+            stored = await self._marks.load()
+            # All of them before any is fetched from: brokers answer nothing else while they wait for messages.
+            marks = {
+                number: mark or stored.get(number) or await self._first(consumer, number, places)
+                for number, mark in list(self._to_open.items())
+            }
+            begin = {number: resume(mark, self._identity(number, mark), places) for number, mark in marks.items()}
+            await self._marks.store({number: its.mark for number, its in begin.items()})
+        except SinkUnavailable as exc:
+            logger.warning("topic %s: its partitions wait for Redis: %s", self._topic, exc)
+            return
+        for number, its in begin.items():
+            self._open(consumer, number, its)
 
     async def _taken_back(self, consumer: AIOKafkaConsumer, number: int) -> PartitionMark:
         """Hands no more of it over; how far it came."""
@@ -213,22 +221,25 @@ class TopicConsumer(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka
         await self._close(partition)
         return partition.mark()
 
-    async def _open(self, consumer: AIOKafkaConsumer, number: int, mark: PartitionMark | None) -> None:
-        places = await self._places()
-        mark = mark or (await self._marks.load()).get(number) or await self._first(consumer, number, places)
-        identity = PartitionId(self._topic, number, mark.generation)
-        begin = resume(mark, identity, places)
-        await self._marks.store({number: begin.mark})
+    def _open(self, consumer: AIOKafkaConsumer, number: int, begin: Resume) -> None:
         if number not in self._to_open:  # revoked meanwhile
             return
-        partition = Partition(identity, self._settings, self._cameras, begin, self._dead_letters.put)
-        consumer.seek(self._tp(number), begin.read_from)
-        consumer.resume(self._tp(number))
         del self._to_open[number]
+        try:
+            consumer.seek(self._tp(number), begin.read_from)
+            consumer.resume(self._tp(number))
+        except IllegalStateError:
+            logger.debug("partition %d went before it was read", number)
+            return
+        identity = self._identity(number, begin.mark)
+        partition = Partition(identity, self._settings, self._cameras, begin, self._dead_letters.put)
         self._partitions[number] = partition
         partition.start()
         self._on_open(partition)
         logger.info("partition %s is read from offset %d", identity.key, begin.read_from)
+
+    def _identity(self, number: int, mark: PartitionMark) -> PartitionId:
+        return PartitionId(self._topic, number, mark.generation)
 
     async def _first(
         self, consumer: AIOKafkaConsumer, number: int, places: Mapping[CameraId, Position]
