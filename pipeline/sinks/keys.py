@@ -17,6 +17,7 @@ class CameraKeys(NamedTuple):
     detections: str
     events: str
     inspections: str
+    readers: str
 
 
 @lru_cache(maxsize=4096)
@@ -31,7 +32,13 @@ def camera_keys(line: str, camera: str) -> CameraKeys:
         detections=f"{base}:detections:{camera}",
         events=f"{base}:events:{camera}",
         inspections=f"{base}:inspections",
+        readers=readers_key(line),
     )
+
+
+def readers_key(line: str) -> str:
+    """Where a line's registered readers note how far they are: nothing they have not seen is trimmed."""
+    return f"rayline:{{{line}}}:readers"
 
 
 def count_key(line: str) -> str:
