@@ -52,6 +52,17 @@ def stream_pattern(kind: str, line: str = _ANY, camera: str = _ANY) -> str:
     return base if kind == "inspections" else f"{base}:{camera}"
 
 
+def dead_key(line: str, group: str) -> str:
+    """Where messages of a line are set aside that a group could not hand on."""
+    return f"rayline:{{{line}}}:dead:{group}"
+
+
+def line_and_stream(key: str) -> tuple[str, str]:
+    """(line, what stands behind it) of a line's key: ("L1", "detections:cam-1")."""
+    line, _, rest = key.removeprefix("rayline:{").partition("}:")
+    return line, rest
+
+
 def cursor_owner(key: str) -> tuple[str, str]:
     """(line, camera) of a cursor key."""
     line, camera = key.removeprefix("rayline:{").split("}:cursor:", 1)
