@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from itertools import chain
 from pathlib import Path
 
@@ -368,8 +369,8 @@ async def test_a_redis_that_came_back_empty_is_read_from_its_new_beginning(versi
             assert await reader.read() == []
             server.restart()
             await add(client, stream, 3, 4)
-            with pytest.raises(SinkUnavailable):
-                await reader.read()
+            with suppress(SinkUnavailable):  # whether redis-py sees the dead connection before it uses it is chance
+                assert await reader.read() == []
             assert told(await take(reader, 2)) == ["3", "4"]
             await nothing_more(reader)
 
