@@ -1,4 +1,4 @@
-"""A relay between a real Redis and a real broker: what is written, what arrives, and a relay as a process of its own."""
+"""A relay between a real Redis and a real broker: what is written, what arrives, and a relay as its own process."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ from aiokafka.structs import ConsumerRecord
 
 from pipeline.observe.metrics import Metrics
 from pipeline.sinks.outgoing import RelaySink
-from pipeline.sinks.redis_streams import CameraWrite, RedisSettings, RedisStreams
+from pipeline.sinks.redis_streams import CameraWrite, ReaderCut, RedisSettings, RedisStreams
 from pipeline.sinks.relay import Relay
 from pipeline.sinks.relay_settings import JsonLinesRelaySettings, KafkaRelaySettings
 from tests.fakes import RecordingMeter
@@ -42,6 +42,7 @@ class Site:
         self.line = line
         self.cameras = cameras
         self.ids: dict[str, list[str]] = {topic: [] for topic in TOPICS}
+        self.cuts: set[ReaderCut] = set()
         self._streams = RedisStreams(settings)
         self._written = 0
 
@@ -53,6 +54,11 @@ class Site:
             writes = [self._write(camera, prev, each, padding) for camera in self.cameras]
             outcomes = await self._streams.write(writes)
             assert {outcome.status for outcome in outcomes} == {"WRITTEN"}
+            self.cuts |= {cut for outcome in outcomes for cut in outcome.cut}
+
+    def order(self, message_id: str) -> int:
+        """Its place among those of its topic, as they were written."""
+        return self.ids[message_id.partition("/")[0]].index(message_id)
 
     def _write(self, camera: str, prev: str | None, each: int, padding: int) -> CameraWrite:
         def messages(topic: str) -> list[bytes]:
@@ -93,8 +99,8 @@ async def running(relay: Relay) -> AsyncIterator[Relay]:
 async def arrived(broker: str, topics: Sequence[str], expected: int, timeout_s: float = 20.0) -> list[ConsumerRecord]:
     """Records of these topics from their beginning, once there are so many different ones and no more come."""
     deadline = time.monotonic() + timeout_s
-    while not await _are_there(broker, topics) and time.monotonic() < deadline:
-        await asyncio.sleep(0.2)
+    async with asyncio.timeout(timeout_s):
+        await _wait_for(broker, topics)
     consumer = AIOKafkaConsumer(
         *topics, bootstrap_servers=broker, enable_auto_commit=False, auto_offset_reset="earliest"
     )
@@ -112,13 +118,21 @@ async def arrived(broker: str, topics: Sequence[str], expected: int, timeout_s: 
         await consumer.stop()
 
 
-async def _are_there(broker: str, topics: Sequence[str]) -> bool:
+async def _wait_for(broker: str, topics: Sequence[str]) -> None:
     consumer = AIOKafkaConsumer(bootstrap_servers=broker)
     await consumer.start()
     try:
-        return set(topics) <= await consumer.topics()
+        while not set(topics) <= await consumer.topics():  # noqa: ASYNC110 - the broker tells nobody
+            await asyncio.sleep(0.2)
     finally:
         await consumer.stop()
+
+
+async def eventually(holds: Callable[[], bool], timeout_s: float = 10.0) -> None:
+    """Wait until it holds."""
+    async with asyncio.timeout(timeout_s):
+        while not holds():  # noqa: ASYNC110 - what is asked tells nobody
+            await asyncio.sleep(0.05)
 
 
 def id_of(record: ConsumerRecord) -> str:
