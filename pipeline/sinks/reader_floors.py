@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from importlib import resources
 from typing import Any
@@ -16,6 +16,7 @@ from pipeline.sinks.redis_client import RedisLink, RedisSettings
 
 _SCRIPT = resources.files("pipeline.sinks").joinpath("floor.lua").read_bytes()
 _UNREAD = "0-0"
+OF_RUN = "rayline:relays"  # set of the groups that the last `rayline up` configured
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +100,20 @@ class ReaderFloors:
             Registered(line, group, tuple(sorted(streams)), min(streams.values(), key=_order))
             for (line, group), streams in sorted(found.items())
         ]
+
+    async def replace_run(self, groups: Collection[str]) -> list[str]:
+        """These are the relays of `rayline up` now; those of the run before that are not among them are forgotten."""
+        async with self._link.use() as client:
+            before: Any = await client.smembers(OF_RUN)
+        gone = sorted({group.decode() for group in before} - set(groups))
+        for group in gone:
+            await self.forget(group)
+        async with self._link.use() as client, client.pipeline(transaction=True) as pipe:
+            pipe.delete(OF_RUN)
+            if groups:
+                pipe.sadd(OF_RUN, *groups)
+            await pipe.execute()
+        return gone
 
     async def streams(self, patterns: Iterable[str]) -> list[str]:
         """Those whose name matches now."""

@@ -100,6 +100,7 @@ class Relay:
         self._waiting: list[Delivery] = []  # read, and not with the other side
         self._refused: list[tuple[Delivery, str]] = []  # to be set aside
         self._done: list[Delivery] = []  # to be acked
+        self._is_ending = False
         self._looked_at = -float("inf")
         self._is_registered = False
         self._delays = backoff_delays(FIRST_WAIT_S, LONGEST_WAIT_S)
@@ -129,28 +130,40 @@ class Relay:
         )
 
     async def run(self) -> None:
-        """Relay until cancelled."""
+        """Relay until cancelled, or told to finish and done."""
         try:
-            while True:
+            has_more = True
+            while has_more or not self._is_ending:
                 try:
-                    await self.step()
+                    has_more = await self.step()
                 except (SinkUnavailable, OtherSideAway) as exc:
                     self._tell_away(exc)
+                    if self._is_ending:
+                        return
                     await asyncio.sleep(next(self._delays))
         finally:
             await self._close()
 
-    async def step(self) -> None:
-        """Hand on what there is now, waiting a moment for it. Raises SinkUnavailable or OtherSideAway; go on then."""
+    def finish(self) -> None:
+        """Make `run` return once all is handed on that stands in Redis, or at once where one side is away."""
+        self._is_ending = True
+
+    async def step(self) -> bool:
+        """Hand on what there is now, waiting a moment for it; False if nothing came.
+
+        Raises SinkUnavailable or OtherSideAway, and is to be called again then.
+        """
         await self._settle()
         await self._look_after()
         if not self._waiting:
             self._waiting = await self._read()
+        has_some = bool(self._waiting)
         left = await self._hand_on()
         await self._settle()
         if left is not None:
             raise OtherSideAway(left.reason, needs_a_person=left.needs_a_person)
         self._tell_back()
+        return has_some
 
     async def _read(self) -> list[Delivery]:
         found = []
