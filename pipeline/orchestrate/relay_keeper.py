@@ -24,7 +24,7 @@ RELAYS = "rayline-relays"  # name of the actor
 NAMESPACE = "rayline"
 CALL_TIMEOUT_S = 5.0
 MISSED_BEFORE_REPLACED = 3
-REST_S = 5.0
+REST_S = 2.0
 
 
 class RelayKeeper:

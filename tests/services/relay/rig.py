@@ -96,8 +96,10 @@ async def running(relay: Relay) -> AsyncIterator[Relay]:
             await task
 
 
-async def arrived(broker: str, topics: Sequence[str], expected: int, timeout_s: float = 20.0) -> list[ConsumerRecord]:
-    """Records of these topics from their beginning, once there are so many different ones and no more come."""
+async def arrived(
+    broker: str, topics: Sequence[str], expected: int, timeout_s: float = 20.0, *, all_of_it: bool = True
+) -> list[ConsumerRecord]:
+    """Records of these topics from their beginning, once there are so many different ones (and no more come)."""
     deadline = time.monotonic() + timeout_s
     async with asyncio.timeout(timeout_s):
         await _wait_for(broker, topics)
@@ -109,10 +111,13 @@ async def arrived(broker: str, topics: Sequence[str], expected: int, timeout_s: 
         records: list[ConsumerRecord] = []
         quiet = 0
         while time.monotonic() < deadline and quiet < 2:
-            new = [record for part in (await consumer.getmany(timeout_ms=300)).values() for record in part]
+            got = await consumer.getmany(timeout_ms=300 if all_of_it else 20)
+            new = [record for part in got.values() for record in part]
             records += new
             enough = len({id_of(record) for record in records}) >= expected
             quiet = quiet + 1 if enough and not new else 0
+            if enough and not all_of_it:
+                break
         return records
     finally:
         await consumer.stop()
