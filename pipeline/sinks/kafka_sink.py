@@ -15,6 +15,7 @@ from aiokafka.errors import (
     ClusterAuthorizationFailedError,
     IncompatibleBrokerVersion,
     InvalidTopicError,
+    KafkaConnectionError,
     KafkaError,
     MessageSizeTooLargeError,
     ProducerClosed,
@@ -27,6 +28,7 @@ from aiokafka.partitioner import murmur2
 from aiokafka.producer.message_accumulator import BatchBuilder
 from aiokafka.record.default_records import DefaultRecordBatchBuilder
 
+from pipeline.kafka_probe import why_unreachable
 from pipeline.kafka_settings import KafkaMisconfigured
 from pipeline.masking import mask
 from pipeline.sinks.outgoing import STORED, Fate, OtherSideAway, Outgoing, Sent
@@ -128,11 +130,20 @@ class KafkaSink:
                     await producer.start()
             except (KafkaError, TimeoutError, OSError) as exc:
                 await self.close()
-                raise _away(exc) from None
+                raise await self._unreachable(exc) from None
             except BaseException:
                 await self.close()
                 raise
         return self._producer
+
+    async def _unreachable(self, exc: Exception) -> OtherSideAway:
+        if isinstance(exc, KafkaConnectionError):
+            found = await why_unreachable(self._settings)
+            return _away(exc if found is None else found[1])
+        if isinstance(exc, KafkaError) and self._settings.enable_idempotence:
+            hint = "brokers that know no idempotent producer need `enable_idempotence: false`"
+            return OtherSideAway(f"{_reason(exc)}; {hint}", needs_a_person=True)
+        return _away(exc)
 
     async def _by_partition(
         self, producer: AIOKafkaProducer, messages: Sequence[Outgoing]
@@ -231,9 +242,10 @@ def _away(exc: BaseException) -> OtherSideAway:
 
 
 def _reason(exc: BaseException) -> str:
-    text = mask(str(exc)).strip()
-    name = "no answer in time" if isinstance(exc, TimeoutError) else type(exc).__name__
-    return f"{name}: {text}" if text and text != name else name
+    if isinstance(exc, TimeoutError):
+        return "no answer in time"
+    text, name = mask(str(exc)).strip(), type(exc).__name__
+    return text if name in text else f"{name}: {text}" if text else name
 
 
 async def _abort(producer: AIOKafkaProducer, stopping: asyncio.Future[None]) -> None:

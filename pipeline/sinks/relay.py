@@ -100,11 +100,12 @@ class Relay:
         self._waiting: list[Delivery] = []  # read, and not with the other side
         self._refused: list[tuple[Delivery, str]] = []  # to be set aside
         self._done: list[Delivery] = []  # to be acked
-        self._is_ending = False
+        self._ending = asyncio.Event()
         self._looked_at = -float("inf")
         self._is_registered = False
         self._delays = backoff_delays(FIRST_WAIT_S, LONGEST_WAIT_S)
         self._away_since: float | None = None
+        self._told_level = logging.NOTSET
         self._relayed: Counter[str] = Counter()
         self._refusals = 0
         self._gaps = 0
@@ -133,20 +134,24 @@ class Relay:
         """Relay until cancelled, or told to finish and done."""
         try:
             has_more = True
-            while has_more or not self._is_ending:
+            while has_more or not self._ending.is_set():
                 try:
                     has_more = await self.step()
                 except (SinkUnavailable, OtherSideAway) as exc:
                     self._tell_away(exc)
-                    if self._is_ending:
+                    if await self._ends_within(next(self._delays)):
                         return
-                    await asyncio.sleep(next(self._delays))
         finally:
             await self._close()
 
     def finish(self) -> None:
         """Make `run` return once all is handed on that stands in Redis, or at once where one side is away."""
-        self._is_ending = True
+        self._ending.set()
+
+    async def _ends_within(self, seconds: float) -> bool:
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._ending.wait(), seconds)
+        return self._ending.is_set()
 
     async def step(self) -> bool:
         """Hand on what there is now, waiting a moment for it; False if nothing came.
@@ -246,14 +251,14 @@ class Relay:
 
     def _tell_away(self, exc: SinkUnavailable | OtherSideAway) -> None:
         self._metrics.relay_failed(self._name, "redis" if isinstance(exc, SinkUnavailable) else "away")
-        self._last_error_at = time.time()
-        told, self._last_error = self._last_error, f"{self._side(exc)}{exc}"
-        if self._away_since is not None and told == self._last_error:
-            return
-        self._away_since = self._away_since or self._clock()
+        self._last_error, self._last_error_at = f"{self._side(exc)}{exc}", time.time()
         needs_a_person = isinstance(exc, SinkRefused) or (isinstance(exc, OtherSideAway) and exc.needs_a_person)
         level = logging.ERROR if needs_a_person else logging.WARNING
-        logger.log(level, "relay %s waits, nothing is lost: %s", self._name, self._last_error)
+        if self._away_since is None:
+            self._away_since, self._told_level = self._clock(), logging.NOTSET
+        if level > self._told_level:  # once, and again where waiting turns out not to help
+            self._told_level = level
+            logger.log(level, "relay %s waits, nothing is lost: %s", self._name, self._last_error)
 
     def _side(self, exc: SinkUnavailable | OtherSideAway) -> str:
         return "" if isinstance(exc, SinkUnavailable) else f"{self._sink.address}: "
