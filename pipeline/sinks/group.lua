@@ -136,6 +136,8 @@ local function peek(stream, last, ordinal, known_next, count)
   local at = {last = last, read = tonumber(ordinal)}
   if last == '' then at.last, at.read = edge(stream) end
   if last == '$' then at.last, at.read = stream.newest, stream.added end
+  if above(at.last, stream.newest) then at.last, at.read = '0-0', 0 end -- the stream began anew
+  if at.read and stream.added and at.read > stream.added then at.read = nil end
   local gone = lost(stream, at, last, known_next)
   if gone then return gone end
   local answer = read(redis.call('XRANGE', key, '(' .. at.last, '+', 'COUNT', count), at.last, count)
@@ -150,9 +152,10 @@ local function pending(id)
   return found and {owner = found[2], idle = found[3], deliveries = found[4]}
 end
 
-local function claim(consumer, idle, ids)
+local function claim(consumer, idle, first)
   local claimed = {}
-  for _, id in ipairs(ids) do
+  for i = first, #ARGV do
+    local id = ARGV[i]
     local held = pending(id)
     local due = held and (idle == '' and held.owner == consumer or idle ~= '' and held.idle >= tonumber(idle))
     if due then
@@ -164,24 +167,24 @@ local function claim(consumer, idle, ids)
   return claimed
 end
 
-local function keep(consumer, ids)
+local function keep(consumer, first)
   local kept = 0
-  for _, id in ipairs(ids) do
-    local held = pending(id)
+  for i = first, #ARGV do
+    local held = pending(ARGV[i])
     if held and held.owner == consumer then
-      redis.call('XCLAIM', key, group, consumer, 0, id, 'JUSTID')
+      redis.call('XCLAIM', key, group, consumer, 0, ARGV[i], 'JUSTID')
       kept = kept + 1
     end
   end
   return kept
 end
 
-local function release(consumer, ids)
-  for i = 1, #ids, 2 do
-    local held = pending(ids[i])
+local function release(consumer, first)
+  for i = first, #ARGV, 2 do
+    local held = pending(ARGV[i])
     if held and held.owner == consumer then
-      local counted = {'IDLE', FOR_EVERYBODY_MS, 'RETRYCOUNT', ids[i + 1], 'JUSTID'}
-      redis.call('XCLAIM', key, group, consumer, 0, ids[i], unpack(counted))
+      local counted = {'IDLE', FOR_EVERYBODY_MS, 'RETRYCOUNT', ARGV[i + 1], 'JUSTID'}
+      redis.call('XCLAIM', key, group, consumer, 0, ARGV[i], unpack(counted))
     end
   end
 end
@@ -219,11 +222,11 @@ elseif command == 'settle' then
   set('SETID', ARGV[4], ARGV[5] ~= '' and ARGV[5])
   return 1
 elseif command == 'claim' then
-  return claim(ARGV[3], ARGV[4], {unpack(ARGV, 5)})
+  return claim(ARGV[3], ARGV[4], 5)
 elseif command == 'keep' then
-  return keep(ARGV[3], {unpack(ARGV, 4)})
+  return keep(ARGV[3], 4)
 elseif command == 'release' then
-  return release(ARGV[3], {unpack(ARGV, 4)})
+  return release(ARGV[3], 4)
 elseif command == 'bury' then
   return bury(ARGV[3], ARGV[4], ARGV[5], {unpack(ARGV, 6)})
 elseif command == 'leave' then

@@ -159,11 +159,13 @@ class GroupReader:
 
     async def close(self) -> None:
         """Let go of the connection; may be called more than once. What is not acked stays pending."""
-        with suppress(SinkUnavailable, TimeoutError):
-            async with asyncio.timeout(_LEAVING_S):
-                await self._commands.leave(list(self._places), self._forgotten_ms)
-        self._places = {}
-        await self._link.close()
+        places, self._places = list(self._places), {}
+        try:
+            with suppress(SinkUnavailable, TimeoutError):
+                async with asyncio.timeout(_LEAVING_S):
+                    await self._commands.leave(places, self._forgotten_ms)
+        finally:
+            await self._link.close()
 
     async def __aenter__(self) -> Self:
         return self

@@ -45,6 +45,18 @@ def stream_pattern(kind: str, line: str = _ANY, camera: str = _ANY) -> str:
     return base if kind == "inspections" else f"{base}:{camera}"
 
 
+def dead_key(stream: str, group: str) -> str:
+    """Where a group's dead letters of a stream go, on the stream's slot. Raises ValueError for a bad group name."""
+    if not is_key_name(group):
+        raise ValueError(f"{group!r} cannot be a group name: letters, digits, '_', '.' and '-' only")
+    return f"{stream[: stream.index('}') + 1]}:dead:{group}"
+
+
+def is_key_name(name: str) -> bool:
+    """True where the name can stay in its place in a key."""
+    return _NAME.fullmatch(name) is not None
+
+
 def cursor_owner(key: str) -> tuple[str, str]:
     """(line, camera) of a cursor key."""
     line, camera = key.removeprefix("rayline:{").split("}:cursor:", 1)
