@@ -47,6 +47,7 @@ class Inbox:
         self._begun: dict[tuple[str, str], Delivery] = {}
         self._done: OrderedDict[str, None] = OrderedDict()
         self._keeper: asyncio.Task[None] | None = None
+        self._closing = asyncio.Lock()
 
     async def __aenter__(self) -> Self:
         self._keeper = asyncio.create_task(self._keep_fresh())
@@ -98,18 +99,19 @@ class Inbox:
 
     async def close(self) -> None:
         """Leave what is not done to others, at once, and let go of the connection; may be called more than once."""
-        if self._keeper is not None:
-            self._keeper.cancel()
-            await asyncio.wait([self._keeper])
-            self._keeper = None
-        try:
-            with suppress(SinkUnavailable, TimeoutError):
-                async with asyncio.timeout(_LEAVING_S):
-                    await self._reader.release(list(self._begun.values()), self._not_begun())
-        finally:
-            self._waiting.clear()
-            self._begun.clear()
-            await self._reader.close()
+        async with self._closing:
+            if self._keeper is not None:
+                self._keeper.cancel()
+                await asyncio.wait([self._keeper])
+                self._keeper = None
+            try:
+                with suppress(SinkUnavailable, TimeoutError):
+                    async with asyncio.timeout(_LEAVING_S):
+                        await self._reader.release(list(self._begun.values()), self._not_begun())
+            finally:
+                self._waiting.clear()
+                self._begun.clear()
+                await self._reader.close()
 
     async def _tell(self, lost: EntriesLost) -> None:
         answer = self._on_lost(lost)

@@ -26,7 +26,7 @@ class Subscription:
         self._settings = settings
         self._on_lost = on_lost
         self._inbox: Inbox | None = None
-        self._loops: WeakSet[AsyncGenerator[Message, None]] = WeakSet()  # weak: a loop left must be able to end
+        self._loops: WeakSet[AsyncGenerator[Message, None]] = WeakSet()  # weak: a loop that is left must be able to end
 
     def __aiter__(self) -> AsyncGenerator[Message, None]:
         messages = self._messages()
@@ -42,6 +42,8 @@ class Subscription:
         """End the loop and let go of the connection; may be called more than once."""
         for messages in list(self._loops):
             await messages.aclose()
+        if self._inbox is not None:  # a loop that was left may be about to close it
+            await self._inbox.close()
 
     async def __aenter__(self) -> Self:
         return self
