@@ -1,6 +1,6 @@
 -- What one consumer group does with one stream, each command atomically: what is compared is what is then acted on.
 --
--- KEYS  1 stream
+-- KEYS  1 stream   2 for `bury`: the stream of dead letters
 -- ARGV  1 command   2 group   then
 --   open    start, later ('1': the stream was made after the group began)       -> last delivered id
 --   take    consumer, count, known last id, id known to follow it                -> {'READ', last, next, entries}
@@ -8,8 +8,16 @@
 --   settle  after, mark, ordinal: the loss told is behind the group              -> 1 if this call did it
 --   claim   consumer, idle ms ('' = its own only), ids                           -> {{id, deliveries, fields or nothing}}
 --   keep    consumer, ids: they are being worked on                              -> how many are still its own
+--   release consumer, then id and deliveries to count for it, in turn: anybody may claim them at once
+--   bury    consumer, maxlen, id, then field, value, ...: to the dead letters    -> 1 if it was still its own
 --   leave   consumer, idle ms: forget it, and those idle for so long, where nothing is pending
+-- And for one who reads without a group, which may be '':
+--   peek    last id ('' = all kept, '$' = none of it), ordinal of it, id known to follow, count
+--                                                                                -> {'READ', last, next, entries, ordinal}
+--                                                                                   or LOST as above
 -- Answers nothing (nil) where the stream or the group is not there.
+
+local FOR_EVERYBODY_MS = 2592000000 -- 30 days: longer than anybody waits before he claims
 
 local key, command, group = KEYS[1], ARGV[1], ARGV[2]
 
@@ -102,7 +110,7 @@ end
 local function lost(stream, at, known_last, known_next)
   local mark, ordinal = edge(stream)
   if not above(mark, at.last) then return nil end
-  if stream.added and (at.read or at.last == '0-0') then
+  if stream.added and (at.read or at.last == '0-0' or ordinal == 0) then
     if ordinal <= (at.read or 0) then return nil end
   elseif at.last == '0-0' or (at.last == known_last and stream.first == known_next) then
     return nil
@@ -110,14 +118,32 @@ local function lost(stream, at, known_last, known_next)
   return {'LOST', at.last, stream.first or '', mark, ordinal or ''}
 end
 
+-- The answer that holds the entries, and the id known to follow the last of them.
+local function read(entries, last, count)
+  last = #entries > 0 and entries[#entries][1] or last
+  local following = #entries == tonumber(count) and redis.call('XRANGE', key, '(' .. last, '+', 'COUNT', 1)[1]
+  return {'READ', last, following and following[1] or '', entries}
+end
+
 local function take(stream, at, consumer, count, known_last, known_next)
   local gone = lost(stream, at, known_last, known_next)
   if gone then return gone end
   local got = redis.call('XREADGROUP', 'GROUP', group, consumer, 'COUNT', count, 'STREAMS', key, '>')
-  local entries = got and got[1] and got[1][2] or {}
-  local last = #entries > 0 and entries[#entries][1] or at.last
-  local following = #entries == tonumber(count) and redis.call('XRANGE', key, '(' .. last, '+', 'COUNT', 1)[1]
-  return {'READ', last, following and following[1] or '', entries}
+  return read(got and got[1] and got[1][2] or {}, at.last, count)
+end
+
+local function peek(stream, last, ordinal, known_next, count)
+  local at = {last = last, read = tonumber(ordinal)}
+  if last == '' then at.last, at.read = edge(stream) end
+  if last == '$' then at.last, at.read = stream.newest, stream.added end
+  if above(at.last, stream.newest) then at.last, at.read = '0-0', 0 end -- the stream began anew
+  if at.read and stream.added and at.read > stream.added then at.read = nil end
+  local gone = lost(stream, at, last, known_next)
+  if gone then return gone end
+  local answer = read(redis.call('XRANGE', key, '(' .. at.last, '+', 'COUNT', count), at.last, count)
+  local all = not above(stream.newest, answer[2])
+  answer[5] = all and stream.added or at.read and at.read + #answer[4] or ''
+  return answer
 end
 
 -- {owner, idle ms, deliveries}, or nil where it is not pending.
@@ -126,9 +152,10 @@ local function pending(id)
   return found and {owner = found[2], idle = found[3], deliveries = found[4]}
 end
 
-local function claim(consumer, idle, ids)
+local function claim(consumer, idle, first)
   local claimed = {}
-  for _, id in ipairs(ids) do
+  for i = first, #ARGV do
+    local id = ARGV[i]
     local held = pending(id)
     local due = held and (idle == '' and held.owner == consumer or idle ~= '' and held.idle >= tonumber(idle))
     if due then
@@ -140,16 +167,33 @@ local function claim(consumer, idle, ids)
   return claimed
 end
 
-local function keep(consumer, ids)
+local function keep(consumer, first)
   local kept = 0
-  for _, id in ipairs(ids) do
-    local held = pending(id)
+  for i = first, #ARGV do
+    local held = pending(ARGV[i])
     if held and held.owner == consumer then
-      redis.call('XCLAIM', key, group, consumer, 0, id, 'JUSTID')
+      redis.call('XCLAIM', key, group, consumer, 0, ARGV[i], 'JUSTID')
       kept = kept + 1
     end
   end
   return kept
+end
+
+local function release(consumer, first)
+  for i = first, #ARGV, 2 do
+    local held = pending(ARGV[i])
+    if held and held.owner == consumer then
+      local counted = {'IDLE', FOR_EVERYBODY_MS, 'RETRYCOUNT', ARGV[i + 1], 'JUSTID'}
+      redis.call('XCLAIM', key, group, consumer, 0, ARGV[i], unpack(counted))
+    end
+  end
+end
+
+local function bury(consumer, maxlen, id, fields)
+  local held = pending(id)
+  if not held or held.owner ~= consumer then return 0 end
+  redis.call('XADD', KEYS[2], 'MAXLEN', '~', maxlen, '*', unpack(fields)) -- first: what can fail
+  return redis.call('XACK', key, group, id)
 end
 
 local function leave(consumer, idle)
@@ -163,6 +207,9 @@ end
 
 local stream = stream_now()
 if not stream then return nil end
+if command == 'peek' then
+  return peek(stream, ARGV[3], ARGV[4], ARGV[5], ARGV[6])
+end
 local at = group_now()
 if command == 'open' then
   return at and at.last or open(stream, ARGV[3], ARGV[4] == '1')
@@ -175,9 +222,13 @@ elseif command == 'settle' then
   set('SETID', ARGV[4], ARGV[5] ~= '' and ARGV[5])
   return 1
 elseif command == 'claim' then
-  return claim(ARGV[3], ARGV[4], {unpack(ARGV, 5)})
+  return claim(ARGV[3], ARGV[4], 5)
 elseif command == 'keep' then
-  return keep(ARGV[3], {unpack(ARGV, 4)})
+  return keep(ARGV[3], 4)
+elseif command == 'release' then
+  return release(ARGV[3], 4)
+elseif command == 'bury' then
+  return bury(ARGV[3], ARGV[4], ARGV[5], {unpack(ARGV, 6)})
 elseif command == 'leave' then
   return leave(ARGV[3], ARGV[4])
 end

@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import resources
+from itertools import chain
 from typing import Any, NamedTuple
 
 from redis.asyncio import Redis
@@ -60,11 +61,6 @@ class GroupCommands:
         self._group = group
         self.consumer = consumer
 
-    async def find(self, pattern: str) -> set[str]:
-        """Streams whose name matches now."""
-        async with self._link.use() as client:
-            return {key.decode() async for key in client.scan_iter(match=pattern, count=1000, _type="stream")}
-
     async def has_group(self, streams: Sequence[str]) -> list[bool]:
         """Whether the group is known, by stream."""
         async with self._link.use() as client, client.pipeline(transaction=False) as pipe:
@@ -73,13 +69,6 @@ class GroupCommands:
             answers = await pipe.execute(raise_on_error=False) if streams else []
             _raise_first([each for each in answers if not _is_gone(each)])
         return [not _is_gone(each) and self._is_among(each) for each in answers]
-
-    async def wait(self, places: Mapping[str, Place], block_s: float) -> list[str]:
-        """Streams with something behind their place, as soon as there are any; gives nothing to anybody."""
-        behind: Any = {stream: place.last for stream, place in places.items()}
-        async with self._link.use(extra_s=block_s) as client:
-            answer: Any = await client.xread(behind, count=1, block=max(1, int(block_s * 1000)))
-        return [stream.decode() for stream, _ in answer]
 
     async def open(self, starts: Sequence[tuple[str, str, bool]]) -> list[Place | None]:
         """Make the group on each (stream, start, made later) that has none."""
@@ -110,7 +99,7 @@ class GroupCommands:
         """Those of the entries that are this consumer's, or (with `idle_ms`) can be made so; counts a delivery."""
         call = (stream, "claim", self.consumer, "" if idle_ms is None else idle_ms, *ids)
         (answer,) = await self._run([call]) if ids else ([],)
-        return [Held(each[0].decode(), each[1], _fields(each[2]) if len(each) > 2 else None) for each in answer or ()]
+        return [Held(each[0].decode(), each[1], fields_of(each[2]) if len(each) > 2 else None) for each in answer or ()]
 
     async def keep(self, by_stream: Sequence[tuple[str, Sequence[str]]]) -> None:
         """Make entries of this consumer look fresh, so that nobody claims them."""
@@ -123,23 +112,23 @@ class GroupCommands:
                 pipe.xack(stream, self._group, *ids)
             return sum(await pipe.execute() if by_stream else [])
 
+    async def release(self, by_stream: Sequence[tuple[str, Sequence[tuple[str, int]]]]) -> None:
+        """Let anybody claim (id, deliveries to count for it) at once, where they are still this consumer's."""
+        calls = [(stream, "release", self.consumer, *chain.from_iterable(ids)) for stream, ids in by_stream]
+        await self._run(calls)
+
+    async def bury(self, stream: str, entry_id: str, dead: str, maxlen: int, fields: Mapping[str, str | bytes]) -> bool:
+        """Write it to the dead letters and ack it, together. False: it is not this consumer's, nothing was written."""
+        pairs = chain.from_iterable(fields.items())
+        (answer,) = await self._run([((stream, dead), "bury", self.consumer, maxlen, entry_id, *pairs)])
+        return bool(answer)
+
     async def leave(self, streams: Sequence[str], idle_ms: int) -> None:
         """Forget this consumer, and those that are away for so long, where nothing is pending with them."""
         await self._run([(stream, "leave", self.consumer, idle_ms) for stream in streams])
 
     async def _run(self, calls: Sequence[tuple[Any, ...]]) -> list[Any]:
-        commands = [("EVALSHA", _SHA, 1, stream, name, self._group, *rest) for stream, name, *rest in calls]
-        if not commands:
-            return []
-        async with self._link.use() as client:
-            answers = await _pipelined(client, commands)
-            lost = [i for i, answer in enumerate(answers) if isinstance(answer, NoScriptError)]
-            if lost:  # a restarted server knows no scripts
-                await client.script_load(_SCRIPT)
-                for i, answer in zip(lost, await _pipelined(client, [commands[i] for i in lost]), strict=True):
-                    answers[i] = answer
-            _raise_first(answers)
-        return answers
+        return await run_script(self._link, [(keys, name, self._group, *rest) for keys, name, *rest in calls])
 
     def _is_among(self, groups: list[dict[str, Any]]) -> bool:
         return any(each["name"] == self._group.encode() for each in groups)
@@ -157,6 +146,40 @@ def id_behind(entry_id: str) -> str:
     return f"{ms}-{seq + 1}" if seq < _LARGEST_SEQ else f"{ms + 1}-0"
 
 
+async def run_script(link: RedisLink, calls: Sequence[tuple[Any, ...]]) -> list[Any]:
+    """One answer for each (stream or streams, command, group, ...) of `group.lua`."""
+    commands = [_evalsha((keys,) if isinstance(keys, str) else keys, arguments) for keys, *arguments in calls]
+    if not commands:
+        return []
+    async with link.use() as client:
+        answers = await _pipelined(client, commands)
+        lost = [i for i, answer in enumerate(answers) if isinstance(answer, NoScriptError)]
+        if lost:  # a restarted server knows no scripts
+            await client.script_load(_SCRIPT)
+            for i, answer in zip(lost, await _pipelined(client, [commands[i] for i in lost]), strict=True):
+                answers[i] = answer
+        _raise_first(answers)
+    return answers
+
+
+async def find_streams(link: RedisLink, pattern: str) -> set[str]:
+    """Streams whose name matches now."""
+    async with link.use() as client:
+        return {key.decode() async for key in client.scan_iter(match=pattern, count=1000, _type="stream")}
+
+
+async def wait_behind(link: RedisLink, ids: Mapping[str, str], block_s: float) -> list[str]:
+    """Streams with something behind their id, as soon as there are any; gives nothing to anybody."""
+    behind: Any = dict(ids)
+    async with link.use(extra_s=block_s) as client:
+        answer: Any = await client.xread(behind, count=1, block=max(1, int(block_s * 1000)))
+    return [stream.decode() for stream, _ in answer]
+
+
+def _evalsha(keys: Sequence[str], arguments: Sequence[Any]) -> tuple[Any, ...]:
+    return ("EVALSHA", _SHA, len(keys), *keys, *arguments)
+
+
 async def _pipelined(client: Redis, commands: Sequence[tuple[Any, ...]]) -> list[Any]:
     async with client.pipeline(transaction=False) as pipe:
         for command in commands:
@@ -171,10 +194,11 @@ def _taken(answer: Any) -> Taken | Gap | None:
         after, before, mark, ordinal = [str(each) if isinstance(each, int) else each.decode() for each in answer[1:]]
         return Gap(after, before or id_behind(mark), mark, ordinal)
     _, last, following, entries = answer
-    return Taken(Place(last.decode(), following.decode()), [(each.decode(), _fields(flat)) for each, flat in entries])
+    return Taken(Place(last.decode(), following.decode()), [(each.decode(), fields_of(flat)) for each, flat in entries])
 
 
-def _fields(flat: Sequence[bytes]) -> dict[bytes, bytes]:
+def fields_of(flat: Sequence[bytes]) -> dict[bytes, bytes]:
+    """An entry's fields out of the flat list scripts answer."""
     return dict(_pairs(flat))
 
 

@@ -5,14 +5,23 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import Self
 
 from pipeline.sinks.errors import SinkUnavailable
-from pipeline.sinks.group_commands import Gap, GroupCommands, Place, Taken, id_before, id_behind
+from pipeline.sinks.group_commands import (
+    Gap,
+    GroupCommands,
+    Place,
+    Taken,
+    find_streams,
+    id_before,
+    id_behind,
+    wait_behind,
+)
 from pipeline.sinks.redis_client import RedisLink, RedisSettings
 
 _BEGINNING = "0-0"
@@ -66,9 +75,14 @@ class GroupReader:
         rescan_s: float = 2.0,
         count: int = 200,
         block_s: float = 0.5,
+        repeats: int | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`count` bounds one answer for each stream, `block_s` the wait for one, and so how long leaving takes."""
+        """`count` bounds one answer for each stream, `block_s` the wait for one, and so how long leaving takes.
+
+        `repeats` is `count` for what was given out before. With 1, what is given beside an entry that kills its
+        consumers, and is not begun, is not counted as delivered each time.
+        """
         # A request sent twice would be given entries twice, and those of the lost answer to nobody.
         self._link = RedisLink(settings.model_copy(update={"retries": 0}))
         self._commands = GroupCommands(self._link, group, consumer)
@@ -78,6 +92,7 @@ class GroupReader:
         self._forgotten_ms = int(max(_FORGOTTEN_S, 10 * claim_after_s) * 1000)
         self._rescan_s = rescan_s
         self._count = count
+        self._repeats = repeats or count
         self._block_s = min(block_s, settings.answer_timeout_s / 2)  # redis-py hangs up on a later answer
         self._clock = clock
 
@@ -123,13 +138,34 @@ class GroupReader:
             return None
         return replace(delivery, tries=max(held[0].tries, delivery.tries + 1))
 
+    async def release(self, begun: Sequence[Delivery], not_begun: Sequence[Delivery] = ()) -> None:
+        """Leave them to whoever comes first; those not begun are not counted as delivered. Raises SinkUnavailable."""
+        counted: defaultdict[str, list[tuple[str, int]]] = defaultdict(list)
+        for each in begun:
+            counted[each.stream].append((each.entry_id, each.tries))
+        for each in not_begun:
+            counted[each.stream].append((each.entry_id, each.tries - 1))
+        await self._commands.release(list(counted.items()))
+        self._forget([*begun, *not_begun])
+
+    async def bury(self, delivery: Delivery, dead: str, maxlen: int, fields: Mapping[str, str | bytes]) -> bool:
+        """Add an entry to the stream `dead` (of the same hash tag) and ack this one, both or neither.
+
+        False if another consumer has it now: nothing was written. Raises SinkUnavailable; may be called again then.
+        """
+        buried = await self._commands.bury(delivery.stream, delivery.entry_id, dead, maxlen, fields)
+        self._forget([delivery])
+        return buried
+
     async def close(self) -> None:
         """Let go of the connection; may be called more than once. What is not acked stays pending."""
-        with suppress(SinkUnavailable, TimeoutError):
-            async with asyncio.timeout(_LEAVING_S):
-                await self._commands.leave(list(self._places), self._forgotten_ms)
-        self._places = {}
-        await self._link.close()
+        places, self._places = list(self._places), {}
+        try:
+            with suppress(SinkUnavailable, TimeoutError):
+                async with asyncio.timeout(_LEAVING_S):
+                    await self._commands.leave(places, self._forgotten_ms)
+        finally:
+            await self._link.close()
 
     async def __aenter__(self) -> Self:
         return self
@@ -149,7 +185,7 @@ class GroupReader:
         return [] if self._untold else await self._new()
 
     async def _rescan(self) -> None:
-        found = [await self._commands.find(pattern) for pattern in self._patterns]
+        found = [await find_streams(self._link, pattern) for pattern in self._patterns]
         if self._first_look is None:
             self._first_look = await self._never_looked_at(found)
         streams = set[str]().union(*found)
@@ -182,16 +218,16 @@ class GroupReader:
 
     async def _pending(self, through: dict[str, str], idle_ms: int | None) -> list[Delivery]:
         """The next of what was given out already, in the streams of `through`, which empties as they are read."""
-        found: list[Delivery] = []
-        while through and not found:
-            pages = await self._commands.pending(through, self._count, idle_ms)
+        while through:
+            pages = await self._commands.pending(through, self._repeats, idle_ms)
             for stream, ids in zip(list(through), pages, strict=True):
-                found += await self._claim(stream, [each for each in ids if not self._holds(stream, each)], idle_ms)
-                if len(ids) < self._count:
+                if len(ids) < self._repeats:
                     del through[stream]
                 else:
                     through[stream] = ids[-1]
-        return found
+                if found := await self._claim(stream, [each for each in ids if not self._holds(stream, each)], idle_ms):
+                    return found
+        return []
 
     async def _claim(self, stream: str, ids: Sequence[str], idle_ms: int | None) -> list[Delivery]:
         held = await self._commands.claim(stream, ids, idle_ms)
@@ -208,7 +244,8 @@ class GroupReader:
         if self._look_at_all:  # also at those in which nothing wakes anybody, as all that was new is lost
             self._look_at_all = False
             return await self._take(list(self._places))
-        return await self._take(await self._commands.wait(self._places, self._block_s))
+        ids = {stream: place.last for stream, place in self._places.items()}
+        return await self._take(await wait_behind(self._link, ids, self._block_s))
 
     async def _take(self, streams: Sequence[str]) -> list[Delivery]:
         answers = await self._commands.take([(stream, self._places[stream]) for stream in streams], self._count)

@@ -52,15 +52,22 @@ def stream_pattern(kind: str, line: str = _ANY, camera: str = _ANY) -> str:
     return base if kind == "inspections" else f"{base}:{camera}"
 
 
-def dead_key(line: str, group: str) -> str:
-    """Where messages of a line are set aside that a group could not hand on."""
-    return f"rayline:{{{line}}}:dead:{group}"
-
-
 def line_and_stream(key: str) -> tuple[str, str]:
     """(line, what stands behind it) of a line's key: ("L1", "detections:cam-1")."""
     line, _, rest = key.removeprefix("rayline:{").partition("}:")
     return line, rest
+
+
+def dead_key(stream: str, group: str) -> str:
+    """Where a group's dead letters of a stream go, on the stream's slot. Raises ValueError for a bad group name."""
+    if not is_key_name(group):
+        raise ValueError(f"{group!r} cannot be a group name: letters, digits, '_', '.' and '-' only")
+    return f"{stream[: stream.index('}') + 1]}:dead:{group}"
+
+
+def is_key_name(name: str) -> bool:
+    """True where the name can stay in its place in a key."""
+    return _NAME.fullmatch(name) is not None
 
 
 def cursor_owner(key: str) -> tuple[str, str]:

@@ -14,11 +14,10 @@ import orjson
 
 from pipeline.ingest.backoff import backoff_delays
 from pipeline.observe.metrics import Metrics
-from pipeline.sinks.dead_letters import DeadLetters
 from pipeline.sinks.errors import SinkRefused, SinkUnavailable
 from pipeline.sinks.group_reader import Delivery, EntriesLost, GroupReader
 from pipeline.sinks.jsonl_sink import JsonLinesSink
-from pipeline.sinks.keys import line_and_stream, stream_pattern
+from pipeline.sinks.keys import dead_key, line_and_stream, stream_pattern
 from pipeline.sinks.outgoing import Fate, OtherSideAway, Outgoing, RelaySink, Sent
 from pipeline.sinks.reader_floors import ReaderFloors
 from pipeline.sinks.redis_client import RedisSettings
@@ -92,7 +91,6 @@ class Relay:
             redis, self._patterns, self._group, self._group, count=min(READ_AT_ONCE, settings.max_in_flight)
         )
         self._floors = ReaderFloors(redis)
-        self._dead = DeadLetters(redis, self._group, settings.max_dead_letters)
         self._sink = sink or sink_of(settings)
         self._metrics = metrics
         self._clock = clock
@@ -201,12 +199,9 @@ class Relay:
         """What is with the other side, or set aside, is done with. Until that is known nothing more is sent."""
         while self._refused:
             delivery, why = self._refused[0]
-            line, _ = line_and_stream(delivery.stream)
-            await self._dead.add(
-                line, delivery.stream, delivery.entry_id, delivery.message_id, delivery.data, why, time.time()
-            )
+            dead = dead_key(delivery.stream, self._group)
+            await self._reader.bury(delivery, dead, self._settings.max_dead_letters, _letter(delivery, why))
             self._refused.pop(0)
-            self._done.append(delivery)
             self._tell_refused(delivery, why)
         if self._done:
             await self._reader.ack(self._done)
@@ -240,8 +235,8 @@ class Relay:
                 await self._settle()
                 await self._note()
         await self._sink.close()
-        for opened in (self._reader, self._floors, self._dead):
-            await opened.close()
+        await self._reader.close()
+        await self._floors.close()
 
     def _count(self, stored: Sequence[Delivery]) -> None:
         topics = Counter(_topic(delivery.stream) for delivery in stored)
@@ -281,6 +276,17 @@ class Relay:
         self._metrics.relay_failed(self._name, "refused")
         self._last_error, self._last_error_at = f"{delivery.message_id} refused: {why}", time.time()
         logger.error("relay %s: message %s is set aside: %s", self._name, delivery.message_id, why)
+
+
+def _letter(delivery: Delivery, why: str) -> dict[str, str | bytes]:
+    """What is set aside of a message."""
+    return {
+        "message_id": delivery.message_id,
+        "data": delivery.data,
+        "stream": delivery.stream,
+        "entry_id": delivery.entry_id,
+        "reason": why,
+    }
 
 
 def _topic(stream: str) -> str:

@@ -105,7 +105,7 @@ async def test_a_message_too_large_is_set_aside_and_the_others_go_on(broker: Kaf
         assert [i for i in site.ids["events"] if i not in large] == sorted(map(id_of, records), key=site.order)
         await eventually(lambda: relay.status().refused == len(large))
     async with StreamReader(site.settings) as reader:
-        dead = await reader.read(dead_key(site.line, group_of("r")))
+        dead = await reader.read(dead_key(camera_keys(site.line, "cam-a").events, group_of("r")))
     assert [entry.message_id for entry in dead] == large
     assert meter.total("rayline_relay_failures", reason="refused") == len(large)
 
