@@ -24,6 +24,7 @@ from pipeline.orchestrate.part_counter import PartCounterSettings
 from pipeline.orchestrate.shards import assign
 from pipeline.plain import plain
 from pipeline.sinks.redis_client import EMBEDDED, RedisSettings
+from pipeline.sinks.relay_settings import RelaySettings
 from pipeline.sinks.snapshots import SnapshotSettings
 from stages.detect.settings import ModelSettings
 from stages.health.camera_health import HealthSettings
@@ -151,6 +152,11 @@ class RaylineConfig(Settings):
     snapshots: SnapshotSettings | None = Field(
         None, description="Where pictures of judged parts are kept. null: none are."
     )
+    relays: dict[Name, RelaySettings] = Field(
+        default_factory=dict,
+        description="What is handed on out of Redis, by name: to Kafka topics or into files. A relay holds the streams "
+        "it has not read.",
+    )
     graph: GraphSettings = Field(
         default_factory=GraphSettings, description="Processes, batches, and their share of cores."
     )
@@ -212,6 +218,10 @@ class RaylineConfig(Settings):
         """The models that at least one camera uses, by name."""
         used = {self.camera(camera).model_name for camera in self.cameras}
         return {name: self.models[name] for name in sorted(used)}
+
+    def line_ids(self) -> tuple[str, ...]:
+        """All lines, those of a single camera included, in the order of their names."""
+        return tuple(sorted({*self.lines, *(camera.line or name for name, camera in self.cameras.items())}))
 
     def shard_count(self) -> int:
         """Shards the cameras make when all start together."""
