@@ -18,8 +18,9 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from pipeline.ingest.av_messages import MessageDecoder
-from pipeline.ingest.message import Decoded, MessageRefused
+from pipeline.ingest.message import Decoded, MessageRefused, Refusal
 from pipeline.ingest.message_settings import MessageSettings
+from pipeline.ingest.still_image import still_image
 from stages.values import Picture, PixelFormat, UInt8
 from tests.messages import AT_MS, blocks, coded, encoded, message
 
@@ -157,14 +158,14 @@ def test_an_image_that_says_a_giant_size_costs_nothing() -> None:
     assert psutil.Process().memory_info().rss - before < 20_000_000
 
 
-def test_texts_packed_into_a_png_are_not_unpacked() -> None:
+def test_texts_packed_into_a_png_never_reach_the_decoder() -> None:
+    """FFmpeg would unpack them: a few hundred kB become 150 MB."""
     png = encoded(blocks(), "PNG")
-    bomb = b"Comment\0\0" + zlib.compress(b"\0" * 200_000_000, 9)
+    bomb = b"Comment\0\0" + zlib.compress(bytes(150_000_000), 1)
     chunk = struct.pack(">I", len(bomb)) + b"zTXt" + bomb + struct.pack(">I", zlib.crc32(b"zTXt" + bomb))
-    before = psutil.Process().memory_info().rss
+    assert still_image(png[:33] + chunk + png[33:]).data == png
     (found,) = decode(png[:33] + chunk + png[33:])
     assert np.array_equal(found.picture.data, blocks())
-    assert psutil.Process().memory_info().rss - before < 100_000_000
 
 
 def test_no_image_takes_its_tables_from_the_one_before() -> None:
@@ -373,10 +374,12 @@ def test_video_of_too_many_pixels_is_refused(units: list[bytes]) -> None:
 def check(one: MessageDecoder, data: bytes, most: int = 1_000_000) -> bool:
     """True where it gave pictures; anything but pictures or a refusal fails."""
     one.is_keyframe(message(data))
+    found, told = list[Decoded](), "pictures"
     try:
         found = one.decode(message(data))
     except MessageRefused as exc:
-        return not exc.code
+        told = str(exc) if exc.code in set(Refusal) else ""
+    assert told
     assert sum(item.picture.width * item.picture.height for item in found) <= most
     return bool(found)
 
