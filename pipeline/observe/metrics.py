@@ -21,10 +21,15 @@ COUNTERS: Mapping[str, tuple[str, tuple[str, ...]]] = {
     "rayline_reconnects": ("Times a camera's connection was made anew.", ("camera",)),
     "rayline_inspections": ("Parts judged, by verdict.", ("line", "station", "verdict")),
     "rayline_sink_failures": ("Writes the result store refused or never answered.", ("sink",)),
+    "rayline_spool_drained": ("Frames stored that had waited on disk.", ("camera",)),
+    "rayline_spool_set_aside": ("Damaged spool files that were set aside.", ("shard",)),
 }
 GAUGES: Mapping[str, tuple[str, tuple[str, ...]]] = {
     "rayline_camera_state": ("1 for the state a camera is in, 0 for the others.", ("camera", "state")),
     "rayline_batches_in_flight": ("Batches of a shard inside the graph.", ("shard",)),
+    "rayline_spool_bytes": ("Bytes that wait on disk for Redis.", ("shard",)),
+    "rayline_spool_frames": ("Frames that wait on disk for Redis.", ("shard",)),
+    "rayline_spool_oldest_seconds": ("Age of the oldest that waits on disk, seconds.", ("shard",)),
 }
 HISTOGRAMS: Mapping[str, tuple[str, tuple[float, ...], tuple[str, ...]]] = {
     "rayline_batch_frames": ("Frames per batch: how full batches get.", _FRAMES, ("shard",)),
@@ -149,6 +154,22 @@ class Metrics:
     def sink_failed(self, sink: str) -> None:
         """A write was refused or never answered."""
         self._meter.count("rayline_sink_failures", 1, {"sink": sink})
+
+    def frames_drained(self, camera: str, frames: int) -> None:
+        """Frames that had waited on disk reached Redis."""
+        self._count("rayline_spool_drained", frames, {"camera": camera})
+        self._count("rayline_frames_published", frames, {"camera": camera})
+
+    def spool_holds(self, shard: str, size_bytes: int, oldest_s: float, frames: int) -> None:
+        """So much waits on disk, the oldest for so long."""
+        tags = {"shard": shard}
+        self._meter.set("rayline_spool_bytes", size_bytes, tags)
+        self._meter.set("rayline_spool_oldest_seconds", oldest_s, tags)
+        self._meter.set("rayline_spool_frames", frames, tags)
+
+    def spool_set_aside(self, shard: str) -> None:
+        """A damaged spool file was renamed."""
+        self._meter.count("rayline_spool_set_aside", 1, {"shard": shard})
 
     def _count(self, name: str, amount: int, tags: dict[str, str]) -> None:
         if amount > 0:  # Ray raises on anything else
