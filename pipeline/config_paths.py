@@ -24,7 +24,7 @@ def anchored(data: dict[str, Any], base: Path) -> dict[str, Any]:
         _anchor_url(camera, base)
         _anchor(camera, "username_file", base)
         _anchor(camera, "password_file", base)
-    for section, key in (("snapshots", "uri"), ("redis", "data_dir")):
+    for section, key in (("snapshots", "uri"), ("redis", "data_dir"), ("spool", "dir")):
         if isinstance(data.get(section), dict):
             _anchor(data[section], key, base)
     return data

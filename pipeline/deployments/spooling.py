@@ -81,6 +81,7 @@ class Spooling:
         self._complained: set[str] = set()  # shards whose file cannot be had, told once
         self._aside: dict[str, str] = {}  # shard -> its damaged file's name, until an event tells it
         self._left_at = float("-inf")
+        self._is_blocked = False  # the server is there, and cannot take some cameras' writes now
         self._wake = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
 
@@ -144,6 +145,7 @@ class Spooling:
         """Look whether Redis is there, and store what waits until nothing does or it is gone."""
         await self._look_for_left()
         await self._expire()
+        self._is_blocked = False
         if self._waiting or self.away or self._absences:
             with suppress(SinkUnavailable):
                 await self._redis.open()
@@ -164,8 +166,8 @@ class Spooling:
                 await self.round()
             except Exception:  # the top of this task: what waits goes on waiting
                 logger.exception("storing what waits on disk failed, it is tried again")
-            if self.away:
-                await asyncio.sleep(ROUND_S)
+            if self.away or self._is_blocked:
+                await asyncio.sleep(ROUND_S)  # through what wakes it: each batch does
 
     async def _append(self, shard: str, entries: Sequence[Entry], again: bool = True) -> bool:
         now = self._clock()
@@ -219,7 +221,9 @@ class Spooling:
             # Fresh frames, Redis and who reads it have at least half of the time.
             took_s, frames = time.monotonic() - started, sum(fate.stored.values())
             await asyncio.sleep(max(took_s, frames / self._settings.drain_frames_per_s))
-        if not blocked:
+        if blocked:
+            self._is_blocked = True
+        else:
             await self._close(shard)
         return True
 

@@ -47,6 +47,7 @@ class CameraFigures:
     latencies_s: tuple[float, ...]  # newest last: capture (or arrival) to publish
     parts: Mapping[str, int] = field(default_factory=dict)  # verdict -> parts, since the shard started
     health: str = "ok"  # by the last frame published
+    waiting: int = 0  # frames on disk, to be published when Redis is back
 
 
 @dataclass(slots=True)
@@ -230,15 +231,16 @@ class Shard:
                 self._under_way.discard(end.camera_id)
                 self._end_landed.set()
         for camera_id, its in answer.cameras.items():
-            if its.outcome is Outcome.PUBLISHED and camera_id in self._published:
+            if its.outcome in (Outcome.PUBLISHED, Outcome.SPOOLED) and camera_id in self._published:
                 self._published[camera_id].add(its)
 
     def _figures_of(self, camera_id: CameraId) -> CameraFigures:
         status = self._cameras[camera_id].status()
         figures = self._carrier.figures
         dropped = dict(status.dropped)
-        for reason, count in figures.dropped.get(camera_id, {}).items():
-            dropped[reason] = dropped.get(reason, 0) + count
+        for lost in (figures.dropped, figures.dropped_late):
+            for reason, count in lost.get(camera_id, {}).items():
+                dropped[reason] = dropped.get(reason, 0) + count
         return CameraFigures(
             status=status,
             published=figures.frames_published[camera_id],
@@ -246,4 +248,5 @@ class Shard:
             latencies_s=tuple(self._published[camera_id].latencies_s),
             parts=dict(self._published[camera_id].parts),
             health=self._published[camera_id].health,
+            waiting=figures.waiting.get(camera_id, 0),
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import tempfile
 from enum import StrEnum
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
@@ -73,9 +74,17 @@ class SpoolSettings(Settings):
 
 
 def default_folder(redis: RedisSettings) -> Path:
-    """The user's folder for what waits for this Redis, the same whatever its password is. Raises RuntimeError."""
+    """The user's folder for what waits for this Redis, the same whatever its password is."""
     parts = urlsplit(redis.url.get_secret_value())
     database = parse_qs(parts.query).get("db", [parts.path.strip("/") if parts.scheme != "unix" else ""])[0] or "0"
     name = f"{redis.address}/{database}"
-    state = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
-    return Path(state) / "rayline" / "spool" / hashlib.sha256(name.encode()).hexdigest()[:12]
+    return _state_folder() / "rayline" / "spool" / hashlib.sha256(name.encode()).hexdigest()[:12]
+
+
+def _state_folder() -> Path:
+    if state := os.environ.get("XDG_STATE_HOME"):
+        return Path(state)
+    try:
+        return Path.home() / ".local" / "state"
+    except RuntimeError:  # a user without a home, as in some containers
+        return Path(tempfile.gettempdir()) / f"rayline-{os.getuid()}"
