@@ -9,7 +9,8 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 
-from pipeline.deployments.spooling import News, Spooling, entries_of
+from pipeline.deployments.spooling import News, Spooling, entry_of
+from pipeline.deployments.tracked_camera import TrackedCamera
 from pipeline.deployments.untold import Untold
 from pipeline.observe.logs import log_context
 from pipeline.observe.metrics import Metrics
@@ -69,7 +70,7 @@ class ResultSink:
             stored = await self._redis.load(camera_id, line)
         return stored if newest is None else _further(stored, newest)
 
-    async def write(self, shard: str, writes: Sequence[CameraWrite], contexts: Mapping[str, ResultContext]) -> Landed:
+    async def write(self, shard: str, writes: Sequence[CameraWrite], cameras: Mapping[str, TrackedCamera]) -> Landed:
         """One pipelined round trip for all cameras of the batch; what waits on disk already has the new behind it."""
         held = [w for w in writes if self._spool is not None and self._spool.holds((w.line, w.camera))]
         direct = [write for write in writes if write not in held]
@@ -78,7 +79,9 @@ class ResultSink:
         if self._spool is None or not late:
             return Landed(outcomes)
         started = time.perf_counter()
-        stored = await self._spool.put(shard, entries_of(late, contexts))
+        # The first of them can be gone on from if this process dies: Redis will not tell then where the camera stood.
+        late = [write if write in held else cameras[write.camera].with_checkpoint(write) for write in late]
+        stored = await self._spool.put(shard, [entry_of(write, cameras[write.camera].context) for write in late])
         self._metrics().stage_took("spool", time.perf_counter() - started)
         return Landed(outcomes, frozenset(camera for _, camera in stored))
 
@@ -90,7 +93,7 @@ class ResultSink:
         if may_pass and await self.append(line, camera_id, untold, self._spool.patience_s):
             return True
         loose = Loose(camera_id, line, untold.events, untold.verdicts, untold.checkpoint)
-        return bool(await self._spool.put(shard, entries_of([loose], {camera_id: context})))
+        return bool(await self._spool.put(shard, [entry_of(loose, context)]))
 
     async def append(self, line: LineId, camera_id: CameraId, untold: Untold, patience_s: float | None = None) -> bool:
         """True once it is in Redis, or refused and so lost; False while it waits for Redis."""

@@ -6,7 +6,7 @@ import asyncio
 import logging
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import astuple, dataclass, field, replace
 from typing import TypeVar
@@ -94,7 +94,7 @@ class Spooling:
         """Let go of everything; what waits stays on disk."""
         if self._task is not None:
             self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+            await asyncio.wait([self._task], timeout=self._settings.write_timeout_s)
         await self._redis.close()
         with suppress(SinkError):
             await self._do(self._folder.close_all)
@@ -160,7 +160,8 @@ class Spooling:
     async def _run(self) -> None:
         while True:
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._wake.wait(), ROUND_S)
+                async with asyncio.timeout(ROUND_S):
+                    await self._wake.wait()
             self._wake.clear()
             try:
                 await self.round()
@@ -383,9 +384,9 @@ class Spooling:
         return await answer  # type: ignore[return-value]  # the thread serves several kinds of jobs
 
 
-def entries_of(whats: Iterable[CameraWrite | Loose], contexts: Mapping[str, ResultContext]) -> list[Entry]:
+def entry_of(what: CameraWrite | Loose, context: ResultContext) -> Entry:
     """What is to wait, with who its camera is."""
-    return [Entry(what, astuple(contexts[what.camera])) for what in whats]
+    return Entry(what, astuple(context))
 
 
 def _event(owner: Owner, context: Sequence[object], now: float, what: str, data: Mapping[str, object]) -> bytes:

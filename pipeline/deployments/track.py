@@ -173,9 +173,7 @@ class TrackDeployment:
             logger.error("camera %s: its frames cannot be worked on and are lost", camera_id, exc_info=exc)
 
     async def _publish(self, shard: str, writes: list[CameraWrite]) -> Landed:
-        return await self._sink.write(
-            shard, writes, {w.camera: self._cameras[CameraId(w.camera)].context for w in writes}
-        )
+        return await self._sink.write(shard, writes, {str(name): camera for name, camera in self._cameras.items()})
 
     async def _publish_loose(self, shard: str, cameras: Iterable[CameraId]) -> set[CameraId]:
         """Camera states and verdicts of parts that never came to the trigger; returns whose still wait for Redis."""

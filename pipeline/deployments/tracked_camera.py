@@ -218,6 +218,12 @@ class TrackedCamera:
         latencies = tuple(max(0.0, now - at) for at in self._captured)
         return self._published(len(write.detections), latencies, self._failed)
 
+    def with_checkpoint(self, write: CameraWrite) -> CameraWrite:
+        """The write under way, with a checkpoint: for whoever has to go on from it without Redis."""
+        if write.checkpoint is None and self._chain is not None:
+            write = self._write = replace(write, checkpoint=self._chain.checkpoint())
+        return write
+
     def spooled(self, now: float) -> CameraAnswer:
         """The write lies on disk, to be stored behind all that went before: what comes is built on it."""
         write, self._write = self._write, None
