@@ -89,14 +89,14 @@ class ResultSink:
         """Messages of a live camera that no frame stands behind: in Redis or on disk. False while they wait."""
         if self._spool is None:
             return await self.append(line, camera_id, untold)
-        may_pass = not self._spool.away and not self._spool.holds((line, camera_id))
-        if may_pass and await self.append(line, camera_id, untold, self._spool.patience_s):
+        if not self._spool.holds((line, camera_id)) and await self.append(line, camera_id, untold):
             return True
         loose = Loose(camera_id, line, untold.events, untold.verdicts, untold.checkpoint)
         return bool(await self._spool.put(shard, [entry_of(loose, context)]))
 
-    async def append(self, line: LineId, camera_id: CameraId, untold: Untold, patience_s: float | None = None) -> bool:
+    async def append(self, line: LineId, camera_id: CameraId, untold: Untold) -> bool:
         """True once it is in Redis, or refused and so lost; False while it waits for Redis."""
+        patience_s = None if self._spool is None else self._spool.patience_s  # a live batch may wait behind it
         with log_context(camera=camera_id):
             try:
                 async with self._reaching(patience_s):
@@ -104,7 +104,11 @@ class ResultSink:
             except KeyRefused as exc:
                 logger.error("camera %s: of %d events and verdicts some are lost: %s", camera_id, len(untold), exc)  # noqa: TRY400 - Redis said all
             except SinkUnavailable:
-                logger.warning("camera %s: %d events and verdicts wait for Redis", camera_id, len(untold))
+                logger.log(
+                    logging.WARNING if self._spool is None else logging.DEBUG,
+                    "camera %s: %d events and verdicts wait for Redis",
+                    *(camera_id, len(untold)),
+                )
                 return False
         return True
 

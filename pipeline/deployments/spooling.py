@@ -55,12 +55,13 @@ class News:
 class Spooling:
     """The spools of one track replica, and whether Redis is away. All methods on one event loop.
 
-    The disk is touched by a thread of its own, and Redis by a connection of its own: fresh frames wait for neither.
+    The disk is touched by a thread of its own, and Redis by a connection of its own: what is `fresh` waits for neither.
     """
 
     def __init__(
         self,
         redis: RedisSettings,
+        fresh: RedisStreams,
         settings: SpoolSettings,
         metrics: Callable[[], Metrics],
         clock: Callable[[], float] = time.time,
@@ -73,6 +74,7 @@ class Spooling:
         self._folder = SpoolFolder(settings.dir or default_folder(redis), settings)
         self._disk = StorageThread[object]("spool", settings.write_timeout_s)
         self._redis = RedisStreams(redis)
+        self._fresh = fresh
         self._waiting: dict[str, Mapping[Owner, Waiting]] = {}  # by shard: as its file held it at last
         self._order: dict[str, int] = {}  # of what is in _waiting: answers of the disk may overtake each other
         self._jobs = 0
@@ -149,6 +151,8 @@ class Spooling:
         if self._waiting or self.away or self._absences:
             with suppress(SinkUnavailable):
                 await self._redis.open()
+                if self.away:  # while nobody else uses it: connecting may take longer than a fresh frame waits
+                    await self._fresh.open()
                 for shard in [*self._waiting]:
                     if not await self._drain(shard):
                         break
@@ -288,6 +292,8 @@ class Spooling:
             if not await self._do(lambda: self._folder.has_file(shard)):
                 return
             since = await self._ask(shard, lambda spool: spool.oldest_at())
+        except SpoolBusy:
+            return  # another replica's, which stores it itself
         except SinkError as exc:
             await self._failed(shard, exc)
             return

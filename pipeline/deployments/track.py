@@ -58,7 +58,7 @@ class TrackDeployment:
         self._redis = RedisStreams(redis)
         self._snapshots = Snapshots(snapshots) if snapshots is not None else None
         self._metrics = ray_metrics()
-        self._spool = None if spool is None else Spooling(redis, spool, lambda: self._metrics)
+        self._spool = None if spool is None else Spooling(redis, self._redis, spool, lambda: self._metrics)
         self._sink = ResultSink(self._redis, self._spool, lambda: self._metrics)
         self._progress = Progress(stall_timeout_s)
         self._cameras: dict[CameraId, TrackedCamera] = {}
