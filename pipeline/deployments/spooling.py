@@ -133,7 +133,7 @@ class Spooling:
     async def newest(self, shard: str, owner: Owner) -> Newest | None:
         """Where the camera stands by what waits of it; None where nothing does, or another process has the file."""
         if not self.holds(owner):
-            await self._take_over(shard)
+            await self._take_over(shard, is_ours=True)
         file = self._home(owner)
         if file is None:
             return None
@@ -283,19 +283,18 @@ class Spooling:
             logger.warning("spools that were left cannot be looked for: %s", exc)
             return
         for shard in left:
-            await self._take_over(shard)
+            await self._take_over(shard, is_ours=False)
 
-    async def _take_over(self, shard: str) -> None:
+    async def _take_over(self, shard: str, is_ours: bool) -> None:
         if shard in self._waiting:
             return
         try:
             if not await self._do(lambda: self._folder.has_file(shard)):
                 return
             since = await self._ask(shard, lambda spool: spool.oldest_at())
-        except SpoolBusy:
-            return  # another replica's, which stores it itself
         except SinkError as exc:
-            await self._failed(shard, exc)
+            if is_ours or not isinstance(exc, SpoolBusy):  # else another replica's, which stores it itself
+                await self._failed(shard, exc)
             return
         waiting = self._waiting.get(shard) or {}
         for owner in waiting:
@@ -316,8 +315,10 @@ class Spooling:
         if not isinstance(exc, SpoolBroken):
             if shard not in self._complained:
                 self._complained.add(shard)
-                level = logging.WARNING if isinstance(exc, SpoolBusy) else logging.ERROR
-                logger.log(level, "spool of shard %s cannot be used, live results are lost: %s", shard, exc)
+                if isinstance(exc, SpoolBusy):
+                    logger.warning("shard %s has no spool until the process before it has ended: %s", shard, exc)
+                else:
+                    logger.error("spool of shard %s cannot be used, live results are lost: %s", shard, exc)
             return False
         lost = self._waiting.pop(shard, {})
         try:
