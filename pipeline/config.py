@@ -26,6 +26,7 @@ from pipeline.plain import plain
 from pipeline.sinks.redis_client import EMBEDDED, RedisSettings
 from pipeline.sinks.relay_settings import RelaySettings
 from pipeline.sinks.snapshots import SnapshotSettings
+from pipeline.sinks.spool_settings import SpoolSettings
 from stages.detect.settings import ModelSettings
 from stages.health.camera_health import HealthSettings
 from stages.inspection.settings import InspectionSettings
@@ -157,6 +158,10 @@ class RaylineConfig(Settings):
         description="What is handed on out of Redis, by name: to Kafka topics or into files. A relay holds the streams "
         "it has not read.",
     )
+    spool: SpoolSettings | None = Field(
+        default_factory=SpoolSettings,
+        description="Where live results wait on disk while Redis is away. null: they are lost, counted and told.",
+    )
     graph: GraphSettings = Field(
         default_factory=GraphSettings, description="Processes, batches, and their share of cores."
     )
@@ -208,6 +213,12 @@ class RaylineConfig(Settings):
     def with_redis(self, url: str) -> RaylineConfig:
         """The same for another Redis address, such as that of the embedded one once it runs."""
         return self.model_copy(update={"redis": self.redis.at(url)})
+
+    def with_spool_in(self, folder: Path) -> RaylineConfig:
+        """The same with its spool in this folder, where it is to have one and names none itself."""
+        if self.spool is None or self.spool.dir is not None:
+            return self
+        return self.model_copy(update={"spool": self.spool.model_copy(update={"dir": folder})})
 
     def redis_settings(self) -> RedisSettings:
         """What clients need to reach Redis."""

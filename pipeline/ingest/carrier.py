@@ -58,10 +58,19 @@ class CarrierFigures:
     batches: int = 0
     frames_published: Counter[CameraId] = field(default_factory=Counter)
     dropped: dict[CameraId, Counter[str]] = field(default_factory=dict)
+    dropped_late: dict[CameraId, Counter[str]] = field(default_factory=dict)  # after they had waited on disk
+    waiting: dict[CameraId, int] = field(default_factory=dict)  # frames on disk, by the last answer
 
     def drop(self, frame: Frame, reason: str) -> None:
         """Count a frame that left the road."""
         self.dropped.setdefault(frame.camera_id, Counter())[reason] += 1
+
+    def note(self, camera_id: CameraId, its: CameraAnswer) -> None:
+        """What an answer says was published, now or late, and what waits."""
+        self.frames_published[camera_id] += its.published + its.late
+        if its.late_lost:
+            self.dropped_late.setdefault(camera_id, Counter()).update(its.late_lost)
+        self.waiting[camera_id] = its.waiting
 
 
 class Carrier:
@@ -216,11 +225,11 @@ class Carrier:
     def _note(self, batch: FrameBatch, answer: BatchAnswer) -> None:
         self.figures.batches += 1
         for camera_id, its in answer.cameras.items():
-            if its.outcome is Outcome.PUBLISHED:
-                self.figures.frames_published[camera_id] += its.published
+            if its.outcome is not Outcome.GIVEN_UP:  # which nobody in the graph answered
+                self.figures.note(camera_id, its)
         for frame in batch.frames:
             its = answer.cameras.get(frame.camera_id, _GIVEN_UP)
-            if its.outcome not in (Outcome.PUBLISHED, Outcome.BEHIND):  # those behind are read again
+            if its.outcome not in (Outcome.PUBLISHED, Outcome.SPOOLED, Outcome.BEHIND):  # those behind are read again
                 self._lose(frame, its)
         unheard = {c for c, its in answer.cameras.items() if its.outcome in (Outcome.GIVEN_UP, Outcome.BEHIND)}
         self._unheard.extend(notice for notice in batch.notices if notice.camera_id in unheard)

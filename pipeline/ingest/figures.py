@@ -33,6 +33,7 @@ class CameraFigures:
     latencies_s: tuple[float, ...]  # newest last: capture (or arrival) to publish
     parts: Mapping[str, int] = field(default_factory=dict)  # verdict -> parts, since the shard started
     health: str = "ok"  # by the last frame published
+    waiting: int = 0  # frames on disk, to be published when Redis is back
 
 
 @dataclass(slots=True)
@@ -58,8 +59,9 @@ class Published:
     def figures(self, status: CameraStatus, carried: CarrierFigures) -> CameraFigures:
         """All of it together."""
         dropped = dict(status.dropped)
-        for reason, count in carried.dropped.get(status.camera_id, {}).items():
-            dropped[reason] = dropped.get(reason, 0) + count
+        for lost in (carried.dropped, carried.dropped_late):
+            for reason, count in lost.get(status.camera_id, {}).items():
+                dropped[reason] = dropped.get(reason, 0) + count
         return CameraFigures(
             status=status,
             published=carried.frames_published[status.camera_id],
@@ -67,4 +69,5 @@ class Published:
             latencies_s=tuple(self.latencies_s),
             parts=dict(self.parts),
             health=self.health,
+            waiting=carried.waiting.get(status.camera_id, 0),
         )

@@ -254,7 +254,7 @@ class Shard:
                 self._under_way.discard(end.camera_id)
                 self._end_landed.set()
         for camera_id, its in answer.cameras.items():
-            if its.outcome is Outcome.PUBLISHED and camera_id in self._published:
+            if its.outcome in (Outcome.PUBLISHED, Outcome.SPOOLED) and camera_id in self._published:
                 self._published[camera_id].add(its)
                 if not self._live and its.cursor is not None:
                     self._published_to[camera_id] = Position.decode(its.cursor)

@@ -91,6 +91,7 @@ def _camera_report(
         frames_in=status.frames_in,
         frames_out=figures.published,
         dropped=dict(figures.dropped),
+        waiting=figures.waiting,
         latency_ms_p50=p50,
         latency_ms_p95=p95,
         last_frame_at=status.last_frame_at,

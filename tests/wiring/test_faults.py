@@ -66,23 +66,23 @@ def test_cameras_come_pause_and_go_without_touching_the_others(local_ray: None, 
     assert _lost_in(stayed) == 0
 
 
-def test_redis_away_for_a_while_costs_live_frames_that_are_counted_and_no_crash(
-    local_ray: None, workshop: Path
-) -> None:
+def test_redis_away_for_a_while_costs_a_live_camera_nothing(local_ray: None, workshop: Path) -> None:
     with live_camera(workshop, keep=True) as (line, _, redis):
         line.wait_for("frames", lambda: len(line.detections("cam")) > 10)
         redis.kill()
         time.sleep(3)
         redis.start()
+        line.wait_for("all that waited", lambda: "spool_drained" in _told_of_system(line))
         before = len(line.detections("cam"))
         line.wait_for("frames after Redis came back", lambda: len(line.detections("cam")) > before + 20)
         messages, events = line.detections("cam"), line.events("cam")
     seen = numbers(messages)
     assert seen == sorted(set(seen))
-    lost = [e["data"] for e in events if e["kind"] == "system" and e["data"]["what"] == "sink_unavailable"]
-    assert len(lost) >= 1
-    assert sum(data["frames_lost"] for data in lost) > 0
-    assert any("sink_unavailable" in m["dropped_since_last"] for m in messages)
+    drained = [e["data"] for e in events if e["kind"] == "system" and e["data"]["what"] == "spool_drained"]
+    assert sum(data["frames_waited"] for data in drained) >= 15  # of some 30 in 3 s
+    assert [data["frames_dropped"] for data in drained] == [{}] * len(drained)
+    assert _lost_in(messages) == 0
+    assert {reason for m in messages for reason in m["dropped_since_last"]} <= {"queue_full"}
 
 
 def test_redis_away_costs_a_file_nothing(local_ray: None, workshop: Path) -> None:
@@ -208,6 +208,10 @@ def _reader(redis_url: str, after: float = 0.0) -> int | None:
 
 def _states(line: Line) -> list[str]:
     return [e["data"]["state"] for e in line.events("cam") if e["kind"] == "camera_state"]
+
+
+def _told_of_system(line: Line) -> list[str]:
+    return [e["data"]["what"] for e in line.events("cam") if e["kind"] == "system"]
 
 
 def _kill(name: str) -> None:

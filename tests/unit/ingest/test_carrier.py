@@ -270,6 +270,19 @@ async def test_a_loss_that_track_counts_itself_is_not_told_twice() -> None:
     assert graph.told == [{}, {}, {}]
 
 
+async def test_frames_on_disk_are_neither_lost_nor_published_until_they_are_stored() -> None:
+    on_disk = CameraAnswer(Outcome.SPOOLED, waiting=1)
+    drained = CameraAnswer(Outcome.PUBLISHED, published=1, late=1, late_lost={"spool_full": 3})
+    graph = ScriptedGraph(track_answers=[on_disk])
+    carrier = await carry(graph, 1, live=True, max_in_flight=1)
+    assert (carrier.figures.frames_published[CAM], carrier.figures.waiting[CAM]) == (0, 1)
+    carrier = await carry(ScriptedGraph(track_answers=[on_disk, drained]), 2, live=True, max_in_flight=1)
+    assert (carrier.figures.frames_published[CAM], carrier.figures.waiting[CAM]) == (2, 0)
+    assert carrier.figures.dropped == {}
+    assert carrier.figures.dropped_late[CAM] == {"spool_full": 3}
+    assert graph.told == [{}]
+
+
 async def test_a_camera_without_an_answer_has_lost_its_frames() -> None:
     class Silent(ScriptedGraph):
         async def track(
