@@ -85,6 +85,30 @@ def test_redis_away_for_a_while_costs_a_live_camera_nothing(local_ray: None, wor
     assert {reason for m in messages for reason in m["dropped_since_last"]} <= {"queue_full"}
 
 
+@pytest.mark.slow
+def test_a_track_replica_killed_while_redis_is_away_leaves_what_it_had_to_its_successor(
+    local_ray: None, workshop: Path
+) -> None:
+    with live_camera(workshop, keep=True) as (line, _, redis):
+        line.wait_for("frames", lambda: len(line.detections("cam")) > 10)
+        redis.kill()
+        time.sleep(3)
+        before = _process("rayline:track").pid
+        _kill("rayline:track")
+        time.sleep(1)
+        line.wait_for("its successor", lambda: _pids("rayline:track") not in ([], [before]), 60)
+        time.sleep(5)
+        redis.start()
+        line.wait_for("all that waited", lambda: "spool_drained" in _told_of_system(line), 60)
+        messages, events = line.detections("cam"), line.events("cam")
+    seen = numbers(messages)
+    assert seen == sorted(set(seen))
+    assert _lost_in(messages) == 0  # those of its restart are told
+    drained = [e["data"] for e in events if e["kind"] == "system" and e["data"]["what"] == "spool_drained"]
+    assert sum(data["frames_waited"] for data in drained) >= 40
+    assert {reason for m in messages for reason in m["dropped_since_last"]} <= {"queue_full", "graph_unavailable"}
+
+
 def test_redis_away_costs_a_file_nothing(local_ray: None, workshop: Path) -> None:
     clip = numbered_file(workshop / "numbers.mp4", 200)
     with redis_server(workshop, keep=True) as redis:
@@ -216,6 +240,10 @@ def _told_of_system(line: Line) -> list[str]:
 
 def _kill(name: str) -> None:
     _process(name).kill()
+
+
+def _pids(name: str) -> list[int]:
+    return [process.pid for process in processes_called(name)]
 
 
 def _process(name: str) -> psutil.Process:
