@@ -190,7 +190,7 @@ def test_pictures_are_decoded_in_one_file() -> None:
 
 def test_ingest_and_deployments_know_neither_the_graph_nor_the_command_line() -> None:
     rooms = ("pipeline.ingest", "pipeline.deployments", "pipeline.sinks")
-    above = ("pipeline.app", "pipeline.running", *FACES)
+    above = ("pipeline.app", "pipeline.running", "pipeline.client", *FACES)
     refuse(
         [
             one
@@ -255,6 +255,7 @@ def test_circles_are_found(graph: dict[str, set[str]], circle: list[str]) -> Non
     ("module", "without"),
     [
         pytest.param("pipeline.ingest.actor", ("torch", "ultralytics", "openvino"), id="a camera's process"),
+        pytest.param("pipeline.client.sync", ("ray", "torch", "ultralytics", "cv2", "av"), id="the client"),
         pytest.param("pipeline.cli", ("ray", "torch", "ultralytics", "cv2", "av"), id="the command line"),
         pytest.param("pipeline.config", ("ray", "torch", "ultralytics", "av"), id="the configuration"),
         pytest.param("stages.values", ("ray", "torch", "ultralytics", "cv2", "av"), id="the values"),
