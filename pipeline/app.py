@@ -73,6 +73,7 @@ def build_app(
         graph.stall_timeout_s,
         {**before, **detect},
         config.observe,
+        config.spool,
     )
 
 

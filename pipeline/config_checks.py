@@ -13,6 +13,7 @@ from pipeline.config import CameraConfig, RaylineConfig, ResolvedCamera
 from pipeline.config_errors import Problem
 from pipeline.names import choices, did_you_mean
 from pipeline.sinks.relay_settings import JsonLinesRelaySettings
+from pipeline.sinks.spool_settings import default_folder
 from stages.inspection.settings import InspectionSettings, sightings_before_trigger, travel_to_trigger
 
 
@@ -49,7 +50,7 @@ def review(config: RaylineConfig, machine: Machine | None = None) -> list[Findin
     found = [*_batches(config), *_models(config), *_cameras(config), *_lines(config), *_unused(config), *_redis(config)]
     found += [*_part_counters(config), *_relays(config)]
     if machine is not None:
-        found += _machine(config, machine)
+        found += [*_machine(config, machine), *_spool(config)]
     return sorted(found, key=lambda finding: finding.severity is Severity.WARNING)
 
 
@@ -136,10 +137,10 @@ def _cameras(config: RaylineConfig) -> Iterator[Finding]:
     for name in config.camera_ids():
         camera = config.camera(name)
         url = camera.settings.url
-        if not url.is_network and not Path(url.path).exists():
+        if not url.is_network and camera.settings.topic is None and not Path(url.path).exists():
             yield _error(("cameras", name, "url"), f"{url.path}: no such file", "a video, a folder or a device")
         first = seen.setdefault(url.get_secret_value(), name)
-        if first != name:
+        if first != name and camera.settings.topic is None:
             yield _warning(
                 ("cameras", name, "url"),
                 f"camera {first!r} reads the same address",
@@ -264,6 +265,19 @@ def _redis(config: RaylineConfig) -> Iterator[Finding]:
     for key in ("data_dir", "port"):
         if key in config.redis.model_fields_set:
             yield _warning(("redis", key), "is for `url: embedded` only and does nothing here")
+
+
+def _spool(config: RaylineConfig) -> Iterator[Finding]:
+    """A folder that cannot be written costs nothing until Redis is away, and then every live frame."""
+    if config.spool is None or (config.redis.embedded and config.spool.dir is None):
+        return
+    folder = config.spool.dir or default_folder(config.redis_settings())
+    there = next(path for path in (folder, *folder.parents) if path.exists())
+    if there.is_dir() and os.access(there, os.W_OK | os.X_OK):
+        return
+    say = _warning if config.spool.dir is None else _error
+    what = f"{there}: {'cannot be written' if there.is_dir() else 'is no folder'}"
+    yield say(("spool", "dir"), what, "live results wait there while Redis is away; `spool: null` does without")
 
 
 def _gpus() -> int:

@@ -27,7 +27,12 @@ def anchored(data: dict[str, Any], base: Path) -> dict[str, Any]:
     for relay in _mappings(data.get("relays")):
         for key in ("folder", "password_file", "ca_file", "cert_file", "key_file"):
             _anchor(relay, key, base)
-    for section, key in (("snapshots", "uri"), ("redis", "data_dir")):
+    for topic in _mappings(data.get("topics")):
+        for key in ("password_file", "ca_file", "cert_file", "key_file"):
+            _anchor(topic, key, base)
+        for messages in _mappings({"messages": topic.get("messages")}):
+            _anchor(messages, "uri_root", base)
+    for section, key in (("snapshots", "uri"), ("redis", "data_dir"), ("spool", "dir")):
         if isinstance(data.get(section), dict):
             _anchor(data[section], key, base)
     return data

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import signal
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -77,6 +78,7 @@ def started(
     with ExitStack() as stack:
         stack.enter_context(_sigterm_as_ctrl_c())
         redis_url = _redis(config, stack)
+        config = _spool(config, stack)
         shared = _ray(config, address, stack)
         _take_sigterm()  # Ray took it
         config = config.with_redis(redis_url)
@@ -92,6 +94,16 @@ def _redis(config: RaylineConfig, stack: ExitStack) -> str:
         require_redis(config)
         return config.redis.url.get_secret_value()
     return stack.enter_context(EmbeddedRedis(config.redis.data_dir, config.redis.port)).url
+
+
+def _spool(config: RaylineConfig, stack: ExitStack) -> RaylineConfig:
+    """With a place for what waits for an embedded Redis: it is of no use for longer than that Redis' own data."""
+    if not config.redis.embedded or config.spool is None or config.spool.dir is not None:
+        return config
+    if config.redis.data_dir is not None:
+        return config.with_spool_in(config.redis.data_dir / "spool")
+    folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="rayline-spool-", ignore_cleanup_errors=True)))
+    return config.with_spool_in(folder)
 
 
 def _ray(config: RaylineConfig, address: str | None, stack: ExitStack) -> bool:

@@ -135,9 +135,10 @@ def _row(camera: CameraReport, now: float, is_roomy: bool) -> tuple[str | Text, 
 
 
 def _of_cameras(report: SystemReport, now: float) -> list[Text]:
-    """A line for each camera's drops, and one for its last error."""
+    """A line for each camera's drops, one for what waits on disk, and one for its last error."""
     drops = {camera.camera: ", ".join(_counts(camera.dropped)) for camera in report.cameras}
     lines = [Text(f"{name} dropped: {counts}") for name, counts in drops.items() if counts]
+    lines += [Text(f"{c.camera}: {c.waiting} frames wait on disk", _UNDER_WAY) for c in report.cameras if c.waiting]
     return lines + [Text(f"{c.camera}: {_error(c, now)}", "red") for c in report.cameras if c.last_error]
 
 

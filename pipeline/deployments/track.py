@@ -14,21 +14,24 @@ from pipeline.answers import BatchAnswer, CameraAnswer, Outcome
 from pipeline.deployments.identity import set_up_replica_logs
 from pipeline.deployments.job import CameraJob
 from pipeline.deployments.progress import Progress
+from pipeline.deployments.result_sink import Landed, ResultSink
+from pipeline.deployments.spooling import Spooling
 from pipeline.deployments.tracked_camera import Seen, TrackedCamera
 from pipeline.deployments.untold import Backlog, Untold
 from pipeline.observe.logs import log_context
 from pipeline.observe.metrics import ray_metrics
 from pipeline.observe.settings import LogSettings
 from pipeline.sinks.errors import KeyRefused, SinkUnavailable
-from pipeline.sinks.redis_streams import CameraWrite, RedisSettings, RedisStreams, WriteOutcome, WriteStatus
+from pipeline.sinks.redis_streams import CameraWrite, RedisSettings, RedisStreams
 from pipeline.sinks.snapshots import Snapshots, SnapshotSettings
+from pipeline.sinks.spool_settings import SpoolSettings
 from stages.track.tracker import Tracker, TrackSettings
-from stages.values import CameraId, Detected, FrameBatch, LineId, ModelInfo
+from stages.values import CameraId, Detected, FrameBatch, ModelInfo, Position
 
 logger = logging.getLogger(__name__)
 
 NO_MODEL = ModelInfo("", "", "", ())
-REDIS, SNAPSHOTS = "redis", "snapshots"  # what sinks are called in the metrics
+SNAPSHOTS = "snapshots"  # what the sink is called in the metrics
 BACKLOG_A_BATCH = 4  # cameras whose last words are told behind one batch: its answer waits for them
 
 _P = ParamSpec("_P")
@@ -49,11 +52,14 @@ class TrackDeployment:
         stall_timeout_s: float,
         graph: Mapping[str, object],
         logs: LogSettings | None = None,
+        spool: SpoolSettings | None = None,
     ) -> None:
         set_up_replica_logs(logs)
         self._redis = RedisStreams(redis)
         self._snapshots = Snapshots(snapshots) if snapshots is not None else None
         self._metrics = ray_metrics()
+        self._spool = None if spool is None else Spooling(redis, self._redis, spool, lambda: self._metrics)
+        self._sink = ResultSink(self._redis, self._spool, lambda: self._metrics)
         self._progress = Progress(stall_timeout_s)
         self._cameras: dict[CameraId, TrackedCamera] = {}
         self._broken: dict[CameraId, str] = {}  # what was last told of cameras whose work raises
@@ -62,16 +68,24 @@ class TrackDeployment:
         Tracker(TrackSettings())  # loads the tracker library: seconds that the first frames would wait for
 
     async def __call__(
-        self, batch: FrameBatch, detected: Detected | None, jobs: Mapping[CameraId, CameraJob]
+        self,
+        batch: FrameBatch,
+        detected: Detected | None,
+        jobs: Mapping[CameraId, CameraJob],
+        excused: Mapping[CameraId, Position] | None = None,
     ) -> BatchAnswer:
-        """Work on one batch and publish it; a shard's batches come one after another, each when this has answered."""
+        """Work on one batch and publish it; a shard's batches come one after another, each when this has answered.
+
+        `excused`: see `Graph.track`.
+        """
+        self._sink.start()
         async with AsyncExitStack() as one_call_per_camera:
             one_call_per_camera.enter_context(log_context(shard=batch.shard))
             # A call that was given up may still be at work here when the same frames are sent again.
             for camera_id in sorted(jobs):
                 await one_call_per_camera.enter_async_context(self._locks.setdefault(camera_id, asyncio.Lock()))
             try:
-                return await self._answer(batch, detected, jobs)
+                return await self._answer(batch, detected, jobs, excused or {})
             except BaseException:
                 # Half-done: what the trackers have seen is not what is stored. They start from there again.
                 for camera_id in jobs:
@@ -79,23 +93,30 @@ class TrackDeployment:
                 raise
 
     async def _answer(
-        self, batch: FrameBatch, detected: Detected | None, jobs: Mapping[CameraId, CameraJob]
+        self,
+        batch: FrameBatch,
+        detected: Detected | None,
+        jobs: Mapping[CameraId, CameraJob],
+        excused: Mapping[CameraId, Position],
     ) -> BatchAnswer:
-        answers = await self._adopt(jobs)
+        answers = await self._adopt(batch.shard, jobs)
         away = any(answer.outcome is Outcome.UNAVAILABLE for answer in answers.values())
         cameras = {camera_id: self._cameras[camera_id] for camera_id in jobs if camera_id not in answers}
+        for camera_id, behind in self._behind(batch, detected, cameras, excused).items():
+            answers[camera_id] = behind
+            del cameras[camera_id]
         with self._progress.working():
             writes, broken = await _to_the_end(self._work, batch, detected, cameras)
         for camera_id in broken:
             answers[camera_id] = CameraAnswer(Outcome.FAILED)
             self._forget(camera_id)
             del cameras[camera_id]
-        outcomes = {} if away else await self._publish(writes)
-        away = away or None in outcomes.values()
+        landed = Landed() if away and self._spool is None else await self._publish(batch.shard, writes)
+        away = away or landed.away
         waiting = {camera_id for camera_id, camera in cameras.items() if camera.loose()}
-        if not away:
-            waiting = await self._publish_loose(waiting)
-        answers |= {camera_id: self._settle(camera_id, outcomes.get(camera_id)) for camera_id in cameras}
+        if self._spool is not None or not away:
+            waiting = await self._publish_loose(batch.shard, waiting)
+        answers |= {camera_id: self._settle(camera_id, landed) for camera_id in cameras}
         for camera_id in {end.camera_id for end in batch.ends} & cameras.keys():
             answers[camera_id] = self._let_end(camera_id, answers[camera_id], camera_id in waiting)
         if not (away or waiting):
@@ -103,7 +124,19 @@ class TrackDeployment:
         self._count(detected, jobs, answers)
         return BatchAnswer(answers)
 
-    async def _adopt(self, jobs: Mapping[CameraId, CameraJob]) -> dict[CameraId, CameraAnswer]:
+    def _behind(
+        self,
+        batch: FrameBatch,
+        detected: Detected | None,
+        cameras: Mapping[CameraId, TrackedCamera],
+        excused: Mapping[CameraId, Position],
+    ) -> dict[CameraId, CameraAnswer]:
+        """Cameras whose frames do not follow what is stored, as after Redis lost its tail: they are read again."""
+        seen, ends = _by_camera(batch, detected), {end.camera_id: end for end in batch.ends}
+        answers = {c: camera.behind(seen.get(c, []), ends.get(c), excused.get(c)) for c, camera in cameras.items()}
+        return {camera_id: answer for camera_id, answer in answers.items() if answer is not None}
+
+    async def _adopt(self, shard: str, jobs: Mapping[CameraId, CameraJob]) -> dict[CameraId, CameraAnswer]:
         """Take over cameras that are new here, or whose job changed, from what the store holds; else their answer."""
         answers: dict[CameraId, CameraAnswer] = {}
         away: Outcome | None = None  # one wait for Redis is enough
@@ -113,23 +146,21 @@ class TrackDeployment:
                 continue
             self._forget(camera_id)
             with log_context(camera=camera_id):
-                failed = away or await self._load(camera_id, job)
+                failed = (self._spool is None and away) or await self._load(shard, camera_id, job)
             if failed is not None:
                 answers[camera_id] = CameraAnswer(failed)
             if failed is Outcome.UNAVAILABLE:
                 away = failed
         return answers
 
-    async def _load(self, camera_id: CameraId, job: CameraJob) -> Outcome | None:
+    async def _load(self, shard: str, camera_id: CameraId, job: CameraJob) -> Outcome | None:
         """None: it is here, and goes on from what is stored. Else why not."""
         try:
-            stored = await self._redis.load(camera_id, job.line)
+            stored = await self._sink.load(shard, job.line, camera_id)
         except KeyRefused as exc:  # its own affair: the others go on
-            self._metrics.sink_failed(REDIS)
             self._tell_broken(camera_id, exc)
             return Outcome.FAILED
         except SinkUnavailable as exc:
-            self._metrics.sink_failed(REDIS)
             logger.warning("camera %s: where it stands cannot be loaded: %s", camera_id, exc)
             return Outcome.UNAVAILABLE
         camera = self._cameras[camera_id] = TrackedCamera(job, stored, self._snapshots)
@@ -167,27 +198,19 @@ class TrackDeployment:
             self._broken[camera_id] = repr(exc)
             logger.error("camera %s: its frames cannot be worked on and are lost", camera_id, exc_info=exc)
 
-    async def _publish(self, writes: list[CameraWrite]) -> dict[str, WriteOutcome | None]:
-        """One pipelined round trip for all cameras of the batch; None for all where the store cannot be reached."""
-        if not writes:
-            return {}
-        started = time.perf_counter()
-        try:
-            outcomes = await self._redis.write(writes)
-        except SinkUnavailable:
-            self._metrics.sink_failed(REDIS)
-            return {write.camera: None for write in writes}
-        self._metrics.stage_took("publish", time.perf_counter() - started)
-        for _ in (outcome for outcome in outcomes if outcome.status in (WriteStatus.AWAY, WriteStatus.REFUSED)):
-            self._metrics.sink_failed(REDIS)
-        return {write.camera: outcome for write, outcome in zip(writes, outcomes, strict=True)}
+    async def _publish(self, shard: str, writes: list[CameraWrite]) -> Landed:
+        return await self._sink.write(shard, writes, {str(name): camera for name, camera in self._cameras.items()})
 
-    async def _publish_loose(self, cameras: Iterable[CameraId]) -> set[CameraId]:
+    async def _publish_loose(self, shard: str, cameras: Iterable[CameraId]) -> set[CameraId]:
         """Camera states and verdicts of parts that never came to the trigger; returns whose still wait for Redis."""
         waiting = set()
         for camera_id in cameras:
-            camera = self._cameras[camera_id]
-            if await self._append(camera.job.line, camera_id, camera.loose()):
+            camera, line = self._cameras[camera_id], self._cameras[camera_id].job.line
+            if camera.live:
+                done = await self._sink.say(shard, line, camera_id, camera.loose(), camera.context)
+            else:  # a replayable one is sent again until they are stored: nothing of it lies on one disk alone
+                done = await self._sink.append(line, camera_id, camera.loose())
+            if done:
                 camera.loose_written()
             else:
                 waiting.add(camera_id)
@@ -201,26 +224,12 @@ class TrackDeployment:
                 continue
             done = False
             try:
-                done = await self._append(line, camera_id, untold)
+                done = await self._sink.append(line, camera_id, untold)
             finally:
                 rest = Untold(lost=untold.lost) if done else untold
                 self._backlog.put_back(line, camera_id, rest)
             if not done:
                 return
-
-    async def _append(self, line: LineId, camera_id: CameraId, untold: Untold) -> bool:
-        """True once it is stored, or refused and so lost; False while it waits for Redis."""
-        with log_context(camera=camera_id):
-            try:
-                await self._redis.append(camera_id, line, untold.events, untold.verdicts, untold.checkpoint)
-            except KeyRefused as exc:
-                self._metrics.sink_failed(REDIS)
-                logger.error("camera %s: of %d events and verdicts some are lost: %s", camera_id, len(untold), exc)  # noqa: TRY400 - Redis said all
-            except SinkUnavailable:
-                self._metrics.sink_failed(REDIS)
-                logger.warning("camera %s: %d events and verdicts wait for Redis", camera_id, len(untold))
-                return False
-        return True
 
     def _count(
         self, detected: Detected | None, jobs: Mapping[CameraId, CameraJob], answers: Mapping[CameraId, CameraAnswer]
@@ -233,10 +242,14 @@ class TrackDeployment:
             for verdict, parts in answer.verdicts.items():
                 self._metrics.parts_judged(jobs[camera_id].line, jobs[camera_id].station, verdict, parts)
 
-    def _settle(self, camera_id: CameraId, outcome: WriteOutcome | None) -> CameraAnswer:
-        camera = self._cameras[camera_id]
+    def _settle(self, camera_id: CameraId, landed: Landed) -> CameraAnswer:
+        camera, now = self._cameras[camera_id], time.time()
         with log_context(camera=camera_id):
-            answer = camera.settle(outcome, time.time())
+            is_spooled = camera_id in landed.spooled
+            answer = camera.spooled(now) if is_spooled else camera.settle(landed.outcomes.get(camera_id), now)
+        news = self._sink.news(camera.job.line, camera_id)
+        camera.tell_lost(news.lost)  # in its next message: the one that was settled just now is on its way
+        answer = replace(answer, late=news.stored, late_lost=dict(news.lost), waiting=news.waiting)
         for _ in range(camera.snapshots_failed):
             self._metrics.sink_failed(SNAPSHOTS)
         camera.snapshots_failed = 0
@@ -264,6 +277,12 @@ class TrackDeployment:
             return
         camera.close()
         self._backlog.keep(camera.job.line, camera_id, camera.leave(time.time()))
+
+    async def close(self) -> None:
+        """Let go of what is open; what waits on disk stays there."""
+        if self._spool is not None:
+            await self._spool.close()
+        await self._redis.close()
 
     def check_health(self) -> None:
         """Called by Serve; raising replaces this replica."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter, deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -153,6 +153,21 @@ class TrackedCamera:
             self._tell(notice, model)
         return results
 
+    def behind(self, seen: Sequence[Seen], end: EndOfStream | None, excused: Position | None) -> CameraAnswer | None:
+        """The answer where what is stored lacks frames before these: nothing of them may be written; else None.
+
+        Frames up to `excused` are not missed.
+        """
+        fresh = next((one.frame for one in seen if not self._is_done(one.frame.position)), end)
+        follows = None if fresh is None else fresh.follows
+        if follows is None or self._write is not None:
+            return None
+        if excused is not None and excused.source == follows.source and follows <= excused:
+            return None
+        if self._on_stored_road(follows) and (self._cursor or "") >= follows.encode():
+            return None
+        return CameraAnswer(Outcome.BEHIND, self._cursor)
+
     @property
     def live(self) -> bool | None:
         """Whether its frames cannot be asked for again; None before the first."""
@@ -193,8 +208,9 @@ class TrackedCamera:
         events = [*self._lost_event(now), *self._to_carry]
         verdicts = [*self._carried_verdicts, *draft.verdicts]
         checkpoint = self._checkpoint(bool(verdicts) or self._ended is not None, now)
+        at = self._captured[-1]
         return CameraWrite(
-            job.camera_id, job.line, self._cursor, cursor, draft.detections, events, verdicts, checkpoint
+            job.camera_id, job.line, self._cursor, cursor, draft.detections, events, verdicts, checkpoint, at
         )
 
     def settle(self, outcome: WriteOutcome | None, now: float) -> CameraAnswer:
@@ -216,9 +232,38 @@ class TrackedCamera:
             self.trusted = False
             return CameraAnswer(Outcome.CONFLICT, outcome.stored)
         self.trusted = outcome.status is WriteStatus.WRITTEN or outcome.stored == write.new
-        self._cursor = write.new
+        self._build_on(write, now)
         for event in self._cuts.events(outcome.cut, now):
             self._loose_events.append(camera_event_message(event, self.job.camera_id, self._context))
+        latencies = tuple(max(0.0, now - at) for at in self._captured)
+        return self._published(len(write.detections), latencies, self._failed)
+
+    def with_checkpoint(self, write: CameraWrite) -> CameraWrite:
+        """The write under way, with a checkpoint: for whoever has to go on from it without Redis."""
+        if write.checkpoint is None and self._chain is not None:
+            write = self._write = replace(write, checkpoint=self._chain.checkpoint())
+        return write
+
+    def spooled(self, now: float) -> CameraAnswer:
+        """The write lies on disk, to be stored behind all that went before: what comes is built on it."""
+        write, self._write = self._write, None
+        if write is None:
+            return self._published(0, ())
+        self._build_on(write, now)
+        return replace(self._published(0, (), self._failed), outcome=Outcome.SPOOLED)
+
+    def tell_lost(self, frames: Mapping[str, int]) -> None:
+        """Frames that are lost behind this camera, by reason: to be told in its next message."""
+        self._lost.update(frames)
+
+    @property
+    def context(self) -> ResultContext:
+        """Who it is in its messages."""
+        return self._context
+
+    def _build_on(self, write: CameraWrite, now: float) -> None:
+        """The write is in safe hands, with all that was carried until then."""
+        self._cursor = write.new
         if write.checkpoint is not None:
             self._checkpoint_at = now
         self._carried_events.clear()
@@ -226,8 +271,6 @@ class TrackedCamera:
         self._lost_frames, self._lost_since = 0, None
         self._lost.clear()
         self._ended = None
-        latencies = tuple(max(0.0, now - at) for at in self._captured)
-        return self._published(len(write.detections), latencies, self._failed)
 
     def _published(self, frames: int, latencies_s: tuple[float, ...], failed: int = 0) -> CameraAnswer:
         verdicts, self._verdicts_made = self._verdicts_made, Counter()

@@ -23,12 +23,17 @@ COUNTERS: Mapping[str, tuple[str, tuple[str, ...]]] = {
     "rayline_sink_failures": ("Writes the result store refused or never answered.", ("sink",)),
     "rayline_relayed": ("Messages the other side of a relay has stored.", ("relay", "topic")),
     "rayline_relay_failures": ("Times a relay waited, set a message aside or found a gap.", ("relay", "reason")),
+    "rayline_spool_drained": ("Frames stored that had waited on disk.", ("camera",)),
+    "rayline_spool_set_aside": ("Damaged spool files that were set aside.", ("shard",)),
 }
 GAUGES: Mapping[str, tuple[str, tuple[str, ...]]] = {
     "rayline_camera_state": ("1 for the state a camera is in, 0 for the others.", ("camera", "state")),
     "rayline_batches_in_flight": ("Batches of a shard inside the graph.", ("shard",)),
     "rayline_relay_behind": ("Entries a relay has not handed on.", ("relay",)),
     "rayline_relay_behind_seconds": ("Seconds of entries a relay has not handed on.", ("relay",)),
+    "rayline_spool_bytes": ("Bytes that wait on disk for Redis.", ("shard",)),
+    "rayline_spool_frames": ("Frames that wait on disk for Redis.", ("shard",)),
+    "rayline_spool_oldest_seconds": ("Age of the oldest that waits on disk, seconds.", ("shard",)),
 }
 HISTOGRAMS: Mapping[str, tuple[str, tuple[float, ...], tuple[str, ...]]] = {
     "rayline_batch_frames": ("Frames per batch: how full batches get.", _FRAMES, ("shard",)),
@@ -166,6 +171,22 @@ class Metrics:
         """What a relay has not handed on yet."""
         self._meter.set("rayline_relay_behind", entries, {"relay": relay})
         self._meter.set("rayline_relay_behind_seconds", seconds, {"relay": relay})
+
+    def frames_drained(self, camera: str, frames: int) -> None:
+        """Frames that had waited on disk reached Redis."""
+        self._count("rayline_spool_drained", frames, {"camera": camera})
+        self._count("rayline_frames_published", frames, {"camera": camera})
+
+    def spool_holds(self, shard: str, size_bytes: int, oldest_s: float, frames: int) -> None:
+        """So much waits on disk, the oldest for so long."""
+        tags = {"shard": shard}
+        self._meter.set("rayline_spool_bytes", size_bytes, tags)
+        self._meter.set("rayline_spool_oldest_seconds", oldest_s, tags)
+        self._meter.set("rayline_spool_frames", frames, tags)
+
+    def spool_set_aside(self, shard: str) -> None:
+        """A damaged spool file was renamed."""
+        self._meter.count("rayline_spool_set_aside", 1, {"shard": shard})
 
     def _count(self, name: str, amount: int, tags: dict[str, str]) -> None:
         if amount > 0:  # Ray raises on anything else

@@ -43,6 +43,7 @@ class CameraReport(Report):
     frames_in: int = 0
     frames_out: int = 0
     dropped: Mapping[str, int] = Field(default_factory=dict)  # reason -> frames since the camera was added
+    waiting: int = 0  # frames on disk, to be published when Redis takes them
     latency_ms_p50: float | None = None  # capture to publish
     latency_ms_p95: float | None = None
     last_frame_at: float | None = None  # when the newest picture came from the camera

@@ -262,6 +262,7 @@ class Supervisor:
             carrier=config.graph,
             redis=config.redis_settings(),
             observe=config.observe,
+            topic=plan.topic,
         )
         return IngestActor.options(  # type: ignore[attr-defined]
             name=READER + plan.name,

@@ -1,8 +1,9 @@
 -- One camera's batch: compare the stored cursor with the one the writer built on, then write all or nothing.
 --
 -- KEYS  1 cursor hash   2 detections   3 events   4 inspections   5 readers hash     (one hash tag: one slot on a cluster)
--- ARGV  1 prev ('' = none)   2 new   3 '1' if a checkpoint comes   4 checkpoint   5 hard limit in MAXLENs
---       6-8 MAXLEN of the streams   9-11 number of entries for each   then message_id, data for each entry
+-- ARGV  1 prev ('' = none)   2 new   3 '1' if a checkpoint comes   4 checkpoint
+--       5 capture time of the frame at `new`, Unix seconds ('' = unknown)   6 hard limit in MAXLENs
+--       7-9 MAXLEN of the streams   10-12 number of entries for each   then message_id, data for each entry
 -- Answers {'WRITTEN', new, then stream, group for each that lost entries unread} | {'ALREADY', stored}
 --       | {'CONFLICT', stored or ''}
 
@@ -49,19 +50,19 @@ if stored ~= prev then
   return {'CONFLICT', stored}
 end
 
-redis.call('HSET', KEYS[1], 'cursor', new)
+redis.call('HSET', KEYS[1], 'cursor', new, 'captured_at', ARGV[5])
 if ARGV[3] == '1' then
   redis.call('HSET', KEYS[1], 'checkpoint', ARGV[4], 'checkpoint_at', new)
 end
 local answer = {'WRITTEN', new}
-local at = 12
+local at = 13
 for stream = 1, 3 do
-  local key, maxlen, entries = KEYS[stream + 1], tonumber(ARGV[5 + stream]), tonumber(ARGV[8 + stream])
+  local key, maxlen, entries = KEYS[stream + 1], tonumber(ARGV[6 + stream]), tonumber(ARGV[9 + stream])
   for _ = 1, entries do
     redis.call('XADD', key, '*', 'message_id', ARGV[at], 'data', ARGV[at + 1])
     at = at + 2
   end
-  local cut = entries > 0 and trim(key, KEYS[5], maxlen, maxlen * tonumber(ARGV[5]))
+  local cut = entries > 0 and trim(key, KEYS[5], maxlen, maxlen * tonumber(ARGV[6]))
   if cut then
     answer[#answer + 1] = key
     answer[#answer + 1] = cut

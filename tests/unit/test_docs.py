@@ -11,15 +11,19 @@ from pathlib import Path
 import pytest
 import yaml
 
+from pipeline.deployments.spooling import BROKEN, EXPIRED, FULL
 from pipeline.ingest.av_source import BEHIND, DECODE_ERROR
 from pipeline.ingest.camera_state import ALLOWED
 from pipeline.ingest.carrier import _REASONS
 from pipeline.ingest.handoff import QUEUE_FULL
+from pipeline.ingest.message import Refusal
+from pipeline.sinks.late_writes import SUPERSEDED
 from stages.inspection import verdict
 from stages.inspection.settings import InspectionSettings
 from stages.values import HealthState
 from tests.unit.command_line import parse, rayline_arguments
 
+SPOOL = {FULL, EXPIRED, BROKEN, SUPERSEDED}
 ROOT = Path(__file__).parents[2]
 DOCS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
 TEXTS = {str(path.relative_to(ROOT)): path.read_text() for path in DOCS}
@@ -139,7 +143,11 @@ def column(name: str, heading: str) -> list[str]:
 
 
 def test_every_drop_reason_is_told() -> None:
-    assert set(column("docs/operations.md", "reason")) == {QUEUE_FULL, BEHIND, DECODE_ERROR, *_REASONS.values()}
+    assert set(column("docs/operations.md", "reason")) == {QUEUE_FULL, BEHIND, DECODE_ERROR, *_REASONS.values(), *SPOOL}
+
+
+def test_every_reason_a_message_is_refused_for_is_told() -> None:
+    assert set(column("docs/kafka-in.md", "code")) == set(Refusal)
 
 
 def test_every_camera_state_is_told_with_where_it_leads() -> None:

@@ -49,6 +49,7 @@ def numbered_config(
         "cameras": {name: dict(camera) for name, camera in cameras.items()},
         "graph": {"max_batch": 4, "detect_cpus": 0.1, "ingest_cpus": 0.1, "track_cpus": 0.1, **graph},
         "observe": {"metrics_port": None},
+        "spool": {"dir": str(workshop / "spool")},
     }
 
 

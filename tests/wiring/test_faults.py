@@ -66,23 +66,47 @@ def test_cameras_come_pause_and_go_without_touching_the_others(local_ray: None, 
     assert _lost_in(stayed) == 0
 
 
-def test_redis_away_for_a_while_costs_live_frames_that_are_counted_and_no_crash(
+def test_redis_away_for_a_while_costs_a_live_camera_nothing(local_ray: None, workshop: Path) -> None:
+    with live_camera(workshop, keep=True) as (line, _, redis):
+        line.wait_for("frames", lambda: len(line.detections("cam")) > 10)
+        redis.kill()
+        time.sleep(3)
+        redis.start()
+        line.wait_for("all that waited", lambda: "spool_drained" in _told_of_system(line))
+        before = len(line.detections("cam"))
+        line.wait_for("frames after Redis came back", lambda: len(line.detections("cam")) > before + 20)
+        messages, events = line.detections("cam"), line.events("cam")
+    seen = numbers(messages)
+    assert seen == sorted(set(seen))
+    drained = [e["data"] for e in events if e["kind"] == "system" and e["data"]["what"] == "spool_drained"]
+    assert sum(data["frames_waited"] for data in drained) >= 15  # of some 30 in 3 s
+    assert [data["frames_dropped"] for data in drained] == [{}] * len(drained)
+    assert _lost_in(messages) == 0
+    assert {reason for m in messages for reason in m["dropped_since_last"]} <= {"queue_full"}
+
+
+@pytest.mark.slow
+def test_a_track_replica_killed_while_redis_is_away_leaves_what_it_had_to_its_successor(
     local_ray: None, workshop: Path
 ) -> None:
     with live_camera(workshop, keep=True) as (line, _, redis):
         line.wait_for("frames", lambda: len(line.detections("cam")) > 10)
         redis.kill()
         time.sleep(3)
+        before = _process("rayline:track").pid
+        _kill("rayline:track")
+        time.sleep(1)
+        line.wait_for("its successor", lambda: _pids("rayline:track") not in ([], [before]), 60)
+        time.sleep(5)
         redis.start()
-        before = len(line.detections("cam"))
-        line.wait_for("frames after Redis came back", lambda: len(line.detections("cam")) > before + 20)
+        line.wait_for("all that waited", lambda: "spool_drained" in _told_of_system(line), 60)
         messages, events = line.detections("cam"), line.events("cam")
     seen = numbers(messages)
     assert seen == sorted(set(seen))
-    lost = [e["data"] for e in events if e["kind"] == "system" and e["data"]["what"] == "sink_unavailable"]
-    assert len(lost) >= 1
-    assert sum(data["frames_lost"] for data in lost) > 0
-    assert any("sink_unavailable" in m["dropped_since_last"] for m in messages)
+    assert _lost_in(messages) == 0  # those of its restart are told
+    drained = [e["data"] for e in events if e["kind"] == "system" and e["data"]["what"] == "spool_drained"]
+    assert sum(data["frames_waited"] for data in drained) >= 40
+    assert {reason for m in messages for reason in m["dropped_since_last"]} <= {"queue_full", "graph_unavailable"}
 
 
 def test_redis_away_costs_a_file_nothing(local_ray: None, workshop: Path) -> None:
@@ -98,6 +122,23 @@ def test_redis_away_costs_a_file_nothing(local_ray: None, workshop: Path) -> Non
             messages = line.detections("file")
     assert numbers(messages) == list(range(200))
     assert len({m["message_id"] for m in messages}) == 200
+
+
+def test_what_a_redis_lost_is_read_again_from_a_file_and_dated_as_before(local_ray: None, workshop: Path) -> None:
+    clip = numbered_file(workshop / "numbers.mp4", 240)
+    with redis_server(workshop, keep=True) as redis:
+        config = numbered_config(redis.url, workshop, {"file": {"url": str(clip), "pace": "realtime"}})
+        with running_line(config) as line:
+            line.wait_for("frames", lambda: len(line.detections("file")) > 20)
+            redis.remember()
+            line.wait_for("more frames", lambda: len(line.detections("file")) > 80)
+            lost = line.detections("file")
+            redis.roll_back()
+            line.wait_for("end of the file", line.rayline.all_ended, 60)
+            messages = line.detections("file")
+    assert numbers(messages) == list(range(240))
+    assert [m["message_id"] for m in messages[: len(lost)]] == [m["message_id"] for m in lost]
+    assert [m["captured_at"] for m in messages[: len(lost)]] == [m["captured_at"] for m in lost]
 
 
 def test_a_killed_camera_server_is_reconnected_to_in_a_new_epoch(local_ray: None, workshop: Path) -> None:
@@ -193,8 +234,16 @@ def _states(line: Line) -> list[str]:
     return [e["data"]["state"] for e in line.events("cam") if e["kind"] == "camera_state"]
 
 
+def _told_of_system(line: Line) -> list[str]:
+    return [e["data"]["what"] for e in line.events("cam") if e["kind"] == "system"]
+
+
 def _kill(name: str) -> None:
     _process(name).kill()
+
+
+def _pids(name: str) -> list[int]:
+    return [process.pid for process in processes_called(name)]
 
 
 def _process(name: str) -> psutil.Process:

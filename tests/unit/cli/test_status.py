@@ -44,6 +44,11 @@ FAILED = CameraReport(
 )
 
 
+def test_what_waits_on_disk_is_told() -> None:
+    report = SystemReport(at=NOW, started_at=NOW, cameras=(RUNNING.model_copy(update={"waiting": 1200}),))
+    assert "cam-1: 1200 frames wait on disk" in table(report)
+
+
 def table(report: SystemReport, width: int = 200, **overrides: CameraOverride) -> list[str]:
     desired = merge(config_from(SITE), {CameraId(n.replace("_", "-")): o for n, o in overrides.items()}, version=5)
     stream = io.StringIO()

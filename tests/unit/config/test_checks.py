@@ -48,6 +48,13 @@ BELT = COUNTED.replace("counts: true", "counts: true\n    belt_speed: 2.0")
             id="more cores than there are",
         ),
         pytest.param(
+            COUNTED + "redis: {url: 'redis://h'}\nspool: {dir: parts.pt}\n",
+            Severity.ERROR,
+            "spool.dir",
+            "parts.pt: is no folder",
+            id="no room for a spool",
+        ),
+        pytest.param(
             COUNTED + "graph: {detect_gpus: 1}\n",
             Severity.ERROR,
             "graph.detect_gpus",

@@ -73,7 +73,9 @@ def test_a_secret_given_in_both_ways_is_refused() -> None:
 
 def test_relative_paths_start_at_the_config_file(tmp_path: Path) -> None:
     text = SITE.replace("rtsp://192.0.2.2/b", "file:clips/b.mp4").replace("rtsp://192.0.2.3/c", "clips/c.mp4")
-    (tmp_path / "site.yaml").write_text(text + "snapshots: {uri: pictures}\nredis: {data_dir: /var/lib/rayline}\n")
+    (tmp_path / "site.yaml").write_text(
+        text + "snapshots: {uri: pictures}\nredis: {data_dir: /var/lib/rayline}\nspool: {dir: late}\n"
+    )
     config = load_config(tmp_path / "site.yaml", {})
     assert config.models["parts"].weights == str(tmp_path / "parts.pt")
     assert config.cameras["cam-2"].url.path == str(tmp_path / "clips/b.mp4")
@@ -81,6 +83,8 @@ def test_relative_paths_start_at_the_config_file(tmp_path: Path) -> None:
     assert config.snapshots is not None
     assert config.snapshots.uri == str(tmp_path / "pictures")
     assert config.redis.data_dir == Path("/var/lib/rayline")
+    assert config.spool is not None
+    assert config.spool.dir == tmp_path / "late"
 
 
 @pytest.mark.parametrize("weights", ["/models/a.pt", "s3://models/a.pt"])

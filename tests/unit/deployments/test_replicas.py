@@ -54,7 +54,7 @@ async def test_a_write_that_redis_never_answered_is_a_failure_of_that_sink(
 
     monkeypatch.setattr(track._redis, "write", away)
     write = CameraWrite(CAM, "line-1", None, "live|1|1", [b"{}"], [], [], None)
-    assert await track._publish([write]) == {CAM: None}
+    assert (await track._sink.write("s", [write], {})).outcomes == {CAM: None}
     assert meter.told == [("rayline_sink_failures", 1, {"sink": "redis"})]
 
 

@@ -136,6 +136,35 @@ def test_live_frames_that_could_not_be_written_are_counted_and_told_once() -> No
     assert [e for e in messages(after.events) if e["kind"] == "system"] == []
 
 
+def test_what_comes_is_built_on_a_write_that_lies_on_disk() -> None:
+    subject = camera()
+    write = work(subject, seen(0), seen(1))
+    assert write is not None
+    answer = subject.spooled(NOW)
+    assert (answer.outcome, answer.published, answer.latencies_s) == (Outcome.SPOOLED, 0, ())
+    subject.tell_lost({"spool_full": 5})
+    after = work(subject, seen(2))
+    assert after is not None
+    assert after.prev == write.new
+    assert [m["dropped_since_last"] for m in messages(after.detections)] == [{"spool_full": 5}]
+    assert messages(after.events) == []
+
+
+def test_a_write_can_be_given_a_checkpoint_to_go_on_from() -> None:
+    subject = camera()
+    work(subject, seen(0))
+    subject.spooled(NOW)
+    write = work(subject, seen(1))
+    assert write is not None
+    assert write.checkpoint is None  # there was one less than a second ago
+    marked = subject.with_checkpoint(write)
+    assert marked.checkpoint is not None
+    assert replace(marked, checkpoint=None) == write
+    after = work(camera(Stored(marked.new, marked.checkpoint)), seen(2))
+    assert after is not None
+    assert messages(after.detections)[0]["objects"][0]["id"] == messages(write.detections)[0]["objects"][0]["id"]
+
+
 def with_dropped(one: Seen, **dropped: int) -> Seen:
     return replace(one, frame=replace(one.frame, dropped=dropped))
 

@@ -64,7 +64,9 @@ class ScriptedGraph:
         await asyncio.sleep(self.on_detect(batch.batch_no))
         return Detected((Detections.empty(),) * len(batch), (FrameFailed("no stats"),) * len(batch), MODEL)
 
-    async def track(self, batch: FrameBatch, detected: Detected | None) -> BatchAnswer:
+    async def track(
+        self, batch: FrameBatch, detected: Detected | None, excused: Mapping[CameraId, Position]
+    ) -> BatchAnswer:
         self.in_track += 1
         self.most_in_track = max(self.most_in_track, self.in_track)
         await asyncio.sleep(0)
@@ -213,13 +215,15 @@ class BrokenDetect(ScriptedGraph):
             raise RuntimeError("out of cheese")
         return await super().detect(batch)
 
-    async def track(self, batch: FrameBatch, detected: Detected | None) -> BatchAnswer:
+    async def track(
+        self, batch: FrameBatch, detected: Detected | None, excused: Mapping[CameraId, Position]
+    ) -> BatchAnswer:
         self.road.append(f"in {batch.batch_no}")
         await self.raised.wait()
         for _ in range(10):  # all that could overtake this batch has its turn on the loop
             await asyncio.sleep(0)
         self.road.append(f"out {batch.batch_no}")
-        return await super().track(batch, detected)
+        return await super().track(batch, detected, excused)
 
 
 async def test_an_unforeseen_error_costs_its_batch_but_neither_order_nor_the_end_it_held() -> None:
@@ -266,9 +270,24 @@ async def test_a_loss_that_track_counts_itself_is_not_told_twice() -> None:
     assert graph.told == [{}, {}, {}]
 
 
+async def test_frames_on_disk_are_neither_lost_nor_published_until_they_are_stored() -> None:
+    on_disk = CameraAnswer(Outcome.SPOOLED, waiting=1)
+    drained = CameraAnswer(Outcome.PUBLISHED, published=1, late=1, late_lost={"spool_full": 3})
+    graph = ScriptedGraph(track_answers=[on_disk])
+    carrier = await carry(graph, 1, live=True, max_in_flight=1)
+    assert (carrier.figures.frames_published[CAM], carrier.figures.waiting[CAM]) == (0, 1)
+    carrier = await carry(ScriptedGraph(track_answers=[on_disk, drained]), 2, live=True, max_in_flight=1)
+    assert (carrier.figures.frames_published[CAM], carrier.figures.waiting[CAM]) == (2, 0)
+    assert carrier.figures.dropped == {}
+    assert carrier.figures.dropped_late[CAM] == {"spool_full": 3}
+    assert graph.told == [{}]
+
+
 async def test_a_camera_without_an_answer_has_lost_its_frames() -> None:
     class Silent(ScriptedGraph):
-        async def track(self, batch: FrameBatch, detected: Detected | None) -> BatchAnswer:
+        async def track(
+            self, batch: FrameBatch, detected: Detected | None, excused: Mapping[CameraId, Position]
+        ) -> BatchAnswer:
             return BatchAnswer({})
 
     carrier = await carry(Silent(), 1)
@@ -280,9 +299,11 @@ async def test_what_a_camera_had_to_say_in_a_batch_that_was_given_up_is_said_in_
     heard: list[list[CameraNotice]] = []
 
     class Listening(ScriptedGraph):
-        async def track(self, batch: FrameBatch, detected: Detected | None) -> BatchAnswer:
+        async def track(
+            self, batch: FrameBatch, detected: Detected | None, excused: Mapping[CameraId, Position]
+        ) -> BatchAnswer:
             heard.append(list(batch.notices))
-            return await super().track(batch, detected)
+            return await super().track(batch, detected, excused)
 
     graph = Listening(track_answers=[PUBLISHED, CameraAnswer(Outcome.GIVEN_UP)])
     batches = [
