@@ -1,8 +1,11 @@
 """`rayline relay`, killed and stopped: nothing is missing, and what comes twice is bounded."""
 
 import asyncio
+import gc
+import logging
 import re
 import signal
+import time
 from collections import Counter
 from pathlib import Path
 
@@ -12,10 +15,12 @@ import yaml
 from typer.testing import CliRunner
 
 from pipeline.cli import app
+from pipeline.observe.metrics import Metrics, NullMeter
 from pipeline.sinks.jsonl_sink import files_of
-from tests.kafka_broker import KafkaBroker
+from pipeline.sinks.relays import Relays, RelaysSpec
+from tests.kafka_broker import KafkaBroker, kafka_broker
 from tests.redis_server import RedisServer
-from tests.services.relay.rig import TOPICS, RelayProcess, Site, arrived, eventually, first_times, id_of
+from tests.services.relay.rig import TOPICS, RelayProcess, Site, arrived, eventually, first_times, id_of, kafka_settings
 
 pytestmark = pytest.mark.services
 
@@ -80,3 +85,22 @@ async def rayline(redis: RedisServer, *arguments: str) -> str:
     result = await asyncio.to_thread(CliRunner().invoke, app, command)
     assert result.exit_code == 0, result.output
     return result.stdout
+
+
+async def test_it_stops_within_seconds_though_the_broker_does_not_answer(
+    site: Site, caplog: pytest.LogCaptureFixture
+) -> None:
+    with kafka_broker() as broker:
+        settings = kafka_settings(broker.address, lines=[site.line], request_timeout_s=10)
+        relays = Relays(RelaysSpec({"plant": settings}, site.settings, [site.line]), Metrics(NullMeter()))
+        relays.start()
+        await site.publish(1)
+        await eventually(lambda: sum(relays.statuses()[0].relayed.values()) > 0)
+        broker.freeze()
+        await site.publish(1)
+        await asyncio.sleep(0.3)  # it is in the middle of sending
+        started = time.monotonic()
+        await relays.stop(8)
+        assert time.monotonic() - started < 5
+    gc.collect()  # a task's error that nobody looked at is logged when it goes
+    assert [record for record in caplog.records if record.levelno >= logging.ERROR] == []
