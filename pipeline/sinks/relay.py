@@ -228,7 +228,7 @@ class Relay:
         counts = [floor.behind for floor in floors]
         self._behind = None if None in counts else sum(count or 0 for count in counts)
         self._behind_s = max((floor.behind_s for floor in floors), default=0.0)
-        self._metrics.relay_behind(self._name, float(self._behind or 0), self._behind_s)
+        self._metrics.relay_behind(self._name, self._behind_s, self._behind)
 
     async def _close(self) -> None:
         with suppress(SinkUnavailable, TimeoutError):
