@@ -75,10 +75,10 @@ def _problem(detail: ErrorDetails, model: type[BaseModel], data: Any) -> Problem
     path = _real_path(detail["loc"], data)
     match detail["type"]:
         case "extra_forbidden":
-            around = _model_at(model, path[:-1])
+            around = _model_at(model, path[:-1], data)
             return Problem(path, "unknown setting", _unknown_hint(str(path[-1]), around))
         case "missing":
-            return Problem(path, "is needed and not there", _description(model, path))
+            return Problem(path, "is needed and not there", _description(model, path, data))
         case "string_pattern_mismatch" if detail.get("ctx", {}).get("pattern") == NAME_PATTERN:
             near = usable_name(str(detail["input"]))
             example = f"; for example {near!r}" if near else ""
@@ -86,7 +86,7 @@ def _problem(detail: ErrorDetails, model: type[BaseModel], data: Any) -> Problem
         case "value_error" | "assertion_error":
             return Problem(path, detail["msg"].removeprefix("Value error, ").removeprefix("Assertion failed, "))
     message = detail["msg"][:1].lower() + detail["msg"][1:]
-    return Problem(path, f"{message}{_given(detail, path)}", _description(model, path))
+    return Problem(path, f"{message}{_given(detail, path)}", _description(model, path, data))
 
 
 def _given(detail: ErrorDetails, path: YamlPath) -> str:
@@ -123,23 +123,31 @@ def _unknown_hint(wrong: str, around: type[BaseModel] | None) -> str:
     return f"did you mean {near!r}?" if near else f"known here: {choices(known, most=30)}"
 
 
-def _description(model: type[BaseModel], path: YamlPath) -> str:
-    field = _field_at(model, path)
+def _description(model: type[BaseModel], path: YamlPath, data: Any) -> str:
+    field = _field_at(model, path, data)
     return " ".join((field.description or "").split()) if field else ""
 
 
-def _model_at(model: type[BaseModel], path: YamlPath) -> type[BaseModel] | None:
-    """The settings class that holds what stands at the path."""
+def _model_at(model: type[BaseModel], path: YamlPath, data: Any) -> type[BaseModel] | None:
+    """The settings class that holds what stands at the path; of several that may, the one its `kind` names."""
     here: list[Any] = [model]
     for part in path:
         here = [inner for kind in here for inner in _inside(kind, part)]
-    return next((kind for kind in here if _is_model(kind)), None)
+        data = data.get(part) if isinstance(data, Mapping) else None
+    named = data.get("kind") if isinstance(data, Mapping) else None
+    models = [kind for kind in here if _is_model(kind)]
+    return next((kind for kind in models if named in _kinds(kind)), models[0] if models else None)
 
 
-def _field_at(model: type[BaseModel], path: YamlPath) -> FieldInfo | None:
+def _kinds(model: type[BaseModel]) -> tuple[Any, ...]:
+    field = model.model_fields.get("kind")
+    return typing.get_args(field.annotation) if field else ()
+
+
+def _field_at(model: type[BaseModel], path: YamlPath, data: Any) -> FieldInfo | None:
     while path and isinstance(path[-1], int):
         path = path[:-1]
-    around = _model_at(model, path[:-1]) if path else None
+    around = _model_at(model, path[:-1], data) if path else None
     return around.model_fields.get(str(path[-1])) if around else None
 
 

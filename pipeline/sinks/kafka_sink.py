@@ -90,7 +90,7 @@ class KafkaSink:
         done, _ = await asyncio.wait({stopping}, timeout=0.5)
         if not done:
             await _abort(producer, stopping)
-        elif stopping.exception() is not None:
+        if stopping.done() and not stopping.cancelled() and stopping.exception() is not None:
             logger.debug("the producer did not stop cleanly: %s", type(stopping.exception()).__name__)
 
     def _too_large(self, message: Outgoing) -> Sent | None:

@@ -22,6 +22,7 @@ from pipeline.sinks.outgoing import Fate, OtherSideAway, Outgoing, RelaySink, Se
 from pipeline.sinks.reader_floors import ReaderFloors
 from pipeline.sinks.redis_client import RedisSettings
 from pipeline.sinks.relay_settings import JsonLinesRelaySettings, KafkaRelaySettings, Topic
+from stages.results.messages import rfc3339
 
 logger = logging.getLogger(__name__)
 
@@ -227,7 +228,7 @@ class Relay:
         counts = [floor.behind for floor in floors]
         self._behind = None if None in counts else sum(count or 0 for count in counts)
         self._behind_s = max((floor.behind_s for floor in floors), default=0.0)
-        self._metrics.relay_behind(self._name, float(self._behind or 0), self._behind_s)
+        self._metrics.relay_behind(self._name, self._behind_s, self._behind)
 
     async def _close(self) -> None:
         with suppress(SinkUnavailable, TimeoutError):
@@ -279,13 +280,15 @@ class Relay:
 
 
 def _letter(delivery: Delivery, why: str) -> dict[str, str | bytes]:
-    """What is set aside of a message."""
+    """What is set aside of a message, as the client does it."""
     return {
         "message_id": delivery.message_id,
         "data": delivery.data,
         "stream": delivery.stream,
         "entry_id": delivery.entry_id,
-        "reason": why,
+        "tries": str(delivery.tries),
+        "error": why,
+        "at": rfc3339(time.time()),
     }
 
 

@@ -16,6 +16,7 @@ from pipeline.sinks.relay_settings import RelaySettings
 
 logger = logging.getLogger(__name__)
 
+LAST_WORDS_S = 2.0  # what is not handed on by then waits in Redis for the next start
 FIRST_REST_S, LONGEST_REST_S = 1.0, 30.0
 
 
@@ -47,13 +48,13 @@ class Relays:
         return tuple(relay.status() for _, relay in sorted(self._relays.items()))
 
     async def stop(self, timeout_s: float) -> None:
-        """Hand on what stands in Redis and let go of everything, at most `timeout_s`; the rest waits in Redis."""
+        """Hand on what stands in Redis, for a moment, and let go of everything, at most `timeout_s`."""
         if not self._tasks:
             return
         self._is_ending = True
         for relay in self._relays.values():
             relay.finish()
-        _, left = await asyncio.wait(self._tasks, timeout=timeout_s / 2)
+        _, left = await asyncio.wait(self._tasks, timeout=min(LAST_WORDS_S, timeout_s / 2))
         for task in left:
             task.cancel()
         if left:

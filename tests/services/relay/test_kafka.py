@@ -15,6 +15,7 @@ from pipeline.sinks.relay import group_of
 from tests.fakes import RecordingMeter
 from tests.kafka_broker import KafkaBroker, kafka_broker
 from tests.redis_server import redis_server
+from tests.services.relay.produce_gate import DUPLICATE, MESSAGE_TOO_LARGE, OUT_OF_ORDER, gated_broker
 from tests.services.relay.rig import (
     TOPICS,
     Site,
@@ -155,3 +156,63 @@ def in_order(site: Site, records: Sequence[ConsumerRecord]) -> None:
     """Of each topic and key, as a consumer sees them that drops what it has seen."""
     for (topic, _), ids in first_times(records).items():
         assert ids == sorted(ids, key=site.order), topic
+
+
+async def test_what_the_broker_finds_too_large_is_taken_apart_down_to_the_message_it_refuses(site: Site) -> None:
+    async with gated_broker() as (gate, _, address):
+        gate.largest = 4000
+        settings = kafka_settings(address, topic="{line}.{kind}", topics=["events"], compression="none")
+        await site.publish(2)
+        await site.publish(1, each=1, padding=6000)
+        await site.publish(2)
+        large = [i for i in site.ids["events"] if "/00003/" in i]
+        async with running(relay_of(site, settings)) as relay:
+            records = await arrived(address, [f"{site.line}.events"], 80)
+            await eventually(lambda: relay.status().refused == len(large))
+        assert {id_of(record) for record in records} == set(site.ids["events"]) - set(large)
+        assert len(records) == 80
+        in_order(site, records)
+        assert gate.refused[MESSAGE_TOO_LARGE] > 2
+
+
+async def test_answers_lost_on_the_way_cost_repeats_and_nothing_else(site: Site) -> None:
+    """Every third batch is stored, and its answer lost: without idempotence it is sent again."""
+    async with gated_broker() as (gate, _, address):
+        gate.loses = lambda answer: answer % 3 == 0
+        settings = kafka_settings(address, topic="{line}.{kind}", max_in_flight=20, request_timeout_s=1)
+        await site.publish(10)
+        async with running(relay_of(site, settings)):
+            records = await arrived(address, topics_of(site.line), 600, 40)
+        assert gate.lost > 5
+        assert {id_of(record) for record in records} == {i for ids in site.ids.values() for i in ids}
+        in_order(site, records)
+
+
+async def test_an_idempotent_producer_repeats_nothing_though_answers_get_lost(site: Site) -> None:
+    async with gated_broker() as (gate, _, address):
+        gate.idempotent = True
+        gate.loses = lambda answer: answer % 3 == 0
+        settings = kafka_settings(address, topic="{line}.{kind}", max_in_flight=20, enable_idempotence=True)
+        await site.publish(10)
+        async with running(relay_of(site, settings)):
+            records = await arrived(address, topics_of(site.line), 600, 40)
+        assert (gate.lost > 5, gate.refused[DUPLICATE] > 5, gate.refused[OUT_OF_ORDER]) == (True, True, 0)
+        assert sorted(map(id_of, records)) == sorted(i for ids in site.ids.values() for i in ids)
+        in_order(site, records)
+
+
+async def test_an_idempotent_producer_goes_on_behind_a_message_the_broker_refuses(site: Site) -> None:
+    async with gated_broker() as (gate, _, address):
+        gate.idempotent, gate.largest = True, 4000
+        settings = kafka_settings(
+            address, topic="{line}.{kind}", topics=["events"], compression="none", enable_idempotence=True
+        )
+        await site.publish(2)
+        await site.publish(1, each=1, padding=6000)
+        await site.publish(2)
+        async with running(relay_of(site, settings)) as relay:
+            records = await arrived(address, [f"{site.line}.events"], 80)
+            await eventually(lambda: relay.status().refused == 2)
+        assert len(records) == 80
+        assert gate.refused[OUT_OF_ORDER] == 0
+        in_order(site, records)

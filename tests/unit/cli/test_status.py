@@ -11,7 +11,7 @@ from pipeline.commands.status import _COLOURS, shown
 from pipeline.ingest.camera_state import CameraState
 from pipeline.orchestrate.desired import CameraOverride, merge
 from pipeline.orchestrate.line_count import LineCount
-from pipeline.orchestrate.state import CameraReport, ShardReport, SystemReport
+from pipeline.orchestrate.state import CameraReport, RelayReport, ShardReport, SystemReport
 from pipeline.sinks.errors import SinkUnavailable
 from stages.values import CameraId
 from tests.unit.config.site import SITE, config_from
@@ -116,6 +116,24 @@ def test_what_is_under_way_and_what_failed_stands_below() -> None:
     assert "shard parts-live-1: it died" in rows
     assert "the last change is being put into force" in rows
     assert "camera x: its change is not in force: no recipe" in rows
+
+
+def test_a_relay_tells_what_it_has_handed_on_and_what_it_waits_for() -> None:
+    well = RelayReport(relay="disk", kind="jsonl", state="running", relayed={"events": 12}, behind=3, behind_s=0.4)
+    waits = RelayReport(
+        relay="plant",
+        kind="kafka",
+        state="waiting",
+        behind_s=90,
+        gaps=1,
+        last_error="kafka at k:9092: no answer in time",
+        last_error_at=NOW - 4,
+    )
+    rows = table(report(RUNNING, relays=[well, waits]))
+    assert "relay disk running: events 12; behind 3 messages, 0 s" in rows
+    assert (
+        "relay plant waiting: nothing yet; behind 2 min, 1 gaps; kafka at k:9092: no answer in time (4 s ago)" in rows
+    )
 
 
 def test_a_part_counters_count_stands_beside_what_was_inspected() -> None:
