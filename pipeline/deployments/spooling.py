@@ -16,10 +16,10 @@ from pipeline.observe.metrics import Metrics
 from pipeline.sinks.errors import SinkError, SinkUnavailable
 from pipeline.sinks.late_writes import Fate, store
 from pipeline.sinks.redis_streams import CameraWrite, RedisSettings, RedisStreams
-from pipeline.sinks.spool import Entry, Loose, Newest, Owner, Shed, Spool, SpoolBroken, SpoolBusy, Waiting
+from pipeline.sinks.spool import Entry, Loose, Newest, Owner, Shed, Spool, SpoolBroken, SpoolBusy, SpoolFull, Waiting
 from pipeline.sinks.spool_folder import SpoolFolder
 from pipeline.sinks.spool_settings import SpoolSettings, default_folder
-from pipeline.sinks.storage_thread import StorageThread
+from pipeline.sinks.storage_thread import StorageSlow, StorageThread
 from stages.results.messages import ResultContext, camera_event_message, rfc3339
 from stages.values import Event, LineId
 
@@ -27,6 +27,7 @@ logger = logging.getLogger(__name__)
 
 ROUND_S = 1.0  # between two looks whether Redis is back
 LOOK_FOR_LEFT_S = 30.0  # between two looks for files that nobody has open
+GIVE_UP_S = 15.0  # that a file gives no answer while Redis does: then it holds nobody back any longer
 ROWS_AT_ONCE = 64
 FULL, EXPIRED, BROKEN = "spool_full", "spool_expired", "spool_broken"
 
@@ -81,6 +82,7 @@ class Spooling:
         self._absences: dict[Owner, _Absence] = {}
         self._news: dict[Owner, News] = {}
         self._complained: set[str] = set()  # shards whose file cannot be had, told once
+        self._failing_since: dict[str, float] = {}  # monotonic, by shard
         self._aside: dict[str, str] = {}  # shard -> its damaged file's name, until an event tells it
         self._left_at = float("-inf")
         self._is_blocked = False  # the server is there, and cannot take some cameras' writes now
@@ -214,6 +216,7 @@ class Spooling:
                 fate = await self._drain_some(shard, blocked)
             except SinkError as exc:
                 await self._failed(shard, exc)
+                self._let_pass(shard)
                 return True
             if fate is None:
                 break
@@ -242,6 +245,13 @@ class Spooling:
         if fate.done:
             await self._ask(shard, lambda spool: spool.remove(fate.done))
         return fate if waiting else None
+
+    def _let_pass(self, shard: str) -> None:
+        """Redis is there and the file is not: after a while what is new waits no longer for what cannot be had."""
+        since = self._failing_since.get(shard)
+        if since is not None and time.monotonic() - since >= GIVE_UP_S and (waiting := self._waiting.pop(shard, None)):
+            frames = sum(its.frames for its in waiting.values())
+            logger.error("spool of shard %s gives no answer: new results pass %d frames in it", shard, frames)
 
     async def _close(self, shard: str) -> None:
         """Leave the file to whoever needs it, if nothing came meanwhile."""
@@ -313,6 +323,10 @@ class Spooling:
     async def _failed(self, shard: str, exc: SinkError) -> bool:
         """Tell it once; True where the file was damaged and a new one may be begun in its place."""
         if not isinstance(exc, SpoolBroken):
+            self._failing_since.setdefault(shard, time.monotonic())
+            if not isinstance(exc, SpoolFull | SpoolBusy | StorageSlow):  # perhaps it is well when it is opened anew
+                with suppress(SinkError):
+                    await self._do(lambda: self._folder.close(shard))
             if shard not in self._complained:
                 self._complained.add(shard)
                 if isinstance(exc, SpoolBusy):
@@ -382,6 +396,7 @@ class Spooling:
             return answer, self._jobs, spool.waiting()
 
         answer, order, waiting = await self._do(done)
+        self._failing_since.pop(shard, None)
         if order > self._order.get(shard, 0):
             self._order[shard], self._waiting[shard] = order, waiting
         return answer

@@ -314,6 +314,29 @@ async def test_a_zombies_spool_is_left_to_it_and_its_successor_does_without(
         assert await seqs(server) == [0, 1, 3]
 
 
+async def test_a_file_that_cannot_be_read_any_more_holds_fresh_frames_back_only_for_a_while(
+    tmp_path: Path, make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(spooling, "GIVE_UP_S", 0.5)
+    with redis_server(tmp_path, keep=True) as server:
+        track = make(server)
+        await send(track, 0)
+        server.kill()
+        answers = [await send(track, n) for n in range(1, 4)]
+        assert track._spool is not None
+        await track._spool._do(lambda: track._spool._folder.close(SHARD))  # type: ignore[union-attr]
+        with Spool(tmp_path / "spool" / f"{SHARD}.db", SpoolSettings()):
+            server.start()
+            await until_stored(track)
+            answers += [await send(track, n) for n in range(4, 6)]
+            assert outcomes(answers[-1]) == {A: Outcome.PUBLISHED}
+        await until(lambda: not (tmp_path / "spool" / f"{SHARD}.db").exists())
+        await until_stored(track)
+        answers.append(await send(track, 6))
+        assert await seqs(server) == [0, 4, 5, 6]
+        assert added(answers).late_lost == {SUPERSEDED: 3}
+
+
 async def test_what_another_writer_overtook_is_dropped_and_told(
     tmp_path: Path, make: Make, meter: RecordingMeter
 ) -> None:
