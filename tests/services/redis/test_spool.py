@@ -87,7 +87,7 @@ async def until(is_so: Callable[[], bool]) -> None:
 async def until_stored(track: TrackDeployment, *cameras: CameraId) -> None:
     assert track._spool is not None
     spool, owners = track._spool, [(LINE, camera) for camera in cameras or (A,)]
-    await until(lambda: not (spool.away or any(owner in spool._absences for owner in owners)))
+    await until(lambda: not (spool.away or set(owners) & set(spool._ledger.owners())))
 
 
 async def told(server: RedisServer, kind: str = "detections", camera: CameraId = A) -> list[dict[str, Any]]:
@@ -324,7 +324,7 @@ async def test_a_file_that_cannot_be_read_any_more_holds_fresh_frames_back_only_
         server.kill()
         answers = [await send(track, n) for n in range(1, 4)]
         assert track._spool is not None
-        await track._spool._do(lambda: track._spool._folder.close(SHARD))  # type: ignore[union-attr]
+        await track._spool._disk._do(lambda: track._spool._disk._files.close(SHARD))  # type: ignore[union-attr]
         with Spool(tmp_path / "spool" / f"{SHARD}.db", SpoolSettings()):
             server.start()
             await until_stored(track)
@@ -436,7 +436,7 @@ async def test_where_no_spool_can_be_had_frames_are_lost_counted_and_told(
         (last,) = (await told(server))[1:]
         assert last["dropped_since_last"] == {"sink_unavailable": 3}
         assert [data["frames_lost"] for data in await system_events(server)] == [3]
-    assert [r.levelname for r in caplog.records if "cannot be used" in r.message] == ["ERROR"]
+    assert [r.levelname for r in caplog.records if "it cannot be used" in r.message] == ["ERROR"]
 
 
 async def test_a_damaged_spool_is_set_aside_reported_and_a_new_one_begun(
