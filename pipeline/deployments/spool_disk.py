@@ -29,6 +29,7 @@ class SpoolDisk:
         self._waiting: dict[str, Mapping[Owner, Waiting]] = {}  # by shard: as its file held it at last
         self._order: dict[str, int] = {}  # of what is in _waiting: answers of the thread may overtake each other
         self._jobs = 0
+        self._is_closed = False
         self._failing_since: dict[str, float] = {}  # monotonic, by shard
 
     def shards(self) -> list[str]:
@@ -102,7 +103,10 @@ class SpoolDisk:
         return await self._do(lambda: self._files.has_file(shard))
 
     async def close_all(self) -> None:
-        """Let go of everything; what waits stays on disk."""
+        """Let go of everything, once; what waits stays on disk."""
+        if self._is_closed:
+            return
+        self._is_closed = True
         with suppress(SinkError):
             await self._do(self._files.close_all)
         await asyncio.to_thread(self._thread.close, self._timeout_s)
