@@ -1,0 +1,114 @@
+"""The kinds of death the drill knows: each a function that brings it about, and sees to what does not heal by itself.
+
+What Ray and Rayline start anew they must start anew themselves; a Redis, a camera or a machine comes back as its own
+service manager would bring it back.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import time
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+
+import psutil
+
+from bench.chaos_line import Drilled
+
+AWAY_S = 2.0  # until a Redis or a camera is started again
+BOUND_S, NODE_BOUND_S = 15.0, 30.0
+
+
+@dataclass(frozen=True)
+class Kind:
+    """One way to die."""
+
+    strike: Callable[[Drilled, random.Random], str]  # says what it hit
+    bound_s: float = BOUND_S
+    mend: Callable[[Drilled], None] | None = None  # when all flows again
+
+
+def processes_of(name: str) -> list[psutil.Process]:
+    """Ours whose title begins so; Ray's workers say in it what they are."""
+    found = []
+    for process in psutil.Process().children(recursive=True):
+        with suppress(psutil.Error):
+            if " ".join(process.cmdline()).startswith(name):
+                found.append(process)
+    return sorted(found, key=lambda process: process.pid)
+
+
+def _process(name: str, dice: random.Random) -> psutil.Process:
+    until = time.monotonic() + 10
+    while not (found := processes_of(name)):
+        if time.monotonic() > until:
+            raise LookupError(f"no process {name}")
+        time.sleep(0.1)
+    return dice.choice(found)
+
+
+def _killed(name: str) -> Callable[[Drilled, random.Random], str]:
+    def strike(drilled: Drilled, dice: random.Random) -> str:
+        process = _process(name, dice)
+        process.kill()
+        return f"pid {process.pid}"
+
+    return strike
+
+
+def _stopped(name: str) -> Callable[[Drilled, random.Random], str]:
+    def strike(drilled: Drilled, dice: random.Random) -> str:
+        process = _process(name, dice)
+        process.suspend()
+        return f"pid {process.pid} stands still"
+
+    return strike
+
+
+def _redis(drilled: Drilled, dice: random.Random) -> str:
+    drilled.redis.kill()
+    time.sleep(AWAY_S)
+    drilled.redis.start()
+    return f"away for {AWAY_S:.0f} s"
+
+
+def _camera(drilled: Drilled, dice: random.Random) -> str:
+    drilled.camera.kill()
+    time.sleep(AWAY_S)
+    drilled.camera.start()
+    return f"away for {AWAY_S:.0f} s"
+
+
+def _node(drilled: Drilled, dice: random.Random) -> str:
+    pids = drilled.nodes.worker_pids()
+    titles = []
+    for pid in pids:
+        with suppress(psutil.Error):
+            titles.append(" ".join(psutil.Process(pid).cmdline()))
+    for pid in pids:
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+    ours = [title for title in titles if title.startswith(("ray::Ingest", "ray::Serve", "ray::Supervisor"))]
+    return f"with {', '.join(sorted(title.removeprefix('ray::') for title in ours)) or 'nothing of ours'}"
+
+
+def _node_again(drilled: Drilled) -> None:
+    drilled.nodes.add_worker()
+
+
+KINDS: Mapping[str, Kind] = {
+    "ingest": Kind(_killed("ray::IngestActor")),
+    "detect": Kind(_killed("ray::ServeReplica:rayline:detect")),
+    "track": Kind(_killed("ray::ServeReplica:rayline:track")),
+    "controller": Kind(_killed("ray::ServeController")),
+    "supervisor": Kind(_killed("ray::Supervisor")),
+    "redis": Kind(_redis),
+    "rtsp": Kind(_camera),
+    "node": Kind(_node, NODE_BOUND_S, _node_again),
+    "frozen-detect": Kind(_stopped("ray::ServeReplica:rayline:detect")),
+    "frozen-track": Kind(_stopped("ray::ServeReplica:rayline:track")),
+    "frozen-ingest": Kind(_stopped("ray::IngestActor")),
+}
