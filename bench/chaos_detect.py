@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import ctypes
+import threading
+import time
+from pathlib import Path
+
 import cv2
 import numpy as np
 
@@ -14,15 +19,37 @@ NUMBERS = "numbers"  # the model that reads them
 WIDTH = 600  # a number is written as a place: x = n % WIDTH, y = n // WIDTH
 
 
-class NumberReader:
-    """In a Detector's place: one box per picture, and where it lies tells the number."""
+SLEEP, HOLD, SLOW = "sleep", "hold", "slow"  # orders, as empty files in the folder that is the model's `weights`
+SLOW_S = 2.0
 
-    def __init__(self, name: str) -> None:
+
+class NumberReader:
+    """In a Detector's place: one box per picture, and where it lies tells the number.
+
+    It obeys an order: `sleep` never to return, `hold` the interpreter for ever (each is taken by the first that sees
+    it), or be `slow` while that lies there.
+    """
+
+    def __init__(self, name: str, orders: Path) -> None:
         self._info = ModelInfo(name, "1", "0" * 64, ("number",), runtime="fake")
+        self._orders = orders
 
     def detect_many(self, calls: list[Prepared]) -> list[Detected]:
         """As Detector.detect_many."""
+        if self._takes(SLEEP):
+            threading.Event().wait()
+        if self._takes(HOLD):
+            ctypes.PyDLL(None).pause()  # PyDLL, unlike CDLL, holds the interpreter's lock
+        if (self._orders / SLOW).exists():
+            time.sleep(SLOW_S)
         return [self._answer(call) for call in calls]
+
+    def _takes(self, order: str) -> bool:
+        try:
+            (self._orders / order).unlink()
+        except FileNotFoundError:
+            return False
+        return True
 
     def _answer(self, prepared: Prepared) -> Detected:
         found: list[Detections | FrameFailed] = [FrameFailed("not prepared") for _ in prepared.stats]
@@ -32,7 +59,7 @@ class NumberReader:
 
 
 def _load(settings: ModelSettings, name: str) -> Detector:
-    return NumberReader(name) if name == NUMBERS else Detector.load(settings, name)  # type: ignore[return-value]
+    return NumberReader(name, Path(settings.weights)) if name == NUMBERS else Detector.load(settings, name)  # type: ignore[return-value]
 
 
 class DrillFused(FusedDeployment):

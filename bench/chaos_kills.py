@@ -16,6 +16,7 @@ from dataclasses import dataclass
 
 import psutil
 
+from bench.chaos_detect import HOLD, SLEEP
 from bench.chaos_line import Drilled
 
 AWAY_S = 2.0  # until a Redis or a camera is started again
@@ -68,6 +69,14 @@ def _stopped(name: str) -> Callable[[Drilled, random.Random], str]:
     return strike
 
 
+def _ordered(order: str) -> Callable[[Drilled, random.Random], str]:
+    def strike(drilled: Drilled, dice: random.Random) -> str:
+        (drilled.folder / order).touch()
+        return "told to " + order
+
+    return strike
+
+
 def _redis(drilled: Drilled, dice: random.Random) -> str:
     drilled.redis.kill()
     time.sleep(AWAY_S)
@@ -108,6 +117,8 @@ KINDS: Mapping[str, Kind] = {
     "redis": Kind(_redis),
     "rtsp": Kind(_camera),
     "node": Kind(_node, NODE_BOUND_S, _node_again),
+    "asleep-detect": Kind(_ordered(SLEEP)),
+    "held-detect": Kind(_ordered(HOLD)),
     "frozen-detect": Kind(_stopped("ray::ServeReplica:rayline:detect")),
     "frozen-track": Kind(_stopped("ray::ServeReplica:rayline:track")),
     "frozen-ingest": Kind(_stopped("ray::IngestActor")),

@@ -104,6 +104,7 @@ class Nodes:
 class Drilled:
     """Everything that may be killed."""
 
+    folder: Path  # orders to the detector lie in it
     config: RaylineConfig
     rayline: Rayline
     redis: RedisServer
@@ -124,7 +125,7 @@ def running_drill(folder: Path, seconds: float, level: str = "warning", **graph:
         build = functools.partial(build_app, fused_wrapper=DrillFused)
         made = config_of_data(config(redis.url, camera.url), "drill")
         rayline = stack.enter_context(started(made, build=build))
-        yield Drilled(made, rayline, redis, camera, nodes)
+        yield Drilled(folder, made, rayline, redis, camera, nodes)
 
 
 @contextmanager
