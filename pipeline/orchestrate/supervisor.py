@@ -40,8 +40,8 @@ PERIOD_S = 1.0
 CALL_TIMEOUT_S = 5.0
 APPLY_TIMEOUT_S = 20.0  # cameras are stopped one after another
 APPLY_WAITED_S = 1.0  # of that, in a round: the other shards' reports must not wait
-REPORT_WAITED_S = 1.0  # for a report, in a round; one that comes later counts all the same
-MISSED_BEFORE_REPLACED = 3  # rounds an ingest actor may owe its report before it counts as dead: some 6 s
+REPORT_WAITED_S = 0.7  # for a report, in a round; one that comes later counts all the same
+MISSED_BEFORE_REPLACED = 3  # rounds an ingest actor may owe its report before it counts as dead: some 5 s
 STARTING_BEFORE_REPLACED = 15  # where it never gave one: a cluster may be long in finding it a place
 
 
