@@ -13,7 +13,8 @@ class Outcome(StrEnum):
     """What became of a camera's part of a batch."""
 
     PUBLISHED = "published"  # written now, or found written by an earlier attempt
-    CONFLICT = "conflict"  # somebody else wrote since; send again from behind `cursor`
+    CONFLICT = "conflict"  # somebody else wrote since: send the same again; what is stored by then decides
+    BEHIND = "behind"  # the store lacks frames before these: read again from behind `cursor`
     UNAVAILABLE = "unavailable"  # the store cannot be reached; replayable sources send again, live ones go on
     FAILED = "failed"  # working on this camera's frames raised; its state is let go, the frames are counted as lost
     GIVEN_UP = "given_up"  # the graph stayed away too long; the frames are counted as lost
@@ -21,7 +22,7 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class CameraAnswer:
-    """One camera's outcome and, after a conflict, the cursor that is stored."""
+    """One camera's outcome and, where that is not what the writer built on, the cursor that is stored."""
 
     outcome: Outcome
     cursor: str | None = None

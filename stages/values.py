@@ -107,6 +107,7 @@ class Frame:
     image: Picture
     received_at: float = 0.0  # wall clock when decoded; what latency is counted from when the clock is ours
     dropped: Mapping[str, int] = field(default_factory=lambda: dict(_NOTHING))  # since the frame before, by reason
+    follows: Position | None = None  # the frame before it, where that can be read again; None: the first, or live
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +117,7 @@ class EndOfStream:
     camera_id: CameraId
     last_seq: int
     reason: str
+    follows: Position | None = None  # as of a frame
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pipeline.ingest.source import BadFrame, SourceFrame, made
+from pipeline.ingest.source import After, BadFrame, SourceFrame, made
 from pipeline.observe.metrics import COUNTERS, GAUGES, HISTOGRAMS
 from stages.values import Clock, Picture, PixelFormat
 
@@ -74,7 +74,7 @@ class ScriptedSource:
     ) -> None:
         self.live = live
         self.identity = "" if live else identity
-        self.asked_after: tuple[int, int] | None = None
+        self.asked_after: After | None = None
         self.opened = self.closed = 0
         self.cancelled = threading.Event()
         self._script = script
@@ -87,7 +87,7 @@ class ScriptedSource:
         if self._on_open is not None:
             self._on_open()
 
-    def frames(self, after: tuple[int, int] | None = None) -> Iterator[SourceFrame | BadFrame]:
+    def frames(self, after: After | None = None) -> Iterator[SourceFrame | BadFrame]:
         self.asked_after = after
         for step in self._script:
             if self.cancelled.is_set():
@@ -95,7 +95,7 @@ class ScriptedSource:
             if isinstance(step, Exception):
                 raise step
             if isinstance(step, SourceFrame):
-                if after is None or self.live or (step.major, step.minor) > after:
+                if after is None or self.live or (step.major, step.minor) > (after.major, after.minor):
                     yield step
             elif isinstance(step, BadFrame):
                 yield step

@@ -69,6 +69,22 @@ class RedisServer:
         self.kill()
         self.start()
 
+    def remember(self) -> None:
+        """Keeps what it holds now, for `roll_back`; only with `keep`."""
+        shutil.rmtree(self._remembered, ignore_errors=True)
+        shutil.copytree(self._directory / "appendonlydir", self._remembered)
+
+    def roll_back(self) -> None:
+        """As a failover to a replica that lagged: it comes back as it was at `remember`, which no client hears."""
+        self.kill()
+        shutil.rmtree(self._directory / "appendonlydir")
+        shutil.copytree(self._remembered, self._directory / "appendonlydir")
+        self.start()
+
+    @property
+    def _remembered(self) -> Path:
+        return self._directory / "remembered"
+
     def freeze(self) -> None:
         os.kill(self.pid, signal.SIGSTOP)
 

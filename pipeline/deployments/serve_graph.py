@@ -12,7 +12,7 @@ from ray.serve.exceptions import RayServeException
 from pipeline.answers import BatchAnswer
 from pipeline.deployments.job import CameraJob
 from pipeline.ingest.graph import BatchRefused, GraphError, GraphUnavailable
-from stages.values import CameraId, Detected, FrameBatch, FrameFailed, ModelInfo
+from stages.values import CameraId, Detected, FrameBatch, FrameFailed, ModelInfo, Position
 
 APP = "rayline"
 PREPROCESS = "preprocess"
@@ -51,12 +51,14 @@ class ServeGraph:
             raise _ours(exc) from exc
         return detected
 
-    async def track(self, batch: FrameBatch, detected: Detected | None) -> BatchAnswer:
+    async def track(
+        self, batch: FrameBatch, detected: Detected | None, excused: Mapping[CameraId, Position]
+    ) -> BatchAnswer:
         """See `Graph.track`."""
         jobs = self._jobs()
         mine = {c: jobs[c] for c in _cameras_of(batch) if c in jobs}
         try:
-            answer: BatchAnswer = await self._track.remote(self._ref(batch), detected, mine)
+            answer: BatchAnswer = await self._track.remote(self._ref(batch), detected, mine, excused)
         except (RayError, RayServeException) as exc:
             self.forget(batch)
             raise _ours(exc) from exc

@@ -23,7 +23,7 @@ from pipeline.sinks.errors import KeyRefused, SinkUnavailable
 from pipeline.sinks.redis_streams import CameraWrite, RedisSettings, RedisStreams, WriteOutcome, WriteStatus
 from pipeline.sinks.snapshots import Snapshots, SnapshotSettings
 from stages.track.tracker import Tracker, TrackSettings
-from stages.values import CameraId, Detected, FrameBatch, LineId, ModelInfo
+from stages.values import CameraId, Detected, FrameBatch, LineId, ModelInfo, Position
 
 logger = logging.getLogger(__name__)
 
@@ -62,16 +62,23 @@ class TrackDeployment:
         Tracker(TrackSettings())  # loads the tracker library: seconds that the first frames would wait for
 
     async def __call__(
-        self, batch: FrameBatch, detected: Detected | None, jobs: Mapping[CameraId, CameraJob]
+        self,
+        batch: FrameBatch,
+        detected: Detected | None,
+        jobs: Mapping[CameraId, CameraJob],
+        excused: Mapping[CameraId, Position] | None = None,
     ) -> BatchAnswer:
-        """Work on one batch and publish it; a shard's batches come one after another, each when this has answered."""
+        """Work on one batch and publish it; a shard's batches come one after another, each when this has answered.
+
+        `excused`: see `Graph.track`.
+        """
         async with AsyncExitStack() as one_call_per_camera:
             one_call_per_camera.enter_context(log_context(shard=batch.shard))
             # A call that was given up may still be at work here when the same frames are sent again.
             for camera_id in sorted(jobs):
                 await one_call_per_camera.enter_async_context(self._locks.setdefault(camera_id, asyncio.Lock()))
             try:
-                return await self._answer(batch, detected, jobs)
+                return await self._answer(batch, detected, jobs, excused or {})
             except BaseException:
                 # Half-done: what the trackers have seen is not what is stored. They start from there again.
                 for camera_id in jobs:
@@ -79,11 +86,18 @@ class TrackDeployment:
                 raise
 
     async def _answer(
-        self, batch: FrameBatch, detected: Detected | None, jobs: Mapping[CameraId, CameraJob]
+        self,
+        batch: FrameBatch,
+        detected: Detected | None,
+        jobs: Mapping[CameraId, CameraJob],
+        excused: Mapping[CameraId, Position],
     ) -> BatchAnswer:
         answers = await self._adopt(jobs)
         away = any(answer.outcome is Outcome.UNAVAILABLE for answer in answers.values())
         cameras = {camera_id: self._cameras[camera_id] for camera_id in jobs if camera_id not in answers}
+        for camera_id, behind in self._behind(batch, detected, cameras, excused).items():
+            answers[camera_id] = behind
+            del cameras[camera_id]
         with self._progress.working():
             writes, broken = await _to_the_end(self._work, batch, detected, cameras)
         for camera_id in broken:
@@ -102,6 +116,18 @@ class TrackDeployment:
             await self._tell_backlog()
         self._count(detected, jobs, answers)
         return BatchAnswer(answers)
+
+    def _behind(
+        self,
+        batch: FrameBatch,
+        detected: Detected | None,
+        cameras: Mapping[CameraId, TrackedCamera],
+        excused: Mapping[CameraId, Position],
+    ) -> dict[CameraId, CameraAnswer]:
+        """Cameras whose frames do not follow what is stored, as after Redis lost its tail: they are read again."""
+        seen, ends = _by_camera(batch, detected), {end.camera_id: end for end in batch.ends}
+        answers = {c: camera.behind(seen.get(c, []), ends.get(c), excused.get(c)) for c, camera in cameras.items()}
+        return {camera_id: answer for camera_id, answer in answers.items() if answer is not None}
 
     async def _adopt(self, jobs: Mapping[CameraId, CameraJob]) -> dict[CameraId, CameraAnswer]:
         """Take over cameras that are new here, or whose job changed, from what the store holds; else their answer."""

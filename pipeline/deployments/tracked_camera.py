@@ -151,6 +151,21 @@ class TrackedCamera:
             self._tell(notice, model)
         return results
 
+    def behind(self, seen: Sequence[Seen], end: EndOfStream | None, excused: Position | None) -> CameraAnswer | None:
+        """The answer where what is stored lacks frames before these: nothing of them may be written; else None.
+
+        Frames up to `excused` are not missed.
+        """
+        fresh = next((one.frame for one in seen if not self._is_done(one.frame.position)), end)
+        follows = None if fresh is None else fresh.follows
+        if follows is None or self._write is not None:
+            return None
+        if excused is not None and excused.source == follows.source and follows <= excused:
+            return None
+        if self._on_stored_road(follows) and (self._cursor or "") >= follows.encode():
+            return None
+        return CameraAnswer(Outcome.BEHIND, self._cursor)
+
     @property
     def live(self) -> bool | None:
         """Whether its frames cannot be asked for again; None before the first."""
@@ -191,8 +206,9 @@ class TrackedCamera:
         events = [*self._lost_event(now), *self._to_carry]
         verdicts = [*self._carried_verdicts, *draft.verdicts]
         checkpoint = self._checkpoint(bool(verdicts) or self._ended is not None, now)
+        at = self._captured[-1]
         return CameraWrite(
-            job.camera_id, job.line, self._cursor, cursor, draft.detections, events, verdicts, checkpoint
+            job.camera_id, job.line, self._cursor, cursor, draft.detections, events, verdicts, checkpoint, at
         )
 
     def settle(self, outcome: WriteOutcome | None, now: float) -> CameraAnswer:

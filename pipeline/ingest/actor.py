@@ -12,6 +12,7 @@ import ray
 from pipeline.deployments.job import CameraJob
 from pipeline.deployments.serve_graph import ServeGraph
 from pipeline.ingest.carrier import CarrierSettings
+from pipeline.ingest.numbering import StoredPlace
 from pipeline.ingest.shard import CameraFigures, CameraTask, Shard
 from pipeline.observe.logs import set_up_logs
 from pipeline.observe.metrics import ray_metrics
@@ -58,7 +59,7 @@ class IngestActor:
         self._redis = RedisStreams(spec.redis)
         graph = ServeGraph(spec.name, spec.model, lambda: self._jobs, spec.fused)
         self._shard = Shard(
-            spec.name, spec.live, spec.max_batch, spec.carrier, graph, self._stored_cursor, ray_metrics()
+            spec.name, spec.live, spec.max_batch, spec.carrier, graph, self._stored_place, ray_metrics()
         )
         self._shard.start()  # Ray makes an async actor on its running loop
 
@@ -86,6 +87,6 @@ class IngestActor:
         await self._shard.stop(timeout_s)
         await asyncio.wait_for(self._redis.close(), timeout_s)
 
-    async def _stored_cursor(self, camera_id: CameraId) -> Position | None:
+    async def _stored_place(self, camera_id: CameraId) -> StoredPlace | None:
         stored = await self._redis.load(camera_id, self._jobs[camera_id].line)
-        return None if stored.cursor is None else Position.decode(stored.cursor)
+        return None if stored.cursor is None else StoredPlace(Position.decode(stored.cursor), stored.captured_at)

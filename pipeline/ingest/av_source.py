@@ -1,4 +1,4 @@
-"""Pictures by FFmpeg, from streams, files and devices: the only place of ingest that knows PyAV."""
+"""Pictures by FFmpeg, from streams, files and devices."""
 
 from __future__ import annotations
 
@@ -12,27 +12,26 @@ from pathlib import Path
 from typing import Any
 
 import av
-import numpy as np
 from av.codec.hwaccel import HWAccel
 from av.container import InputContainer
 from av.video.frame import VideoFrame
-from av.video.reformatter import ColorRange, VideoReformatter
 
 from pipeline.ingest.address import mask, read_secret
+from pipeline.ingest.av_pictures import Pictures
 from pipeline.ingest.camera_settings import CameraSettings, HwAccel, Pace
 from pipeline.ingest.capture_clock import CaptureClock, MediaClock
 from pipeline.ingest.pacing import LivePacer, Pacer
 from pipeline.ingest.sampling import KeyframesOnly, RateSampler
 from pipeline.ingest.source import (
+    After,
     BadFrame,
     SourceError,
     SourceFrame,
     SourceInvalid,
     SourceLost,
     SourceRefused,
-    UnmadePicture,
 )
-from stages.values import Clock, Picture, PixelFormat, UInt8
+from stages.values import Clock
 
 logger = logging.getLogger(__name__)
 
@@ -59,7 +58,7 @@ class AvSource:
         self._secrets = settings.url.secrets()
         self._container: InputContainer | None = None
         self._cancelled = threading.Event()
-        self._pictures = _Pictures()
+        self._pictures = Pictures()
 
     # The life of a source
 
@@ -69,7 +68,7 @@ class AvSource:
         if not self.live:
             self.identity = self._identify()
 
-    def frames(self, after: tuple[int, int] | None = None) -> Iterator[SourceFrame | BadFrame]:
+    def frames(self, after: After | None = None) -> Iterator[SourceFrame | BadFrame]:
         """Pictures in order; behind `after` where the source can be read again."""
         return self._live_frames() if self.live else self._replayed_frames(after)
 
@@ -219,9 +218,10 @@ class AvSource:
         """A recording's; a live stream has none."""
         return None if self._container is None else self._container.duration
 
-    def _replayed_frames(self, after: tuple[int, int] | None) -> Iterator[SourceFrame | BadFrame]:
-        loop, done = after or (0, -1)
+    def _replayed_frames(self, after: After | None) -> Iterator[SourceFrame | BadFrame]:
+        loop, done = (after.major, after.minor) if after else (0, -1)
         run = _Run(self._start_time(), MediaClock(1.0 / self._fps()), RateSampler(self._settings.fps), self._pacer())
+        run.known_at = after.captured_at if after else None
         while not self._cancelled.is_set():
             decoded_before = run.decoded
             yield from self._one_pass(run, loop, done)
@@ -244,6 +244,8 @@ class AvSource:
             index += 1
             run.decoded += 1
             at = run.media.at(_seconds(item))
+            if index == done:
+                run.go_on_from(at)
             if index <= done or not run.sampler.take(at):
                 continue
             if self._settings.pace is Pace.REALTIME:
@@ -348,6 +350,13 @@ class _Run:
         self.sampler = sampler
         self.pacer = pacer
         self.decoded = 0  # pictures, the ones left out too
+        self.known_at: float | None = None  # when the picture was taken that it goes on behind, Unix seconds
+
+    def go_on_from(self, at: float) -> None:
+        """This media time is that of the picture before the first: dates and rhythm go on as if it had just been."""
+        self.sampler.take(at)
+        if self.known_at is not None:
+            self.start = self.known_at - at
 
 
 def _chained(first: VideoFrame, rest: Iterator[VideoFrame | BadFrame]) -> Iterator[VideoFrame | BadFrame]:
@@ -411,64 +420,3 @@ def _device_works(name: str) -> bool:
 @functools.lru_cache(maxsize=1024)
 def _say_once(camera_id: str, what: str) -> None:
     logger.info("camera %s %s", camera_id, what)
-
-
-class _Pictures:
-    """Makes Pictures of decoded frames: upright, even-sized, limited range."""
-
-    def __init__(self) -> None:
-        self._reformatter = VideoReformatter()  # keeps its tables from frame to frame
-
-    def of(self, frame: VideoFrame) -> Picture | UnmadePicture:
-        """One picture, not yet copied where that is all it takes.
-
-        8-bit 4:2:0 and grey stay as they are, other YUV becomes 4:2:0, anything else RGB.
-        """
-        turns = round(frame.rotation / 90) % 4  # quarter turns counter-clockwise
-        frame = self._simple(frame, keep_nv12=not turns)
-        match frame.format.name:
-            case "rgb24":
-                return _of_array(np.rot90(frame.to_ndarray(), turns), PixelFormat.RGB24)
-            case "gray":
-                return _of_array(np.rot90(frame.to_ndarray(), turns), PixelFormat.GRAY8)
-            case name if not turns and not (frame.width | frame.height) & 1:
-                return UnmadePicture(frame.width, frame.height, lambda: _copied(frame, PixelFormat(name)))
-        return _turned_planes(frame, turns)
-
-    def _simple(self, frame: VideoFrame, keep_nv12: bool) -> VideoFrame:
-        """The frame in one of yuv420p, nv12, gray and rgb24."""
-        name = frame.format.name
-        full_range = name.startswith("yuvj") or (frame.color_range == ColorRange.JPEG and not frame.format.is_rgb)
-        if name.startswith("gray") and "a" not in name[4:]:
-            return frame if name == "gray" else self._reformatter.reformat(frame, format="gray")
-        if frame.format.is_rgb or name.startswith(("pal", "mono", "bayer", "ya", "gray")):
-            return frame if name == "rgb24" else self._reformatter.reformat(frame, format="rgb24")
-        even = not (frame.width | frame.height) & 1
-        if not full_range and (name == "yuv420p" or (name == "nv12" and keep_nv12 and even)):
-            return frame
-        ranges = {"src_color_range": ColorRange.JPEG, "dst_color_range": ColorRange.MPEG} if full_range else {}
-        return self._reformatter.reformat(frame, format="yuv420p", **ranges)
-
-
-def _copied(frame: VideoFrame, pixel_format: PixelFormat) -> Picture:
-    pixels: Any = frame.to_ndarray()
-    return Picture(pixels, pixel_format, frame.width, frame.height)
-
-
-def _of_array(pixels: Any, pixel_format: PixelFormat) -> Picture:
-    return Picture(np.ascontiguousarray(pixels), pixel_format, pixels.shape[1], pixels.shape[0])
-
-
-def _turned_planes(frame: VideoFrame, turns: int) -> Picture:
-    """A yuv420p frame turned, and cropped by its last row and column where they are odd."""
-    width, height = frame.width & ~1, frame.height & ~1
-    sizes = [(width, height), (width // 2, height // 2), (width // 2, height // 2)]
-    planes = [np.rot90(_plane(p, *size), turns) for p, size in zip(frame.planes, sizes, strict=True)]
-    if turns % 2:
-        width, height = height, width
-    data = np.concatenate([plane.reshape(-1) for plane in planes]).reshape(height * 3 // 2, width)
-    return Picture(data, PixelFormat.YUV420P, width, height)
-
-
-def _plane(plane: Any, width: int, height: int) -> UInt8:
-    return np.frombuffer(plane, np.uint8).reshape(-1, plane.line_size)[:height, :width]

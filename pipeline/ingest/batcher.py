@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from pipeline.ingest.handoff import Handoff, HandoffClosed
 from pipeline.ingest.source import SourceError
-from stages.values import CameraId, CameraNotice, EndOfStream, Frame
+from stages.values import CameraId, CameraNotice, EndOfStream, Frame, Position
 
 _MOST_NOTICES = 256  # more than a shard's cameras can make while one batch is under way; the oldest go
 
@@ -34,7 +34,7 @@ class Batcher:
             raise ValueError(f"a batch holds at least one frame, got {max_batch}")
         self._max_batch = max_batch
         self._handoffs: dict[CameraId, Handoff] = {}
-        self._last_seq: dict[CameraId, int] = {}
+        self._last: dict[CameraId, tuple[int, Position | None]] = {}  # seq, and position where it can be read again
         self._notices: deque[CameraNotice] = deque(maxlen=_MOST_NOTICES)
         self._turn = 0
         self._waiting: tuple[asyncio.AbstractEventLoop, asyncio.Event] | None = None
@@ -49,7 +49,7 @@ class Batcher:
     def remove(self, camera_id: CameraId) -> None:
         """Forgets a camera; what its hand-over still holds stays there. From the loop's thread."""
         handoff = self._handoffs.pop(camera_id, None)
-        self._last_seq.pop(camera_id, None)
+        self._last.pop(camera_id, None)
         if handoff is not None:
             handoff.set_listener(None)
 
@@ -109,11 +109,12 @@ class Batcher:
         try:
             item = self._handoffs[camera_id].try_take()
         except (HandoffClosed, SourceError) as error:
-            ends.append(EndOfStream(camera_id, self._last_seq.get(camera_id, -1), str(error)))
+            seq, position = self._last.get(camera_id, (-1, None))
+            ends.append(EndOfStream(camera_id, seq, str(error), position))
             self.remove(camera_id)
             return False
         if isinstance(item, Frame):
-            self._last_seq[camera_id] = item.seq
+            self._last[camera_id] = (item.seq, None if item.position.is_live else item.position)
             frames.append(item)
         elif isinstance(item, EndOfStream):
             ends.append(item)

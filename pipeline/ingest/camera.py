@@ -17,7 +17,7 @@ from pipeline.ingest.backoff import backoff_delays
 from pipeline.ingest.camera_settings import CameraSettings, HwAccel, Pace, Transport
 from pipeline.ingest.camera_state import ALLOWED, FINAL, CameraState, CameraStatus, check_move
 from pipeline.ingest.handoff import Handoff, HandoffClosed, OnFull, UnmadeFrame
-from pipeline.ingest.numbering import Numbering
+from pipeline.ingest.numbering import Numbering, StoredPlace
 from pipeline.ingest.reader import Phase, Reader
 from pipeline.ingest.source import (
     BadFrame,
@@ -29,7 +29,7 @@ from pipeline.ingest.source import (
     UnmadePicture,
 )
 from pipeline.observe.logs import bind_log_context
-from stages.values import CameraId, Clock, EndOfStream, Frame, Position
+from stages.values import CameraId, Clock, EndOfStream, Frame
 
 __all__ = [
     "ALLOWED", "FINAL", "Camera", "CameraSettings", "CameraState", "CameraStatus", "HwAccel", "Pace", "Transport",
@@ -63,7 +63,7 @@ class Camera:
     """Puts a camera's frames into `handoff`, whatever happens to the camera.
 
     `on_state` is told of every change of state, in order, from any thread and under a lock: it must not block.
-    `cursor` is the last position published; live epochs go on above it, files behind it where it is of the same run
+    `stored` is the last position published; live epochs go on above it, files behind it where it is of the same run
     (`run_id`, kept with the settings' `resume`). An EndOfStream is the last thing put, and the hand-over is closed.
     """
 
@@ -77,7 +77,7 @@ class Camera:
         clock: Callable[[], float] = time.monotonic,
         wall: Callable[[], float] = time.time,
         wait: Callable[[threading.Event, float], bool] = threading.Event.wait,
-        cursor: Position | None = None,
+        stored: StoredPlace | None = None,
         run_id: str | None = None,
     ) -> None:
         if not settings.camera_id:
@@ -103,7 +103,7 @@ class Camera:
         self._frames_in = 0
         self._fps = _FpsGauge(clock())
         self._reconnects = 0
-        self._numbering = Numbering(cursor, self.run_id, wall)
+        self._numbering = Numbering(stored, self.run_id, wall)
         self._delays = self._fresh_delays()
         self._reader: Reader | None = None  # the one that may speak; any other is a leftover
         self._readers_made = 0
@@ -165,6 +165,11 @@ class Camera:
             self._log.warning("camera %s: stopped, but a call to its source does not return", self.camera_id)
         return all(ended)
 
+    def abandon(self, timeout_s: float = 5.0) -> None:
+        """Ends without an EndOfStream: another one took its place and reads the same again."""
+        self._handoff.close()
+        self.stop(timeout_s)
+
     def tick(self) -> None:
         """The watchdog; call it about once a second from outside the decode thread."""
         with self._lock:
@@ -213,7 +218,7 @@ class Camera:
         self._reader = None
         self._move(state, why)
         try:
-            self._handoff.put(EndOfStream(self.camera_id, self._numbering.last_seq, why))
+            self._handoff.put(EndOfStream(self.camera_id, self._numbering.last_seq, why, self._numbering.last))
         except HandoffClosed:
             self._log.debug("camera %s: nobody waits for its end", self.camera_id)
         self._handoff.close(error)
@@ -334,10 +339,11 @@ class Camera:
         self._frames_in += 1
         self._last_frame_at = self._wall()
         self._clock_of_newest, self._size_wh = item.clock, (image.width, image.height)
-        seq, position = self._numbering.next(source, item)
+        place = self._numbering.next(source, item)
+        told = (self.camera_id, place.seq, item.captured_at, item.clock, place.position)
         if isinstance(image, UnmadePicture):
-            return UnmadeFrame(self.camera_id, seq, item.captured_at, item.clock, position, image, item.received_at)
-        return Frame(self.camera_id, seq, item.captured_at, item.clock, position, image, item.received_at)
+            return UnmadeFrame(*told, image, item.received_at, place.follows)
+        return Frame(*told, image, item.received_at, follows=place.follows)
 
     def _try_again(self, reader: Reader, error: SourceError) -> bool:
         with self._lock:

@@ -19,7 +19,7 @@ from pipeline.ingest.batcher import Gathered
 from pipeline.ingest.graph import BatchRefused, Graph, GraphUnavailable
 from pipeline.observe.metrics import Metrics, NullMeter
 from stages.settings import Settings
-from stages.values import CameraId, CameraNotice, Detected, Frame, FrameBatch
+from stages.values import CameraId, CameraNotice, Detected, Frame, FrameBatch, Position
 
 logger = logging.getLogger(__name__)
 
@@ -91,8 +91,10 @@ class Carrier:
         self._turn: asyncio.Event | None = None
         self._under_way: set[asyncio.Task[None]] = set()
         self._stopping = asyncio.Event()
+        self.batches_made = 0  # the number of the next batch
         self._lost: set[int] = set()  # numbers of batches under way that were given up: each is counted once
         self._untold: dict[CameraId, Counter[str]] = {}  # frames lost behind the hand-over, until a frame tells them
+        self._excused: dict[CameraId, Position] = {}  # frames up to there are lost for good: nobody is to miss them
         self._unheard: deque[CameraNotice] = deque(maxlen=_MOST_UNHEARD)  # of batches that were given up
         self.figures = CarrierFigures()
 
@@ -103,7 +105,6 @@ class Carrier:
 
     async def run(self) -> None:
         """Carries batches until cancelled, or until `gather` raises. An unforeseen error costs the batch it befell."""
-        batch_no = 0
         while True:
             await self._slots.acquire()
             # The batch is filled only now that it can go: the freshest frames at dispatch.
@@ -111,8 +112,8 @@ class Carrier:
             frames = self._with_losses(gathered.frames)
             notices = (*self._unheard, *gathered.notices)
             self._unheard.clear()
-            batch = FrameBatch(self._shard, batch_no, frames, gathered.ends, notices)
-            batch_no += 1
+            batch = FrameBatch(self._shard, self.batches_made, frames, gathered.ends, notices)
+            self.batches_made += 1
             before, self._turn = self._turn, asyncio.Event()
             task = asyncio.create_task(self._carry(batch, before, self._turn))
             self._under_way.add(task)
@@ -166,7 +167,9 @@ class Carrier:
         deadline = time.monotonic() + self._settings.live_give_up_s
         while True:
             answer = await self._persist(
-                batch, lambda: self._graph.track(batch, detected), lambda _: _all_given_up(batch)
+                batch,
+                lambda: self._graph.track(batch, detected, self._excused_in(batch)),
+                lambda _: _all_given_up(batch),
             )
             again = [c for c, a in answer.cameras.items() if self._worth_again(a)]
             if not again or self._given_up(deadline):
@@ -217,20 +220,26 @@ class Carrier:
                 self.figures.frames_published[camera_id] += its.published
         for frame in batch.frames:
             its = answer.cameras.get(frame.camera_id, _GIVEN_UP)
-            if its.outcome is not Outcome.PUBLISHED:
+            if its.outcome not in (Outcome.PUBLISHED, Outcome.BEHIND):  # those behind are read again
                 self._lose(frame, its)
-        given_up = {c for c, its in answer.cameras.items() if its.outcome is Outcome.GIVEN_UP}
-        self._unheard.extend(notice for notice in batch.notices if notice.camera_id in given_up)
+        unheard = {c for c, its in answer.cameras.items() if its.outcome in (Outcome.GIVEN_UP, Outcome.BEHIND)}
+        self._unheard.extend(notice for notice in batch.notices if notice.camera_id in unheard)
         self._on_answer(batch, answer)
 
     def _lose(self, frame: Frame, its: CameraAnswer) -> None:
         reason = _REASONS[its.outcome]
         self.figures.drop(frame, reason)
+        if not self._live:
+            self._excused[frame.camera_id] = frame.position
         if not its.keeps_count:
             # What the frame itself had to tell of frames before it is lost with it, so it is told again.
             untold = self._untold.setdefault(frame.camera_id, Counter())
             untold.update({reason: 1})
             untold.update(frame.dropped)
+
+    def _excused_in(self, batch: FrameBatch) -> dict[CameraId, Position]:
+        cameras = {f.camera_id for f in batch.frames} | {e.camera_id for e in batch.ends}
+        return {camera_id: self._excused[camera_id] for camera_id in cameras & self._excused.keys()}
 
     def _with_losses(self, frames: tuple[Frame, ...]) -> tuple[Frame, ...]:
         """The same frames; the first of each camera tells what was lost of it and not told yet."""

@@ -7,11 +7,12 @@ GraphError
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Protocol
 
 from pipeline.answers import BatchAnswer
 from stages.errors import RaylineError
-from stages.values import Detected, FrameBatch
+from stages.values import CameraId, Detected, FrameBatch, Position
 
 
 class GraphError(RaylineError):
@@ -32,9 +33,11 @@ class Graph(Protocol):
     async def detect(self, batch: FrameBatch) -> Detected:
         """Preprocess and detect; batches may overlap here. Raises GraphError."""
 
-    async def track(self, batch: FrameBatch, detected: Detected | None) -> BatchAnswer:
+    async def track(
+        self, batch: FrameBatch, detected: Detected | None, excused: Mapping[CameraId, Position]
+    ) -> BatchAnswer:
         """Track, inspect and publish; the caller keeps a shard's batches in order. `detected` is None for a batch
-        without frames. Raises GraphError.
+        without frames. `excused`, by camera: nobody waits for frames up to there any more. Raises GraphError.
         """
 
     def forget(self, batch: FrameBatch) -> None:

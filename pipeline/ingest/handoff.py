@@ -38,12 +38,13 @@ class UnmadeFrame:
     position: Position
     image: UnmadePicture
     received_at: float
+    follows: Position | None = None
 
     def made(self, dropped: Mapping[str, int]) -> Frame:
         """The frame with its picture."""
         return Frame(
             self.camera_id, self.seq, self.captured_at, self.clock, self.position, self.image.make(), self.received_at,
-            dropped,
+            dropped, self.follows,
         )  # fmt: skip
 
 
@@ -142,14 +143,6 @@ class Handoff:
             self._closed, self._error = True, error
             self._changed.notify_all()
         self._tell()
-
-    def clear(self) -> int:
-        """Throws away what is held and says how many frames that were; for going back to an earlier position."""
-        with self._changed:
-            count = sum(not isinstance(item, EndOfStream) for item, _ in self._held)
-            self._held.clear()
-            self._changed.notify_all()
-            return count
 
     def set_listener(self, listener: Callable[[], None] | None) -> None:
         """Called, from any thread and outside the lock, whenever something became ready; must not block."""

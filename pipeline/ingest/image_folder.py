@@ -13,7 +13,7 @@ import cv2
 
 from pipeline.ingest.camera_settings import CameraSettings, Pace
 from pipeline.ingest.pacing import Pacer
-from pipeline.ingest.source import BadFrame, SourceFrame, SourceInvalid
+from pipeline.ingest.source import After, BadFrame, SourceFrame, SourceInvalid
 from stages.values import Clock, Picture, PixelFormat
 
 logger = logging.getLogger(__name__)
@@ -52,12 +52,14 @@ class ImageFolderSource:
             raise SourceInvalid(f"{self._folder} holds no picture ({' '.join(sorted(SUFFIXES))})")
         self.identity = f"{self._folder.resolve()},{len(self._paths)},{changed}"
 
-    def frames(self, after: tuple[int, int] | None = None) -> Iterator[SourceFrame | BadFrame]:
+    def frames(self, after: After | None = None) -> Iterator[SourceFrame | BadFrame]:
         """Every picture once, or over and over where the settings say `loop`. SourceInvalid if none can be read."""
-        loop, done = after or (0, -1)
+        loop, done = (after.major, after.minor) if after else (0, -1)
         interval_s = 1.0 / (self._settings.fps or _DEFAULT_FPS)
         pacer = Pacer(self._cancelled.wait, self._monotonic)
         start = self._start_time()
+        if after is not None and after.captured_at is not None:
+            start = after.captured_at - (loop * len(self._paths) + done) * interval_s
         while not self._cancelled.is_set():
             any_picture = done >= 0
             for index in range(done + 1, len(self._paths)):

@@ -60,6 +60,15 @@ class SourceFrame:
 
 
 @dataclass(frozen=True, slots=True)
+class After:
+    """The picture a replayable source goes on behind: its place, and when it was taken (Unix seconds) if known."""
+
+    major: int
+    minor: int
+    captured_at: float | None = None  # keeps the dates of the pictures behind it what they would have been
+
+
+@dataclass(frozen=True, slots=True)
 class BadFrame:
     """Pictures the source had and could not give; `reason` is the name they are counted under."""
 
@@ -76,10 +85,10 @@ class Source(Protocol):
     def open(self) -> None:
         """Connect; blocks at most the open timeout. Raises SourceLost, SourceRefused or SourceInvalid."""
 
-    def frames(self, after: tuple[int, int] | None = None) -> Iterator[SourceFrame | BadFrame]:
+    def frames(self, after: After | None = None) -> Iterator[SourceFrame | BadFrame]:
         """Pictures in order. Ends when a replayable source is at its end; raises SourceLost when a live one is.
 
-        `after` is the (major, minor) a replayable source goes on behind; live sources do not look at it.
+        `after` is what a replayable source goes on behind; live sources do not look at it.
         """
 
     def cancel(self) -> None:

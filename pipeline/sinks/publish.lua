@@ -2,7 +2,8 @@
 --
 -- KEYS  1 cursor hash   2 detections   3 events   4 inspections      (one hash tag: one slot on a cluster)
 -- ARGV  1 prev ('' = none)   2 new   3 '1' if a checkpoint comes   4 checkpoint
---       5-7 MAXLEN of the streams   8-10 number of entries for each   then message_id, data for each entry
+--       5 capture time of the frame at `new`, Unix seconds ('' = unknown)
+--       6-8 MAXLEN of the streams   9-11 number of entries for each   then message_id, data for each entry
 -- Answers {'WRITTEN', new} | {'ALREADY', stored} | {'CONFLICT', stored or ''}
 
 local function split(cursor)
@@ -48,14 +49,14 @@ if stored ~= prev then
   return {'CONFLICT', stored}
 end
 
-redis.call('HSET', KEYS[1], 'cursor', new)
+redis.call('HSET', KEYS[1], 'cursor', new, 'captured_at', ARGV[5])
 if ARGV[3] == '1' then
   redis.call('HSET', KEYS[1], 'checkpoint', ARGV[4], 'checkpoint_at', new)
 end
-local at = 11
+local at = 12
 for stream = 1, 3 do
-  local maxlen = ARGV[4 + stream]
-  for _ = 1, tonumber(ARGV[7 + stream]) do
+  local maxlen = ARGV[5 + stream]
+  for _ = 1, tonumber(ARGV[8 + stream]) do
     redis.call('XADD', KEYS[stream + 1], 'MAXLEN', '~', maxlen, '*', 'message_id', ARGV[at], 'data', ARGV[at + 1])
     at = at + 2
   end

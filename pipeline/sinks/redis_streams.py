@@ -45,6 +45,7 @@ class CameraWrite:
     events: Sequence[bytes] = ()
     inspections: Sequence[bytes] = ()
     checkpoint: bytes | None = None  # None keeps the stored one
+    captured_at: float | None = None  # of the frame at `new`, Unix seconds
 
 
 class WriteStatus(StrEnum):
@@ -73,6 +74,7 @@ class Stored:
     cursor: str | None = None
     checkpoint: bytes | None = None
     checkpoint_at: str | None = None
+    captured_at: float | None = None  # of the frame at the cursor, Unix seconds
 
 
 class RedisStreams:
@@ -123,13 +125,14 @@ class RedisStreams:
 
     async def load(self, camera: str, line: str) -> Stored:
         """Where the camera stands; all None if nothing was ever written. Raises SinkUnavailable, or KeyRefused."""
-        ask = ("HMGET", camera_keys(line, camera).cursor, "cursor", "checkpoint", "checkpoint_at")
+        ask = ("HMGET", camera_keys(line, camera).cursor, "cursor", "checkpoint", "checkpoint_at", "captured_at")
         async with self._link.use() as client:
             answers = await _pipelined(client, [ask])
         for error in self._errors(answers):
             raise error
-        cursor, checkpoint, checkpoint_at = answers[0]
-        return Stored(_text(cursor), checkpoint, _text(checkpoint_at))
+        cursor, checkpoint, checkpoint_at, captured_at = answers[0]
+        at = float(captured_at) if captured_at else None
+        return Stored(_text(cursor), checkpoint, _text(checkpoint_at), at)
 
     async def append(
         self,
@@ -189,6 +192,7 @@ def _evalsha(write: CameraWrite, settings: RedisSettings) -> tuple[Any, ...]:
         *("EVALSHA", _SHA, len(keys), *keys),
         *(write.prev or "", write.new),
         *(("0", b"") if write.checkpoint is None else ("1", write.checkpoint)),
+        "" if write.captured_at is None else repr(float(write.captured_at)),
         *(settings.maxlen_detections, settings.maxlen_events, settings.maxlen_inspections),
         *map(len, streams),
         *entries,

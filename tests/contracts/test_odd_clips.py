@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from pipeline.ingest.camera import CameraSettings, make_source
-from pipeline.ingest.source import SourceFrame, SourceInvalid
+from pipeline.ingest.source import After, SourceFrame, SourceInvalid
 from stages.values import PixelFormat, UInt8
 from tests.fakes import WholeFrame, whole
 
@@ -22,7 +22,7 @@ ODD = SHARED / "clips" / "odd"
 pytestmark = pytest.mark.skipif(not ODD.is_dir(), reason="../shared is absent")
 
 
-def read(path: Path, after: tuple[int, int] | None = None, limit: int = 10_000) -> list[WholeFrame]:
+def read(path: Path, after: After | None = None, limit: int = 10_000) -> list[WholeFrame]:
     frames: list[WholeFrame] = []
     with closing(make_source(CameraSettings(camera_id="cam", url=str(path)))) as source:  # type: ignore[arg-type]
         source.open()
@@ -72,7 +72,7 @@ def test_an_odd_clip_gives_all_its_pictures_in_order(
     "name", ["good.mkv", "good.ts", "bframes_gop300.mp4", "vfr.mp4", "pts_wrap.ts", "resolution_change.ts", "mpeg4.avi"]
 )
 def test_an_odd_clip_goes_on_behind_any_place(name: str) -> None:
-    whole, rest = read(ODD / name, limit=160), read(ODD / name, after=(0, 149), limit=10)
+    whole, rest = read(ODD / name, limit=160), read(ODD / name, after=After(0, 149), limit=10)
     assert [f.minor for f in rest] == list(range(150, 160))
     for frame in rest:
         assert (frame.image.data == whole[frame.minor].image.data).all()

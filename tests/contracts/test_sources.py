@@ -16,7 +16,7 @@ import pytest
 from pipeline.demo.rtsp_server import RtspServer, StreamSettings
 from pipeline.ingest.av_source import AvSource
 from pipeline.ingest.camera import CameraSettings, make_source
-from pipeline.ingest.source import BadFrame, Source, SourceFrame, SourceInvalid
+from pipeline.ingest.source import After, BadFrame, Source, SourceFrame, SourceInvalid
 from stages.values import Clock, PixelFormat
 from tests.fakes import ManualClock, ScriptedSource, WholeFrame, source_frame, whole
 from tests.numbered import numbered_picture, read_number
@@ -119,7 +119,7 @@ replayed_sources = pytest.mark.parametrize("make", REPLAYED, indirect=True)
 live_sources = pytest.mark.parametrize("make", LIVE, indirect=True)
 
 
-def read(source: Source, count: int = LENGTH, after: tuple[int, int] | None = None) -> list[WholeFrame]:
+def read(source: Source, count: int = LENGTH, after: After | None = None) -> list[WholeFrame]:
     """The first pictures it gives; opens and closes it."""
     with closing(source):
         source.open()
@@ -188,10 +188,12 @@ def test_a_source_that_can_be_read_again_gives_the_same_pictures_again(make: Mak
 @replayed_sources
 @pytest.mark.parametrize("after", [0, 4, 5, 8, 10])
 def test_it_goes_on_behind_any_place(make: Make, after: int) -> None:
-    whole, rest = read(make()), read(make(), LENGTH - after - 1, after=(0, after))
+    whole = read(make())
+    rest = read(make(), LENGTH - after - 1, after=After(0, after, whole[after].captured_at))
     assert [f.minor for f in rest] == list(range(after + 1, LENGTH))
     for frame in rest:
         assert (frame.image.data == whole[frame.minor].image.data).all()
+        assert frame.captured_at == pytest.approx(whole[frame.minor].captured_at, abs=1e-6)
 
 
 @replayed_sources

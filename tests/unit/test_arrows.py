@@ -29,6 +29,8 @@ RAY_ROOMS = (
 RAY_WHEN_ASKED = {"pipeline.local_ray", "pipeline.running", "pipeline.observe.metrics"}
 AV_ROOMS = (
     "pipeline.ingest.av_source",
+    "pipeline.ingest.av_pictures",
+    "pipeline.ingest.av_messages",
     "pipeline.sinks.annotated_video",
     "pipeline.observe.machine",
     "pipeline.commands.doctor",
@@ -184,7 +186,7 @@ def test_who_needs_ray_only_now_and_then_imports_it_then() -> None:
     )
 
 
-def test_pictures_are_decoded_in_one_file() -> None:
+def test_pictures_are_decoded_only_in_files_named_so() -> None:
     refuse([one for one in imports() if brings_in(one, "av") and not is_in(one.importer, AV_ROOMS)])
 
 
@@ -255,6 +257,7 @@ def test_circles_are_found(graph: dict[str, set[str]], circle: list[str]) -> Non
     ("module", "without"),
     [
         pytest.param("pipeline.ingest.actor", ("torch", "ultralytics", "openvino"), id="a camera's process"),
+        pytest.param("pipeline.ingest.message", ("av", "fsspec", "cv2"), id="what a message is"),
         pytest.param("pipeline.cli", ("ray", "torch", "ultralytics", "cv2", "av"), id="the command line"),
         pytest.param("pipeline.config", ("ray", "torch", "ultralytics", "av"), id="the configuration"),
         pytest.param("stages.values", ("ray", "torch", "ultralytics", "cv2", "av"), id="the values"),

@@ -100,6 +100,23 @@ def test_redis_away_costs_a_file_nothing(local_ray: None, workshop: Path) -> Non
     assert len({m["message_id"] for m in messages}) == 200
 
 
+def test_what_a_redis_lost_is_read_again_from_a_file_and_dated_as_before(local_ray: None, workshop: Path) -> None:
+    clip = numbered_file(workshop / "numbers.mp4", 240)
+    with redis_server(workshop, keep=True) as redis:
+        config = numbered_config(redis.url, workshop, {"file": {"url": str(clip), "pace": "realtime"}})
+        with running_line(config) as line:
+            line.wait_for("frames", lambda: len(line.detections("file")) > 20)
+            redis.remember()
+            line.wait_for("more frames", lambda: len(line.detections("file")) > 80)
+            lost = line.detections("file")
+            redis.roll_back()
+            line.wait_for("end of the file", line.rayline.all_ended, 60)
+            messages = line.detections("file")
+    assert numbers(messages) == list(range(240))
+    assert [m["message_id"] for m in messages[: len(lost)]] == [m["message_id"] for m in lost]
+    assert [m["captured_at"] for m in messages[: len(lost)]] == [m["captured_at"] for m in lost]
+
+
 def test_a_killed_camera_server_is_reconnected_to_in_a_new_epoch(local_ray: None, workshop: Path) -> None:
     with live_camera(workshop) as (line, server, _redis):
         line.wait_for("frames", lambda: len(line.detections("cam")) > 10)

@@ -18,7 +18,7 @@ import pytest
 
 from pipeline.demo.rtsp_server import RtspServer
 from pipeline.ingest.camera import CameraSettings, CameraState, make_source
-from pipeline.ingest.source import SourceFrame, SourceLost, SourceRefused
+from pipeline.ingest.source import After, SourceFrame, SourceLost, SourceRefused
 from stages.values import EndOfStream
 from tests.fakes import WholeFrame, whole
 from tests.numbered import numbered_picture, read_number
@@ -83,7 +83,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         yield url
 
 
-def read(url: str, after: tuple[int, int] | None = None) -> list[WholeFrame]:
+def read(url: str, after: After | None = None) -> list[WholeFrame]:
     with closing(make_source(CameraSettings.model_validate({"camera_id": "cam", "url": url}))) as source:
         source.open()
         return [whole(item) for item in source.frames(after) if isinstance(item, SourceFrame)]
@@ -95,7 +95,7 @@ def numbers(frames: list[WholeFrame]) -> list[int | None]:
 
 def test_a_file_on_a_web_server_is_read_whole_and_can_be_gone_on_with(site: str) -> None:
     assert numbers(read(f"{site}/clip.mp4")) == list(range(LENGTH))
-    assert numbers(read(f"{site}/clip.mp4", after=(0, 17))) == list(range(18, LENGTH))
+    assert numbers(read(f"{site}/clip.mp4", after=After(0, 17))) == list(range(18, LENGTH))
 
 
 def test_a_recording_in_pieces_comes_at_its_own_pace_and_ends(site: str) -> None:

@@ -11,8 +11,8 @@ import pytest
 from pipeline.ingest.camera import MOST_HUNG_THREADS, Camera, CameraSettings, CameraState, make_handoff, make_source
 from pipeline.ingest.camera_state import ALLOWED, NotAllowed, check_move
 from pipeline.ingest.handoff import Handoff, HandoffClosed
-from pipeline.ingest.numbering import Numbering
-from pipeline.ingest.source import BadFrame, Source, SourceInvalid, SourceLost, SourceRefused
+from pipeline.ingest.numbering import Numbering, StoredPlace
+from pipeline.ingest.source import After, BadFrame, Source, SourceInvalid, SourceLost, SourceRefused
 from stages.values import CameraId, EndOfStream, Frame, Position
 from tests.fakes import ManualClock, ScriptedSource, source_frame
 
@@ -108,8 +108,10 @@ def test_a_file_runs_to_its_end_and_the_end_comes_behind_the_last_frame() -> Non
     bench = Bench([source], live=False)
     camera = bench.camera()
     camera.start()
-    assert [f.seq for f in bench.frames(3)] == [0, 1, 2]
-    assert bench.handoff.take(WAIT_S) == EndOfStream(CameraId("cam"), 2, "end of stream")
+    frames = bench.frames(3)
+    assert [f.seq for f in frames] == [0, 1, 2]
+    assert [f.follows for f in frames] == [None, frames[0].position, frames[1].position]
+    assert bench.handoff.take(WAIT_S) == EndOfStream(CameraId("cam"), 2, "end of stream", frames[2].position)
     with pytest.raises(HandoffClosed):
         bench.handoff.take(WAIT_S)
     assert [state for state, _ in bench.states] == [CameraState.RUNNING, CameraState.ENDED]
@@ -467,7 +469,7 @@ def test_pausing_over_and_over_does_not_pile_up_hanging_threads() -> None:
 def test_live_epochs_go_on_above_the_stored_cursor_even_if_our_clock_went_back() -> None:
     cursor = Position("live", 1_900_000_000_000, 77)
     bench = Bench([live(source_frame(0))])
-    camera = bench.camera(cursor=cursor)
+    camera = bench.camera(stored=StoredPlace(cursor))
     camera.start()
     assert bench.frames(1)[0].position == Position("live", 1_900_000_000_001, 0)
     camera.stop(WAIT_S)
@@ -476,20 +478,21 @@ def test_live_epochs_go_on_above_the_stored_cursor_even_if_our_clock_went_back()
 def test_a_resumed_file_goes_on_behind_the_cursor_and_a_new_run_does_not() -> None:
     numbering = Numbering(None, "", ManualClock(1000.0))
     numbering.new_run(ScriptedSource([], identity="clip,1,2"))
-    cursor = numbering.next(ScriptedSource([]), source_frame(7))[1]
+    cursor = numbering.next(ScriptedSource([]), source_frame(7)).position
     for resume, identity, after in (
-        (True, "clip,1,2", (0, 7)),
+        (True, "clip,1,2", After(0, 7, 12.5)),
         (True, "clip,1,3", None),
         (False, "clip,1,2", None),
     ):
         source = ScriptedSource([source_frame(i) for i in range(10)], identity=identity)
         bench = Bench([source], live=False, resume=resume)
-        camera = bench.camera(cursor=cursor)
+        camera = bench.camera(stored=StoredPlace(cursor, 12.5))
         camera.start()
         first = bench.frames(1)[0]
         assert source.asked_after == after
         assert first.position.minor == (8 if after else 0)
         assert (first.position.source == cursor.source) is (after is not None)
+        assert first.follows == (cursor if after else None)
         camera.stop(WAIT_S)
 
 
@@ -500,7 +503,7 @@ def test_a_cursor_of_the_same_run_is_followed_without_the_setting() -> None:
     camera.start()
     cursor = first.frames(2)[1].position
     again = Bench([ScriptedSource(whole)], live=False)
-    again.camera(cursor=cursor, run_id=camera.run_id).start()
+    again.camera(stored=StoredPlace(cursor), run_id=camera.run_id).start()
     assert again.frames(1)[0].position == Position(cursor.source, 0, 2)
 
 

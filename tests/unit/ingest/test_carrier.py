@@ -64,7 +64,9 @@ class ScriptedGraph:
         await asyncio.sleep(self.on_detect(batch.batch_no))
         return Detected((Detections.empty(),) * len(batch), (FrameFailed("no stats"),) * len(batch), MODEL)
 
-    async def track(self, batch: FrameBatch, detected: Detected | None) -> BatchAnswer:
+    async def track(
+        self, batch: FrameBatch, detected: Detected | None, excused: Mapping[CameraId, Position]
+    ) -> BatchAnswer:
         self.in_track += 1
         self.most_in_track = max(self.most_in_track, self.in_track)
         await asyncio.sleep(0)
@@ -213,13 +215,15 @@ class BrokenDetect(ScriptedGraph):
             raise RuntimeError("out of cheese")
         return await super().detect(batch)
 
-    async def track(self, batch: FrameBatch, detected: Detected | None) -> BatchAnswer:
+    async def track(
+        self, batch: FrameBatch, detected: Detected | None, excused: Mapping[CameraId, Position]
+    ) -> BatchAnswer:
         self.road.append(f"in {batch.batch_no}")
         await self.raised.wait()
         for _ in range(10):  # all that could overtake this batch has its turn on the loop
             await asyncio.sleep(0)
         self.road.append(f"out {batch.batch_no}")
-        return await super().track(batch, detected)
+        return await super().track(batch, detected, excused)
 
 
 async def test_an_unforeseen_error_costs_its_batch_but_neither_order_nor_the_end_it_held() -> None:
@@ -268,7 +272,9 @@ async def test_a_loss_that_track_counts_itself_is_not_told_twice() -> None:
 
 async def test_a_camera_without_an_answer_has_lost_its_frames() -> None:
     class Silent(ScriptedGraph):
-        async def track(self, batch: FrameBatch, detected: Detected | None) -> BatchAnswer:
+        async def track(
+            self, batch: FrameBatch, detected: Detected | None, excused: Mapping[CameraId, Position]
+        ) -> BatchAnswer:
             return BatchAnswer({})
 
     carrier = await carry(Silent(), 1)
@@ -280,9 +286,11 @@ async def test_what_a_camera_had_to_say_in_a_batch_that_was_given_up_is_said_in_
     heard: list[list[CameraNotice]] = []
 
     class Listening(ScriptedGraph):
-        async def track(self, batch: FrameBatch, detected: Detected | None) -> BatchAnswer:
+        async def track(
+            self, batch: FrameBatch, detected: Detected | None, excused: Mapping[CameraId, Position]
+        ) -> BatchAnswer:
             heard.append(list(batch.notices))
-            return await super().track(batch, detected)
+            return await super().track(batch, detected, excused)
 
     graph = Listening(track_answers=[PUBLISHED, CameraAnswer(Outcome.GIVEN_UP)])
     batches = [

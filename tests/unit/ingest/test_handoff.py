@@ -125,13 +125,6 @@ def test_nothing_can_be_put_after_the_close() -> None:
         handoff.put(frame(0))
 
 
-def test_going_back_throws_away_what_is_held() -> None:
-    handoff = Handoff(2, OnFull.WAIT)
-    handoff.put(frame(0))
-    assert handoff.clear() == 1
-    assert handoff.try_take() is None
-
-
 def test_only_pictures_that_are_taken_are_made() -> None:
     handoff = Handoff(2, OnFull.DROP_OLDEST)
     made: list[int] = []

@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 from av.video.reformatter import ColorRange
 
-from pipeline.ingest.av_source import _device_works, _hwaccel, _Pictures, _say_once
+from pipeline.ingest.av_pictures import Pictures
+from pipeline.ingest.av_source import _device_works, _hwaccel, _say_once
 from pipeline.ingest.camera import CameraSettings, HwAccel, make_source
 from pipeline.ingest.source import BadFrame, SourceFrame, SourceInvalid, made
 from stages.values import Picture, PixelFormat, UInt8
@@ -68,7 +69,7 @@ def test_colours_come_out_right_from_every_pixel_format(
 ) -> None:
     rgb = colourful(*size)
     frame = av.VideoFrame.from_ndarray(rgb, "rgb24")
-    picture = made(_Pictures().of(frame.reformat(format=pixels)))
+    picture = made(Pictures().of(frame.reformat(format=pixels)))
     even = size[0] % 2 == 0
     assert picture.format is (expected if even or expected is not PixelFormat.NV12 else PixelFormat.YUV420P)
     cropped = size if expected is PixelFormat.RGB24 else (size[0] & ~1, size[1] & ~1)
@@ -80,13 +81,13 @@ def test_full_range_said_only_by_a_flag_is_seen() -> None:
     frame = av.VideoFrame.from_ndarray(colourful(), "rgb24")
     full = frame.reformat(format="yuv420p", dst_color_range=ColorRange.JPEG)
     full.color_range = ColorRange.JPEG
-    assert np.abs(quarters(to_rgb(made(_Pictures().of(full)))) - quarters(colourful())).max() <= 6
+    assert np.abs(quarters(to_rgb(made(Pictures().of(full)))) - quarters(colourful())).max() <= 6
 
 
 @pytest.mark.parametrize("pixels", ["gray", "gray10le"])
 def test_grey_stays_grey(pixels: str) -> None:
     frame = av.VideoFrame.from_ndarray(np.full((48, 64), 77, np.uint8), "gray").reformat(format=pixels)
-    picture = made(_Pictures().of(frame))
+    picture = made(Pictures().of(frame))
     assert picture.format is PixelFormat.GRAY8
     assert np.abs(picture.data.astype(int) - 77).max() <= 1
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -17,6 +17,7 @@ from pipeline.ingest import shard as shards
 from pipeline.ingest.camera_settings import CameraSettings
 from pipeline.ingest.camera_state import CameraState
 from pipeline.ingest.carrier import CarrierSettings
+from pipeline.ingest.numbering import StoredPlace
 from pipeline.ingest.shard import CameraFigures, CameraTask, Shard
 from pipeline.observe.metrics import Metrics
 from stages.values import CameraId, Detected, Detections, FrameBatch, FrameFailed, ModelInfo, Position
@@ -42,7 +43,9 @@ class Graph:
         nothing = (Detections.empty(),) * len(batch)
         return Detected(nothing, (FrameFailed("no stats"),) * len(batch), ModelInfo("m", "1", "", ()))
 
-    async def track(self, batch: FrameBatch, detected: Detected | None) -> BatchAnswer:
+    async def track(
+        self, batch: FrameBatch, detected: Detected | None, excused: Mapping[CameraId, Position]
+    ) -> BatchAnswer:
         self.asked.set()
         await self.there.wait()
         self.carried.append(batch)
@@ -61,16 +64,16 @@ class Graph:
         raise AssertionError(reason)
 
 
-async def no_cursor(_camera: CameraId) -> Position | None:
+async def nothing_stored(_camera: CameraId) -> StoredPlace | None:
     return None
 
 
 @asynccontextmanager
 async def running(
-    graph: Graph, stored_cursor: Callable[[CameraId], Awaitable[Position | None]] = no_cursor, max_in_flight: int = 2
+    graph: Graph, stored: Callable[[CameraId], Awaitable[StoredPlace | None]] = nothing_stored, max_in_flight: int = 2
 ) -> AsyncIterator[Shard]:
     carrier = CarrierSettings(max_in_flight=max_in_flight)
-    shard = Shard("shard-1", False, 2, carrier, graph, stored_cursor, Metrics(RecordingMeter()))
+    shard = Shard("shard-1", False, 2, carrier, graph, stored, Metrics(RecordingMeter()))
     shard.start()
     try:
         async with asyncio.timeout(20):
@@ -105,7 +108,7 @@ def folder(tmp_path: Path) -> Path:
 
 async def carried(folder: Path, meter: RecordingMeter) -> list[CameraFigures]:
     """The figures when every picture was carried and the shard has stopped."""
-    shard = Shard("shard-1", False, 2, CarrierSettings(), Graph(), no_cursor, Metrics(meter))
+    shard = Shard("shard-1", False, 2, CarrierSettings(), Graph(), nothing_stored, Metrics(meter))
     shard.start()
     await shard.apply({CAM: CameraTask(CameraSettings(camera_id=CAM, url=str(folder)))})
     async with asyncio.timeout(20):
@@ -162,7 +165,7 @@ async def test_a_run_that_was_written_off_does_not_end_the_next_one(
 async def test_an_error_with_one_camera_does_not_add_another_twice(folder: Path) -> None:
     other, asked, answer = CameraId("other"), [], asyncio.Event()
 
-    async def stored_cursor(camera: CameraId) -> Position | None:
+    async def stored_place(camera: CameraId) -> StoredPlace | None:
         asked.append(camera)
         if camera == CAM and asked.count(CAM) == 1:
             raise ConnectionError("no Redis")
@@ -171,7 +174,7 @@ async def test_an_error_with_one_camera_does_not_add_another_twice(folder: Path)
         return None
 
     tasks = {CAM: reads(folder), other: reads(folder, other)}
-    async with running(Graph(), stored_cursor) as shard:
+    async with running(Graph(), stored_place) as shard:
         first = asyncio.create_task(shard.apply(tasks))
         await until(lambda: other in asked)
         second = asyncio.create_task(shard.apply(tasks))
@@ -187,12 +190,12 @@ async def test_an_error_with_one_camera_does_not_add_another_twice(folder: Path)
 
 
 async def test_the_end_of_all_others_is_no_end_while_a_camera_could_not_be_added(folder: Path) -> None:
-    async def stored_cursor(camera: CameraId) -> Position | None:
+    async def stored_place(camera: CameraId) -> StoredPlace | None:
         if camera != CAM:
             raise ConnectionError("no Redis")
         return None
 
-    async with running(Graph(), stored_cursor) as shard:
+    async with running(Graph(), stored_place) as shard:
         with pytest.raises(ConnectionError):
             await shard.apply({CAM: reads(folder), CameraId("other"): reads(folder, CameraId("other"))})
         await shard._end_landed.wait()
@@ -207,3 +210,57 @@ async def test_a_camera_that_comes_paused_is_not_connected_to(folder: Path) -> N
         await shard.apply({CAM: reads(folder)})
         await until_over(shard)
         assert shard.figures()[0].published == PICTURES
+
+
+class Store(Graph):
+    """Takes frames that follow what it holds, as track does; loses all but the first `kept` once `full` are there."""
+
+    def __init__(self, full: int, kept: int) -> None:
+        super().__init__()
+        self.held: list[Position] = []
+        self.lost = 0
+        self._full, self._kept = full, kept
+
+    async def track(
+        self, batch: FrameBatch, detected: Detected | None, excused: Mapping[CameraId, Position]
+    ) -> BatchAnswer:
+        fresh = [f for f in batch.frames if f.position not in self.held]
+        follows = next((each.follows for each in (*fresh, *batch.ends)), None)
+        cursor = self.held[-1].encode() if self.held else None
+        if follows is not None and follows not in self.held:
+            return BatchAnswer({CAM: CameraAnswer(Outcome.BEHIND, cursor)})
+        self.held += [f.position for f in fresh]
+        answer = CameraAnswer(Outcome.PUBLISHED, self.held[-1].encode(), len(fresh))
+        if len(self.held) >= self._full and not self.lost:
+            self.lose()
+        return BatchAnswer({CAM: answer})
+
+    def lose(self) -> None:
+        self.lost = len(self.held) - self._kept
+        del self.held[self._kept :]
+
+    async def place(self, camera: CameraId) -> StoredPlace | None:
+        return StoredPlace(self.held[-1]) if self.held else None
+
+
+@pytest.mark.parametrize("kept", [0, 1, 2])
+async def test_what_the_store_lost_is_read_again_and_written_once(folder: Path, kept: int) -> None:
+    store = Store(full=3, kept=kept)
+    async with running(store, store.place) as shard:
+        await shard.apply({CAM: reads(folder)})
+        await until_over(shard)
+        assert [position.minor for position in store.held] == list(range(PICTURES))
+        assert store.lost
+        assert shard.figures()[0].dropped == {}
+
+
+async def test_what_the_store_lost_behind_the_end_is_read_again(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shards, "LOOK_S", 0.01)
+    store = Store(full=99, kept=2)
+    async with running(store, store.place) as shard:
+        await shard.apply({CAM: reads(folder)})
+        await until_over(shard)
+        store.lose()
+        await until(lambda: len(store.held) == PICTURES)
+        await until_over(shard)
+        assert [position.minor for position in store.held] == list(range(PICTURES))
