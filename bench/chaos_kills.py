@@ -20,6 +20,7 @@ from bench.chaos_detect import HOLD, SLEEP
 from bench.chaos_line import Drilled
 
 AWAY_S = 2.0  # until a Redis or a camera is started again
+TAIL_S = 1.0  # what a power cut takes with `appendfsync everysec`; a kill alone leaves it with the system
 BOUND_S, NODE_BOUND_S = 15.0, 30.0
 
 
@@ -84,6 +85,15 @@ def _redis(drilled: Drilled, dice: random.Random) -> str:
     return f"away for {AWAY_S:.0f} s"
 
 
+def _redis_tail(drilled: Drilled, dice: random.Random) -> str:
+    drilled.redis.remember()
+    time.sleep(TAIL_S)
+    drilled.redis.kill()
+    time.sleep(AWAY_S)
+    drilled.redis.roll_back()
+    return f"away for {AWAY_S:.0f} s, without its last {TAIL_S:.0f} s"
+
+
 def _camera(drilled: Drilled, dice: random.Random) -> str:
     drilled.camera.kill()
     time.sleep(AWAY_S)
@@ -115,6 +125,7 @@ KINDS: Mapping[str, Kind] = {
     "controller": Kind(_killed("ray::ServeController")),
     "supervisor": Kind(_killed("ray::Supervisor")),
     "redis": Kind(_redis),
+    "redis-tail": Kind(_redis_tail),
     "rtsp": Kind(_camera),
     "node": Kind(_node, NODE_BOUND_S, _node_again),
     "asleep-detect": Kind(_ordered(SLEEP)),

@@ -27,6 +27,7 @@ from tests.redis_server import RedisServer, free_port, redis_server
 FPS = 10
 SOURCES = ("film", "parts", "live")  # cameras; the first two can be read again
 NODE_CPUS = 2
+_PLAIN_LOG = {"auto_aof_rewrite_percentage": "0"}  # one file, from which a second can be cut
 GRACE_S = 90.0  # films are longer than the drill by this
 
 
@@ -113,15 +114,15 @@ class Drilled:
 
 
 @contextmanager
-def running_drill(folder: Path, seconds: float, level: str = "warning", **graph: Any) -> Iterator[Drilled]:
+def running_drill(folder: Path, seconds: float, logs: bool = False, **graph: Any) -> Iterator[Drilled]:
     """All of it started, and stopped on leaving."""
-    config = functools.partial(_config, folder, seconds, level, graph)
+    config = functools.partial(_config, folder, seconds, graph)
     with ExitStack() as stack:
-        redis = stack.enter_context(redis_server(folder, keep=True, appendfsync="everysec"))
+        redis = stack.enter_context(redis_server(folder, keep=True, appendfsync="everysec", **_PLAIN_LOG))
         camera = RtspProcess()
         stack.callback(camera.kill)
         camera.start()
-        nodes = stack.enter_context(_ray())
+        nodes = stack.enter_context(_ray(logs))
         build = functools.partial(build_app, fused_wrapper=DrillFused)
         made = config_of_data(config(redis.url, camera.url), "drill")
         rayline = stack.enter_context(started(made, build=build))
@@ -129,7 +130,7 @@ def running_drill(folder: Path, seconds: float, level: str = "warning", **graph:
 
 
 @contextmanager
-def _ray() -> Iterator[Nodes]:
+def _ray(logs: bool) -> Iterator[Nodes]:
     from pipeline.local_ray import set_environment
 
     set_environment()
@@ -140,7 +141,7 @@ def _ray() -> Iterator[Nodes]:
     nodes = Nodes()
     try:
         nodes.add_worker()
-        ray.init(nodes.address, namespace="rayline", logging_level="warning")
+        ray.init(nodes.address, namespace="rayline", logging_level="warning", log_to_driver=logs)
         serve.start(proxy_location="Disabled", logging_config=QUIET)
         yield nodes
     finally:
@@ -148,9 +149,7 @@ def _ray() -> Iterator[Nodes]:
         nodes.close()
 
 
-def _config(
-    folder: Path, seconds: float, level: str, graph: dict[str, Any], redis_url: str, camera_url: str
-) -> dict[str, Any]:
+def _config(folder: Path, seconds: float, graph: dict[str, Any], redis_url: str, camera_url: str) -> dict[str, Any]:
     demo = yaml.safe_load((resources.files("configs") / "demo.yaml").read_text())
     film = numbered_film(folder / "film.mp4", seconds + GRACE_S, FPS)
     parts = parts_film(folder / "parts.mp4", seconds + GRACE_S, FPS)
@@ -168,5 +167,5 @@ def _config(
             "live": {"url": camera_url, "recipe": "count"},
         },
         "graph": {"ingest_cpus": 0.1, "detect_cpus": 0.2, "track_cpus": 0.2, **graph},
-        "observe": {"metrics_port": None, "level": level},
+        "observe": {"metrics_port": None, "level": "warning"},
     }

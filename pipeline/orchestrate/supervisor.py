@@ -212,7 +212,7 @@ class Supervisor:
         await self._hear(plan, reader)
 
     async def _hear(self, plan: ShardPlan, reader: Reader) -> None:
-        """Take its report, or count that it owes one. It is asked once: a busy reader's answer may come rounds later."""
+        """Take its report, or count that it owes one. It is asked once: a busy reader may answer rounds later."""
         if reader.asking is None:
             reader.asking = asyncio.ensure_future(reader.actor.report.remote())
         await asyncio.wait({reader.asking}, timeout=REPORT_WAITED_S)
