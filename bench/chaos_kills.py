@@ -21,6 +21,7 @@ from bench.chaos_line import Drilled
 
 AWAY_S = 2.0  # until a Redis or a camera is started again
 TAIL_S = 1.0  # what a power cut takes with `appendfsync everysec`; a kill alone leaves it with the system
+_OURS = ("ray::Ingest", "ray::Serve", "ray::Supervisor")
 BOUND_S, NODE_BOUND_S = 15.0, 30.0
 
 
@@ -110,8 +111,8 @@ def _node(drilled: Drilled, dice: random.Random) -> str:
     for pid in pids:
         with suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
-    ours = [title for title in titles if title.startswith(("ray::Ingest", "ray::Serve", "ray::Supervisor"))]
-    return f"with {', '.join(sorted(title.removeprefix('ray::') for title in ours)) or 'nothing of ours'}"
+    ours = sorted(title.split(":")[-1].split(".")[0].strip() for title in titles if title.startswith(_OURS))
+    return f"with {', '.join(ours) or 'nothing of ours'}"
 
 
 def _node_again(drilled: Drilled) -> None:
