@@ -27,6 +27,7 @@ from bench.chaos_memory import Memory
 
 START_S = 60.0
 WARM_UP_S = 60.0
+LIVE_TAIL_S = 2.0
 GAVE_UP_S = 30.0  # beyond the bound: then the drill goes on without that camera's return
 
 DEFAULT_KINDS = ("ingest", "detect", "track", "controller", "supervisor", "redis", "redis-tail", "rtsp", "node")
@@ -57,7 +58,7 @@ def drill(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
         finally:
             flow.stop()
             memory.stop()
-        return _report(drilled.rayline.redis_url, kills, memory.slope_mb_per_min(WARM_UP_S))
+        return _report(drilled.rayline.redis_url, kills, memory.slopes_mb_per_min(WARM_UP_S))
 
 
 def passed(report: Mapping[str, Any]) -> bool:
@@ -67,7 +68,7 @@ def passed(report: Mapping[str, Any]) -> bool:
         and report["lost"] == report["duplicated"] == report["out_of_order"] == report["late"] == 0
         and report["parts_inspected"] == report["parts_truth"] > 0
         and report["parts_twice"] == 0
-        and report["live"]["untold"] == 0
+        and report["live"]["untold"] <= report["live"]["untold_allowed"]
     )
 
 
@@ -98,8 +99,6 @@ def _kill(drilled: Drilled, flow: Flow, name: str, dice: random.Random) -> dict[
     time.sleep(max(0.0, since + STEADY_S - time.monotonic()))
     _until_steady(flow, kind.bound_s + GAVE_UP_S)
     recovered = flow.recovered(since)
-    if kind.mend is not None:
-        kind.mend(drilled)
     return {
         "kind": name,
         "hit": hit,
@@ -114,7 +113,7 @@ def _until_steady(flow: Flow, timeout_s: float) -> None:
         time.sleep(0.2)
 
 
-def _report(redis_url: str, kills: Sequence[Mapping[str, Any]], slope: float | None) -> dict[str, Any]:
+def _report(redis_url: str, kills: Sequence[Mapping[str, Any]], slopes: Mapping[str, float | None]) -> dict[str, Any]:
     messages = {camera: detections(redis_url, camera) for camera in SOURCES}
     films = {camera: count_replayable(messages[camera]) for camera in ("film", "parts")}
     live = count_live(messages["live"])
@@ -130,11 +129,17 @@ def _report(redis_url: str, kills: Sequence[Mapping[str, Any]], slope: float | N
         "recovery_s": {"median": round(median(back), 1) if back else None, "max": max(back, default=None)},
         "late": sum(_is_late(kill) for kill in kills),
         **count_parts(messages["parts"], inspections(redis_url, "parts"), FPS),
-        "rss_slope_mb_per_min": slope,
-        "live": figures(live),
+        "rss_slope_mb_per_min": slopes["all"],
+        "rss_slope_by_name": dict(slopes),
+        "live": {**figures(live), "untold_allowed": _untold_allowed(kills)},
         "films": {camera: figures(counted) for camera, counted in films.items()},
         "log": list(kills),
     }
+
+
+def _untold_allowed(kills: Sequence[Mapping[str, Any]]) -> int:
+    """Live frames that were published to a Redis that lost its tail: two seconds' each time, seen as a gap in `seq`."""
+    return sum(kill["kind"] == "redis-tail" for kill in kills) * int(LIVE_TAIL_S * FPS)
 
 
 def _by_kind(kills: Sequence[Mapping[str, Any]]) -> dict[str, Any]:

@@ -20,6 +20,7 @@ from bench.chaos_detect import HOLD, SLEEP
 from bench.chaos_line import Drilled
 
 AWAY_S = 2.0  # until a Redis or a camera is started again
+NODE_AWAY_S = 5.0  # until another machine is there
 TAIL_S = 1.0  # what a power cut takes with `appendfsync everysec`; a kill alone leaves it with the system
 _OURS = ("ray::Ingest", "ray::Serve", "ray::Supervisor")
 BOUND_S, NODE_BOUND_S = 15.0, 30.0
@@ -31,7 +32,6 @@ class Kind:
 
     strike: Callable[[Drilled, random.Random], str]  # says what it hit
     bound_s: float = BOUND_S
-    mend: Callable[[Drilled], None] | None = None  # when all flows again
 
 
 def processes_of(name: str) -> list[psutil.Process]:
@@ -103,6 +103,21 @@ def _camera(drilled: Drilled, dice: random.Random) -> str:
 
 
 def _node(drilled: Drilled, dice: random.Random) -> str:
+    said = _to_the_node(drilled, signal.SIGKILL)
+    time.sleep(NODE_AWAY_S)
+    drilled.nodes.add_worker()
+    return said
+
+
+def _frozen_node(drilled: Drilled, dice: random.Random) -> str:
+    said = _to_the_node(drilled, signal.SIGSTOP)
+    time.sleep(NODE_AWAY_S)
+    drilled.nodes.add_worker()
+    return said
+
+
+def _to_the_node(drilled: Drilled, number: signal.Signals) -> str:
+    """What of ours was there."""
     pids = drilled.nodes.worker_pids()
     titles = []
     for pid in pids:
@@ -110,13 +125,9 @@ def _node(drilled: Drilled, dice: random.Random) -> str:
             titles.append(" ".join(psutil.Process(pid).cmdline()))
     for pid in pids:
         with suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGKILL)
+            os.kill(pid, number)
     ours = sorted(title.split(":")[-1].split(".")[0].strip() for title in titles if title.startswith(_OURS))
-    return f"with {', '.join(ours) or 'nothing of ours'}"
-
-
-def _node_again(drilled: Drilled) -> None:
-    drilled.nodes.add_worker()
+    return f"with {', '.join(ours) or 'nothing of ours'}, another after {NODE_AWAY_S:.0f} s"
 
 
 KINDS: Mapping[str, Kind] = {
@@ -128,7 +139,8 @@ KINDS: Mapping[str, Kind] = {
     "redis": Kind(_redis),
     "redis-tail": Kind(_redis_tail),
     "rtsp": Kind(_camera),
-    "node": Kind(_node, NODE_BOUND_S, _node_again),
+    "node": Kind(_node, NODE_BOUND_S),
+    "frozen-node": Kind(_frozen_node, NODE_BOUND_S),
     "asleep-detect": Kind(_ordered(SLEEP)),
     "held-detect": Kind(_ordered(HOLD)),
     "frozen-detect": Kind(_stopped("ray::ServeReplica:rayline:detect")),

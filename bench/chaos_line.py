@@ -26,7 +26,7 @@ from tests.redis_server import RedisServer, free_port, redis_server
 
 FPS = 10
 SOURCES = ("film", "parts", "live")  # cameras; the first two can be read again
-NODE_CPUS = 2
+HEAD_CPUS, WORKER_CPUS = 1, 2  # too small a head for all of it: some is always on the worker
 _PLAIN_LOG = {"auto_aof_rewrite_percentage": "0"}  # one file, from which a second can be cut
 GRACE_S = 90.0  # films are longer than the drill by this
 
@@ -71,7 +71,7 @@ class Nodes:
     def __init__(self) -> None:
         from ray.cluster_utils import Cluster
 
-        self._cluster = Cluster(initialize_head=True, head_node_args=self._options())
+        self._cluster = Cluster(initialize_head=True, head_node_args=self._options(HEAD_CPUS))
         self._worker: Any = None
 
     @property
@@ -81,7 +81,7 @@ class Nodes:
 
     def add_worker(self) -> None:
         """Returns once it is there."""
-        self._worker = self._cluster.add_node(**self._options())
+        self._worker = self._cluster.add_node(**self._options(WORKER_CPUS))
 
     def worker_pids(self) -> list[int]:
         """The worker's daemon and all it started."""
@@ -93,9 +93,9 @@ class Nodes:
         self._cluster.shutdown()
 
     @staticmethod
-    def _options() -> dict[str, Any]:
+    def _options(cpus: int) -> dict[str, Any]:
         return {
-            "num_cpus": NODE_CPUS,
+            "num_cpus": cpus,
             "object_store_memory": 256 * 1024 * 1024,
             "include_dashboard": False,
         }
@@ -166,6 +166,6 @@ def _config(folder: Path, seconds: float, graph: dict[str, Any], redis_url: str,
             "parts": {"url": str(parts), "pace": "realtime", "recipe": "bottles", "belt_speed": 0.2},
             "live": {"url": camera_url, "recipe": "count"},
         },
-        "graph": {"ingest_cpus": 0.1, "detect_cpus": 0.2, "track_cpus": 0.2, **graph},
+        "graph": {"ingest_cpus": 0.2, "detect_cpus": 0.4, "track_cpus": 0.4, **graph},
         "observe": {"metrics_port": None, "level": "warning"},
     }
