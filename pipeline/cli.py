@@ -6,7 +6,7 @@ import sys
 
 import typer
 
-from pipeline.commands import cameras, check, consume, demo, doctor, schema, snapshot, status, up
+from pipeline.commands import cameras, check, consume, dead_letters, demo, doctor, relay, schema, snapshot, status, up
 from pipeline.commands.common import USAGE, complain, version_told
 
 app = typer.Typer(
@@ -25,6 +25,9 @@ app.command("status")(status.status)
 app.add_typer(cameras.app, name="cameras")
 app.command("snapshot")(snapshot.snapshot)
 app.command("consume")(consume.consume)
+app.add_typer(dead_letters.app, name="dead-letters")
+app.command("relay")(relay.relay)
+app.add_typer(relay.app, name="relays")
 app.command("doctor")(doctor.doctor)
 app.command("schema")(schema.schema)
 

@@ -15,6 +15,7 @@ from pipeline.config_errors import ConfigError, Problem, line_of, problems_of
 from pipeline.config_file import Document, read_document
 from pipeline.config_paths import anchored
 from pipeline.ingest.camera_settings import CameraSettings
+from pipeline.ingest.kafka.settings import TopicSettings
 from pipeline.masking import mask
 from pipeline.names import Name, choices, did_you_mean
 from pipeline.observe.settings import ObserveSettings
@@ -23,6 +24,7 @@ from pipeline.orchestrate.part_counter import PartCounterSettings
 from pipeline.orchestrate.shards import assign
 from pipeline.plain import plain
 from pipeline.sinks.redis_client import EMBEDDED, RedisSettings
+from pipeline.sinks.relay_settings import RelaySettings
 from pipeline.sinks.snapshots import SnapshotSettings
 from stages.detect.settings import ModelSettings
 from stages.health.camera_health import HealthSettings
@@ -142,9 +144,18 @@ class RaylineConfig(Settings):
         default_factory=dict, description="What is looked for and judged, by name."
     )
     lines: dict[Name, LineSettings] = Field(default_factory=dict, description="Production lines, by name.")
+    topics: dict[Name, TopicSettings] = Field(
+        default_factory=dict,
+        description="Kafka topics that bring pictures, by name; cameras name them as `kafka:NAME`.",
+    )
     cameras: dict[Name, CameraConfig] = Field(default_factory=dict, description="Cameras, by name.")
     snapshots: SnapshotSettings | None = Field(
         None, description="Where pictures of judged parts are kept. null: none are."
+    )
+    relays: dict[Name, RelaySettings] = Field(
+        default_factory=dict,
+        description="What is handed on out of Redis, by name: to Kafka topics or into files. A relay holds the streams "
+        "it has not read.",
     )
     graph: GraphSettings = Field(
         default_factory=GraphSettings, description="Processes, batches, and their share of cores."
@@ -154,6 +165,7 @@ class RaylineConfig(Settings):
     @model_validator(mode="after")
     def _names_are_there(self) -> Self:
         problems = [*self._recipe_problems(), *self._line_problems(), *self._camera_problems(), *self._count_problems()]
+        problems += self._topic_problems()
         if problems:
             raise ConfigError(problems)
         return self
@@ -207,10 +219,23 @@ class RaylineConfig(Settings):
         used = {self.camera(camera).model_name for camera in self.cameras}
         return {name: self.models[name] for name in sorted(used)}
 
+    def line_ids(self) -> tuple[str, ...]:
+        """All lines, those of a single camera included, in the order of their names."""
+        return tuple(sorted({*self.lines, *(camera.line or name for name, camera in self.cameras.items())}))
+
     def shard_count(self) -> int:
         """Shards the cameras make when all start together."""
-        groups = {camera: self.camera(camera).shard_group for camera in self.camera_ids()}
-        return len(set(assign(groups, self.graph.shard_size).values()))
+        groups = {c: self.camera(c).shard_group for c in self.camera_ids() if self.cameras[c].topic is None}
+        readers = sum(self.topics[topic].readers for topic in self.topics_in_use())
+        return len(set(assign(groups, self.graph.shard_size).values())) + readers
+
+    def topics_in_use(self) -> dict[str, tuple[CameraId, ...]]:
+        """The topics that at least one camera comes in, and their cameras."""
+        found: dict[str, tuple[CameraId, ...]] = {}
+        for camera_id in self.camera_ids():
+            if (topic := self.cameras[camera_id].topic) is not None:
+                found[topic] = (*found.get(topic, ()), camera_id)
+        return found
 
     def _recipe_name(self, camera: CameraConfig) -> str | None:
         if camera.recipe is not None:
@@ -249,6 +274,24 @@ class RaylineConfig(Settings):
             elif self._recipe_name(camera) is None:
                 hint = f"give it `recipe:` (there are: {choices(self.recipes)}) or a `line:` that names one"
                 problems.append(Problem(path, "names no recipe", hint))
+        return problems
+
+    def _topic_problems(self) -> list[Problem]:
+        models: dict[str, str] = {}
+        problems = []
+        for name, camera in self.cameras.items():
+            topic = camera.topic
+            if topic is None:
+                continue
+            if topic not in self.topics:
+                problems.append(_unknown(("cameras", name, "url"), "topic", topic, self.topics))
+                continue
+            recipe = self.recipes.get(self._recipe_name(camera) or "")
+            model = models.setdefault(topic, recipe.model) if recipe is not None else None
+            if recipe is not None and recipe.model != model:
+                hint = "give its messages a topic of their own: what comes in one topic goes through one model"
+                message = f"topic {topic!r} is of model {model!r}, this camera's recipe wants {recipe.model!r}"
+                problems.append(Problem(("cameras", name, "url"), message, hint))
         return problems
 
     def _count_problems(self) -> list[Problem]:

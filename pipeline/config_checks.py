@@ -12,6 +12,7 @@ from pathlib import Path
 from pipeline.config import CameraConfig, RaylineConfig, ResolvedCamera
 from pipeline.config_errors import Problem
 from pipeline.names import choices, did_you_mean
+from pipeline.sinks.relay_settings import JsonLinesRelaySettings
 from stages.inspection.settings import InspectionSettings, sightings_before_trigger, travel_to_trigger
 
 
@@ -46,7 +47,7 @@ class Machine:
 def review(config: RaylineConfig, machine: Machine | None = None) -> list[Finding]:
     """All there is to say, errors first; `machine` None leaves out what only the machine can tell (a cluster's)."""
     found = [*_batches(config), *_models(config), *_cameras(config), *_lines(config), *_unused(config), *_redis(config)]
-    found += _part_counters(config)
+    found += [*_part_counters(config), *_relays(config)]
     if machine is not None:
         found += _machine(config, machine)
     return sorted(found, key=lambda finding: finding.severity is Severity.WARNING)
@@ -62,7 +63,7 @@ def _warning(path: tuple[str | int, ...], message: str, hint: str = "") -> Findi
 
 def _machine(config: RaylineConfig, machine: Machine) -> Iterator[Finding]:
     models = len(config.models_in_use())
-    cpus = config.graph.cpus_needed(config.shard_count(), models)
+    cpus = config.graph.cpus_needed(config.shard_count(), models, len(config.relays))
     if cpus > machine.cores + 1e-6:
         yield _error(
             ("graph",),
@@ -135,10 +136,10 @@ def _cameras(config: RaylineConfig) -> Iterator[Finding]:
     for name in config.camera_ids():
         camera = config.camera(name)
         url = camera.settings.url
-        if not url.is_network and not Path(url.path).exists():
+        if not url.is_network and camera.settings.topic is None and not Path(url.path).exists():
             yield _error(("cameras", name, "url"), f"{url.path}: no such file", "a video, a folder or a device")
         first = seen.setdefault(url.get_secret_value(), name)
-        if first != name:
+        if first != name and camera.settings.topic is None:
             yield _warning(
                 ("cameras", name, "url"),
                 f"camera {first!r} reads the same address",
@@ -228,6 +229,20 @@ def _part_counters(config: RaylineConfig) -> Iterator[Finding]:
                 f"camera {camera.camera_id!r} counts the line's parts, and its recipe inspects none",
                 f"give recipes.{camera.recipe_name} an `inspection`, or set `counts: true` at a camera that inspects",
             )
+
+
+def _relays(config: RaylineConfig) -> Iterator[Finding]:
+    """Relays that would write into each other, or that read what nobody writes."""
+    folders: dict[Path, str] = {}
+    for name, relay in config.relays.items():
+        for line in sorted(set(relay.lines or ()) - set(config.line_ids())):
+            near = did_you_mean(line, config.line_ids())
+            hint = f"did you mean {near!r}?" if near else f"lines there are: {choices(config.line_ids())}"
+            yield _warning(("relays", name, "lines"), f"no camera is on line {line!r}", hint)
+        if isinstance(relay, JsonLinesRelaySettings):
+            other = folders.setdefault(relay.folder, name)
+            if other != name:
+                yield _error(("relays", name, "folder"), f"relay {other!r} writes there", "each needs one of its own")
 
 
 def _unused(config: RaylineConfig) -> Iterator[Finding]:

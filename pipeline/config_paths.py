@@ -24,6 +24,9 @@ def anchored(data: dict[str, Any], base: Path) -> dict[str, Any]:
         _anchor_url(camera, base)
         _anchor(camera, "username_file", base)
         _anchor(camera, "password_file", base)
+    for relay in _mappings(data.get("relays")):
+        for key in ("folder", "password_file", "ca_file", "cert_file", "key_file"):
+            _anchor(relay, key, base)
     for section, key in (("snapshots", "uri"), ("redis", "data_dir")):
         if isinstance(data.get(section), dict):
             _anchor(data[section], key, base)

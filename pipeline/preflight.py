@@ -86,7 +86,8 @@ def require_room(config: RaylineConfig, nodes: Sequence[Mapping[str, float]]) ->
             "set redis.url to a Redis that all of them reach"
         )
     models, graph = len(config.models_in_use()), config.graph
-    needed = {"CPU": graph.cpus_needed(config.shard_count(), models), "GPU": graph.gpus_needed(models)}
+    cpus_needed = graph.cpus_needed(config.shard_count(), models, len(config.relays))
+    needed = {"CPU": cpus_needed, "GPU": graph.gpus_needed(models)}
     for kind, most in needed.items():
         there = sum(node.get(kind, 0.0) for node in nodes)
         if most > there + _ROUNDING:

@@ -66,7 +66,7 @@ def _summary(config: RaylineConfig) -> str:
     lines = {config.camera(name).line for name in config.camera_ids()}
     models = config.models_in_use()
     shards = config.shard_count()
-    cpus = config.graph.cpus_needed(shards, len(models))
+    cpus = config.graph.cpus_needed(shards, len(models), len(config.relays))
     counts = ((len(config.cameras), "camera"), (len(lines), "line"), (len(models), "model"), (shards, "shard"))
     told = ", ".join(f"{number} {noun}{'' if number == 1 else 's'}" for number, noun in counts)
     return f"{told}; asks Ray for {cpus:g} cores"

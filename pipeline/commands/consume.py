@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
-from pipeline.commands.common import JsonOption, RedisOption, redis_settings, run
+from pipeline.commands.common import JsonOption, RedisOption, complain, redis_settings, run
 
 if TYPE_CHECKING:
+    from pipeline.sinks.group_reader import EntriesLost
     from pipeline.sinks.reader import Entry
 
 _SPANS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
@@ -43,12 +44,25 @@ def consume(
     timeout: Annotated[
         float | None, typer.Option(min=0, metavar="SECONDS", help="Leave after so long; 1 if fewer than --count came.")
     ] = None,
+    group: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="Read as one of a group: each message to one of its readers, and once printed to none again. "
+            "--from is for the first time.",
+        ),
+    ] = None,
     as_json: JsonOption = False,
     redis: RedisOption = None,
 ) -> None:
     """Print messages as they come; --json gives each as published, one a line."""
     wanted = count or (1 if timeout is not None else 0)
-    got = run(_consume(stream, camera, line, _from_id(since), count, timeout, as_json, redis))
+    from_id = _from_id(since)
+    if group is None:
+        work = _consume(stream, camera, line, from_id, count, timeout, as_json, redis)
+    else:
+        work = _consume_as(group, stream, camera, line, from_id, count, timeout, as_json, redis)
+    got = run(work)
     if got < wanted:
         raise typer.Exit(1)
 
@@ -63,7 +77,6 @@ async def _consume(
     as_json: bool,
     redis: str | None,
 ) -> int:
-    from pipeline.commands.lines import line_of
     from pipeline.sinks.keys import stream_pattern
     from pipeline.sinks.reader import StreamReader
 
@@ -74,12 +87,54 @@ async def _consume(
             async with asyncio.timeout(timeout_s):
                 async with aclosing(cast("AsyncGenerator[Entry, None]", reader.tail([pattern], from_id))) as entries:
                     async for entry in _of_camera(entries, camera):
-                        sys.stdout.write((entry.data.decode() if as_json else line_of(entry.data)) + "\n")
-                        sys.stdout.flush()
+                        _print(entry.data, as_json)
                         got += 1
                         if got == count:
                             break
     return got
+
+
+async def _consume_as(
+    group: str,
+    stream: Stream,
+    camera: str,
+    line: str,
+    from_id: str,
+    count: int | None,
+    timeout_s: float | None,
+    as_json: bool,
+    redis: str | None,
+) -> int:
+    from pipeline.client import subscribe
+
+    url = redis_settings(redis).url.get_secret_value()
+    try:
+        subscription = subscribe(
+            stream.value, group=group, url=url, line=line, camera=camera, start=from_id, on_lost=_tell_lost
+        )
+    except ValueError as exc:
+        raise typer.BadParameter(str(exc)) from None
+    got = 0
+    with suppress(TimeoutError):
+        async with asyncio.timeout(timeout_s), subscription as messages:
+            async for message in messages:
+                _print(message.data, as_json)
+                got += 1
+                if got == count:
+                    await messages.ack(message)
+                    break
+    return got
+
+
+def _tell_lost(lost: EntriesLost) -> None:
+    complain(f"{lost.stream}: entries after {lost.after} and before {lost.before} were trimmed unread")
+
+
+def _print(data: bytes, as_json: bool) -> None:
+    from pipeline.commands.lines import line_of
+
+    sys.stdout.write((data.decode() if as_json else line_of(data)) + "\n")
+    sys.stdout.flush()
 
 
 async def _of_camera(entries: AsyncIterator[Entry], camera: str) -> AsyncIterator[Entry]:

@@ -19,7 +19,7 @@ from pipeline.commands.common import JsonOption, RedisOption, complain, out, run
 if TYPE_CHECKING:
     from pipeline.orchestrate.desired import DesiredState
     from pipeline.orchestrate.line_count import LineCount
-    from pipeline.orchestrate.state import CameraReport, SystemReport
+    from pipeline.orchestrate.state import CameraReport, RelayReport, SystemReport
 
 REFRESH_S = 1.0
 
@@ -146,10 +146,24 @@ def _below(desired: DesiredState | None, report: SystemReport, now: float) -> li
     up = f"up {_span(now - report.started_at)}, {ready} of {len(report.shards)} shards running"
     lines = [Text(f"\n{up}", "dim"), *_of_cameras(report, now)]
     lines += [Text(f"shard {s.shard}: {s.last_error}", "red") for s in report.shards if s.last_error]
+    lines += [_of_relay(relay, now) for relay in report.relays]
     if desired is not None and desired.version > report.desired_version:
         lines.append(Text("the last change is being put into force", _UNDER_WAY))
     lines += [Text(f"camera {name}: its change is not in force: {why}", "red") for name, why in report.problems.items()]
     return lines
+
+
+def _of_relay(relay: RelayReport, now: float) -> Text:
+    """What it has handed on, how far it is behind, and what is wrong with it."""
+    counts = ", ".join(_counts(relay.relayed)) or "nothing yet"
+    entries = "" if relay.behind is None else f"{relay.behind} messages, "
+    told = f"relay {relay.relay} {relay.state}: {counts}; behind {entries}{_span(relay.behind_s)}"
+    for number, what in ((relay.refused, "set aside"), (relay.gaps, "gaps")):
+        told += f", {number} {what}" if number else ""
+    if relay.last_error is None:
+        return Text(told)
+    ago = f" ({_span(now - relay.last_error_at)} ago)" if relay.last_error_at else ""
+    return Text(f"{told}; {relay.last_error}{ago}", "" if relay.state == "running" else "red")
 
 
 def _of_lines(counts: Sequence[LineCount], now: float) -> list[Text]:

@@ -128,7 +128,7 @@ class CameraChain:
     def _looked_at(self, frame: Frame, now: float) -> float:
         """When the picture is judged, by the clock that dated it: a recorded one is as fresh as ever."""
         if not frame.position.is_live or frame.received_at <= 0:
-            return frame.captured_at if frame.clock is Clock.MEDIA else now
+            return frame.captured_at if frame.clock in (Clock.MEDIA, Clock.MESSAGE) else now
         return frame.captured_at + self._age.of(frame.captured_at, frame.received_at, frame.clock, now)
 
     def _judge(self, tracks: Tracks, size_wh: tuple[int, int], frame: Frame, health: HealthState, now: float) -> Judged:

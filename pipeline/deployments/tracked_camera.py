@@ -11,6 +11,7 @@ from pathlib import Path
 from pipeline.answers import CameraAnswer, Outcome
 from pipeline.deployments.chain import CameraChain, failed_result, state_event
 from pipeline.deployments.job import CameraJob
+from pipeline.deployments.reader_cuts import ReaderCuts
 from pipeline.deployments.untold import MOST_CARRIED, Untold, tell_dropped
 from pipeline.sinks.annotated_video import AnnotatedVideo
 from pipeline.sinks.redis_streams import CameraWrite, Stored, WriteOutcome, WriteStatus
@@ -90,6 +91,7 @@ class TrackedCamera:
         self._ended: tuple[str, bytes] | None = None  # (cursor, checkpoint) after an end that judged parts
         self._checkpoint_at = 0.0
         self._video: AnnotatedVideo | None = None
+        self._cuts = ReaderCuts(job.camera_id)
 
     def work(
         self,
@@ -231,6 +233,8 @@ class TrackedCamera:
             return CameraAnswer(Outcome.CONFLICT, outcome.stored)
         self.trusted = outcome.status is WriteStatus.WRITTEN or outcome.stored == write.new
         self._cursor = write.new
+        for event in self._cuts.events(outcome.cut, now):
+            self._loose_events.append(camera_event_message(event, self.job.camera_id, self._context))
         if write.checkpoint is not None:
             self._checkpoint_at = now
         self._carried_events.clear()

@@ -6,19 +6,28 @@ import asyncio
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import ray
 
 from pipeline.deployments.job import CameraJob
 from pipeline.deployments.serve_graph import ServeGraph
 from pipeline.ingest.carrier import CarrierSettings
+from pipeline.ingest.figures import CameraFigures, CameraTask
+from pipeline.ingest.graph import Graph
+from pipeline.ingest.kafka.marks import TopicMarks
+from pipeline.ingest.kafka.settings import TopicShare
 from pipeline.ingest.numbering import StoredPlace
-from pipeline.ingest.shard import CameraFigures, CameraTask, Shard
+from pipeline.ingest.shard import Shard
 from pipeline.observe.logs import set_up_logs
 from pipeline.observe.metrics import ray_metrics
 from pipeline.observe.settings import ObserveSettings
+from pipeline.sinks.redis_client import RedisLink
 from pipeline.sinks.redis_streams import RedisSettings, RedisStreams
 from stages.values import CameraId, Position
+
+if TYPE_CHECKING:
+    from pipeline.ingest.kafka.topic_shard import TopicShard
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +42,7 @@ class ShardSpec:
     carrier: CarrierSettings
     redis: RedisSettings
     observe: ObserveSettings
+    topic: TopicShare | None = None  # None: cameras are read one by one
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,10 +68,28 @@ class IngestActor:
         self._jobs: dict[CameraId, CameraJob] = {}
         self._redis = RedisStreams(spec.redis)
         graph = ServeGraph(spec.name, spec.model, lambda: self._jobs, spec.fused)
-        self._shard = Shard(
-            spec.name, spec.live, spec.max_batch, spec.carrier, graph, self._stored_place, ray_metrics()
-        )
+        self._shard = self._shard_of(spec, graph)
         self._shard.start()  # Ray makes an async actor on its running loop
+
+    def _shard_of(self, spec: ShardSpec, graph: Graph) -> Shard | TopicShard:
+        if spec.topic is None:
+            return Shard(spec.name, spec.live, spec.max_batch, spec.carrier, graph, self._stored_place, ray_metrics())
+        from pipeline.ingest.kafka.topic_shard import TopicShard  # only readers of a topic need Kafka's client
+
+        share = spec.topic
+        marks = TopicMarks(RedisLink(spec.redis), share.topic, share.settings.group)
+        return TopicShard(
+            spec.name,
+            share.topic,
+            share.settings,
+            spec.max_batch,
+            spec.carrier,
+            graph,
+            marks,
+            self._stored_place,
+            ray_metrics(),
+            first=share.first,
+        )
 
     async def apply(self, tag: str, tasks: Mapping[CameraId, CameraTask], jobs: Mapping[CameraId, CameraJob]) -> None:
         """Make the shard's cameras equal to `tasks`; `tag` names this state and comes back in the report."""

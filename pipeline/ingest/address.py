@@ -16,7 +16,8 @@ from pipeline.masking import MASK, login_end, mask_address
 from pipeline.masking import mask as mask_addresses
 
 NETWORK_SCHEMES = ("rtsp", "rtsps", "http", "https", "rtmp", "rtmps")
-SCHEMES = (*NETWORK_SCHEMES, "file", "v4l2")
+KAFKA = "kafka"  # what follows names an entry of `topics` in the configuration
+SCHEMES = (*NETWORK_SCHEMES, "file", "v4l2", KAFKA)
 _SHORTEST_SECRET = 3  # a shorter one is hidden only where it stands as a password, or half of the text would go
 
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):")

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
 from pipeline.ingest.message import MessageRefused, Refusal
 
-_START = re.compile(rb"\x00?\x00\x00\x01", re.DOTALL)
+_START = b"\0\0\1"
 _MOST_UNITS = 10_000  # NAL units of a message: each costs a step here
 
 
@@ -48,8 +47,8 @@ def is_annexb(data: bytes) -> bool:
 
 def codec_of(data: bytes) -> VideoCodec | None:
     """Told by the parameter sets; None where there are none."""
-    for start in _starts(data):
-        first, second = data[start.end()], data[start.end() + 1]
+    for at in _units(data):
+        first, second = data[at], data[at + 1]
         if first in (0x40, 0x42) and second == 1:
             return VideoCodec.H265
         if first & 0x9F == 7:
@@ -76,41 +75,51 @@ def access_units(data: bytes, codec: VideoCodec) -> AccessUnits:
     return AccessUnits(units, data[end:] if cuts else data, begins or (parameters and not cuts))
 
 
-def _starts(data: bytes) -> Iterator[re.Match[bytes]]:
-    for count, start in enumerate(_START.finditer(data)):
-        if count == _MOST_UNITS:
-            raise MessageRefused(Refusal.NOT_DECODABLE, f"coded video of more than {_MOST_UNITS} NAL units")
-        if start.end() + 2 < len(data):
-            yield start
+def _units(data: bytes) -> Iterator[int]:
+    """Where NAL units begin, behind their start codes; those too short to say what they are left out."""
+    at = 0
+    for _ in range(_MOST_UNITS):
+        at = data.find(_START, at) + len(_START)
+        if at < len(_START):
+            return
+        if at + 2 < len(data):
+            yield at
+    raise MessageRefused(Refusal.NOT_DECODABLE, f"coded video of more than {_MOST_UNITS} NAL units")
 
 
 def _nals(data: bytes, codec: VideoCodec) -> Iterator[Nal]:
     read = _h264 if codec is VideoCodec.H264 else _h265
-    for start in _starts(data):
-        yield read(data, start)
+    for at in _units(data):
+        yield read(data, at)
 
 
-def _h264(data: bytes, start: re.Match[bytes]) -> Nal:
-    kind = data[start.end()] & 0x1F
+def _start_of(data: bytes, at: int) -> int:
+    """Of a start code: three bytes, or four."""
+    start = at - len(_START)
+    return start - (start > 0 and data[start - 1] == 0)
+
+
+def _h264(data: bytes, at: int) -> Nal:
+    kind = data[at] & 0x1F
     picture = kind in (1, 2, 5)
     return Nal(
-        start.start(),
+        _start_of(data, at),
         parameters=kind == 7,
         picture=picture,
-        first=picture and bool(data[start.end() + 1] & 0x80),  # first_mb_in_slice is 0
+        first=picture and bool(data[at + 1] & 0x80),  # first_mb_in_slice is 0
         intra=kind == 5,
         prefix=kind in (6, 7, 8, 9) or 14 <= kind <= 18,
     )
 
 
-def _h265(data: bytes, start: re.Match[bytes]) -> Nal:
-    kind = data[start.end()] >> 1 & 0x3F
+def _h265(data: bytes, at: int) -> Nal:
+    kind = data[at] >> 1 & 0x3F
     picture = kind < 32
     return Nal(
-        start.start(),
+        _start_of(data, at),
         parameters=kind == 33,
         picture=picture,
-        first=picture and bool(data[start.end() + 2] & 0x80),  # first_slice_segment_in_pic_flag
+        first=picture and bool(data[at + 2] & 0x80),  # first_slice_segment_in_pic_flag
         intra=16 <= kind <= 21,
         prefix=32 <= kind <= 35 or kind == 39 or 41 <= kind <= 44 or 48 <= kind <= 55,
     )

@@ -46,6 +46,8 @@ OnState = Callable[[CameraId, CameraState, str], None]
 
 def make_source(settings: CameraSettings) -> Source:
     """The source an address asks for; not opened yet."""
+    if settings.topic is not None:
+        raise SourceInvalid(f"{settings.url} is read with all its topic, not by itself")
     if settings.url.scheme == "file" and Path(settings.url.path).is_dir():
         # Only here, for a camera's process needs no OpenCV.
         from pipeline.ingest.image_folder import ImageFolderSource

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 from pydantic import ConfigDict, Field, field_validator, model_validator
 
-from pipeline.ingest.address import SCHEMES, SecretUrl
+from pipeline.ingest.address import KAFKA, SCHEMES, SecretUrl
 from stages.settings import Settings
 from stages.values import CameraId
 
@@ -49,8 +49,8 @@ class CameraSettings(Settings):
     camera_id: CameraId = Field(CameraId(""), description="The camera's name; in a config file, its key.")
     url: SecretUrl = Field(
         description="Where pictures come from: rtsp:// rtsps:// http:// https:// rtmp:// (HLS too), file:PATH or a "
-        "path (a video or a folder of pictures), v4l2:/dev/video0. Shown masked everywhere; better, keep "
-        "the password in `password_file` or write ${NAME} and set NAME in the environment."
+        "path (a video or a folder of pictures), v4l2:/dev/video0, kafka:NAME (an entry of `topics`). Shown masked "
+        "everywhere; better, keep the password in `password_file` or write ${NAME} and set NAME in the environment."
     )
     username_file: Path | None = Field(
         None, description="File whose first line is the user's name; read at each connect, so it may change."
@@ -178,7 +178,14 @@ class CameraSettings(Settings):
     def _secrets_have_a_server(self) -> Self:
         if (self.username_file or self.password_file) and not self.url.is_network:
             raise ValueError("username_file and password_file are for network addresses")
+        if self.topic is not None and self.live:
+            raise ValueError("what lies in Kafka can be read again: `live` cannot be true")
         return self
+
+    @property
+    def topic(self) -> str | None:
+        """The entry of `topics` its pictures come from; None: it is read by itself."""
+        return self.url.path if self.url.scheme == KAFKA else None
 
     @property
     def is_live(self) -> bool:
@@ -187,6 +194,8 @@ class CameraSettings(Settings):
             return self.live
         if self.url.scheme == "v4l2":
             return True
+        if self.url.scheme == KAFKA:
+            return False
         return self.url.is_network and _suffix_on_server(self.url) not in _FILE_SUFFIXES
 
     @property

@@ -6,17 +6,16 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
 
-from pipeline.answers import BatchAnswer, CameraAnswer, Outcome
+from pipeline.answers import BatchAnswer, Outcome
 from pipeline.ingest.backoff import backoff_delays
 from pipeline.ingest.batcher import Batcher, Gathered
 from pipeline.ingest.camera import Camera, make_handoff
-from pipeline.ingest.camera_settings import CameraSettings
-from pipeline.ingest.camera_state import CameraState, CameraStatus
+from pipeline.ingest.camera_state import CameraState
 from pipeline.ingest.carrier import Carrier, CarrierSettings
+from pipeline.ingest.figures import CameraFigures, CameraTask, Published
 from pipeline.ingest.graph import Graph
 from pipeline.ingest.numbering import StoredPlace
 from pipeline.ingest.totals import TotalsTold
@@ -26,47 +25,9 @@ from stages.values import CameraId, CameraNotice, EndOfStream, FrameBatch, Posit
 
 logger = logging.getLogger(__name__)
 
-LATENCIES_KEPT = 512
 TICK_S = 0.5
 LOOK_S = 5.0  # between two looks whether Redis still holds what was published
 END_S = 5.0  # longest wait for the end of a camera's run before the next one begins
-
-
-@dataclass(frozen=True, slots=True)
-class CameraTask:
-    """What a shard is to do with one camera."""
-
-    settings: CameraSettings
-    paused: bool = False
-    run_id: str = ""  # of the `up` it belongs to: a reader made anew goes on in the same run of a file
-
-
-@dataclass(frozen=True, slots=True)
-class CameraFigures:
-    """One camera as its shard sees it, for status and metrics."""
-
-    status: CameraStatus
-    published: int
-    dropped: Mapping[str, int]  # by reason, since the shard started
-    latencies_s: tuple[float, ...]  # newest last: capture (or arrival) to publish
-    parts: Mapping[str, int] = field(default_factory=dict)  # verdict -> parts, since the shard started
-    health: str = "ok"  # by the last frame published
-
-
-@dataclass(slots=True)
-class _Published:
-    """What came back for one camera."""
-
-    latencies_s: deque[float] = field(default_factory=lambda: deque(maxlen=LATENCIES_KEPT))
-    untold_s: list[float] = field(default_factory=list)  # latencies since the last tick, for the metrics
-    parts: Counter[str] = field(default_factory=Counter)
-    health: str = "ok"
-
-    def add(self, answer: CameraAnswer) -> None:
-        self.latencies_s.extend(answer.latencies_s)
-        self.untold_s.extend(answer.latencies_s)
-        self.parts.update(answer.verdicts)
-        self.health = answer.health or self.health
 
 
 class Shard:
@@ -91,7 +52,7 @@ class Shard:
         self._carrier = Carrier(name, self._gather, graph, carrier, live, self._answered, metrics)
         self._cameras: dict[CameraId, Camera] = {}
         self._tasks: dict[CameraId, CameraTask] = {}
-        self._published: dict[CameraId, _Published] = {}
+        self._published: dict[CameraId, Published] = {}
         self._under_way: set[CameraId] = set()  # a run began and its end has not come back from track
         self._ends: dict[CameraId, EndOfStream] = {}  # of these runs, once it was gathered; an earlier run's is no end
         self._end_landed = asyncio.Event()
@@ -197,7 +158,7 @@ class Shard:
         self._cameras[camera_id] = camera
         self._under_way.add(camera_id)
         self._ends.pop(camera_id, None)
-        self._published.setdefault(camera_id, _Published())
+        self._published.setdefault(camera_id, Published())
         self._batcher.add(camera_id, handoff)
         (camera.pause if task.paused else camera.start)()  # paused, it starts with `resume`
 
@@ -279,8 +240,7 @@ class Shard:
         self._totals.carried(self._carrier.figures.dropped)
         self._metrics.batches_in_flight(self.name, self._carrier.in_flight)
         for camera_id, published in self._published.items():
-            untold_s, published.untold_s = published.untold_s, []
-            for latency_s in untold_s:
+            for latency_s in published.take_untold():
                 self._metrics.frame_published(camera_id, latency_s)
 
     def _answered(self, batch: FrameBatch, answer: BatchAnswer) -> None:
@@ -300,19 +260,7 @@ class Shard:
                     self._published_to[camera_id] = Position.decode(its.cursor)
 
     def _figures_of(self, camera_id: CameraId) -> CameraFigures:
-        status = self._cameras[camera_id].status()
-        figures = self._carrier.figures
-        dropped = dict(status.dropped)
-        for reason, count in figures.dropped.get(camera_id, {}).items():
-            dropped[reason] = dropped.get(reason, 0) + count
-        return CameraFigures(
-            status=status,
-            published=figures.frames_published[camera_id],
-            dropped=dropped,
-            latencies_s=tuple(self._published[camera_id].latencies_s),
-            parts=dict(self._published[camera_id].parts),
-            health=self._published[camera_id].health,
-        )
+        return self._published[camera_id].figures(self._cameras[camera_id].status(), self._carrier.figures)
 
 
 def _lacks(stored: StoredPlace | None, published: Position) -> bool:

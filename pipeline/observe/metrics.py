@@ -21,10 +21,14 @@ COUNTERS: Mapping[str, tuple[str, tuple[str, ...]]] = {
     "rayline_reconnects": ("Times a camera's connection was made anew.", ("camera",)),
     "rayline_inspections": ("Parts judged, by verdict.", ("line", "station", "verdict")),
     "rayline_sink_failures": ("Writes the result store refused or never answered.", ("sink",)),
+    "rayline_relayed": ("Messages the other side of a relay has stored.", ("relay", "topic")),
+    "rayline_relay_failures": ("Times a relay waited, set a message aside or found a gap.", ("relay", "reason")),
 }
 GAUGES: Mapping[str, tuple[str, tuple[str, ...]]] = {
     "rayline_camera_state": ("1 for the state a camera is in, 0 for the others.", ("camera", "state")),
     "rayline_batches_in_flight": ("Batches of a shard inside the graph.", ("shard",)),
+    "rayline_relay_behind": ("Entries a relay has not handed on.", ("relay",)),
+    "rayline_relay_behind_seconds": ("Seconds of entries a relay has not handed on.", ("relay",)),
 }
 HISTOGRAMS: Mapping[str, tuple[str, tuple[float, ...], tuple[str, ...]]] = {
     "rayline_batch_frames": ("Frames per batch: how full batches get.", _FRAMES, ("shard",)),
@@ -149,6 +153,19 @@ class Metrics:
     def sink_failed(self, sink: str) -> None:
         """A write was refused or never answered."""
         self._meter.count("rayline_sink_failures", 1, {"sink": sink})
+
+    def relayed(self, relay: str, topic: str, messages: int = 1) -> None:
+        """The other side of a relay has stored messages."""
+        self._count("rayline_relayed", messages, {"relay": relay, "topic": topic})
+
+    def relay_failed(self, relay: str, reason: str) -> None:
+        """A relay could not go on, or not with a message. `reason` is redis, away, refused or lost."""
+        self._meter.count("rayline_relay_failures", 1, {"relay": relay, "reason": reason})
+
+    def relay_behind(self, relay: str, entries: float, seconds: float) -> None:
+        """What a relay has not handed on yet."""
+        self._meter.set("rayline_relay_behind", entries, {"relay": relay})
+        self._meter.set("rayline_relay_behind_seconds", seconds, {"relay": relay})
 
     def _count(self, name: str, amount: int, tags: dict[str, str]) -> None:
         if amount > 0:  # Ray raises on anything else

@@ -68,6 +68,9 @@ class GraphSettings(CarrierSettings):
     )
     track_cpus: float = Field(0.2, gt=0, le=16, description="Cores Ray sets aside per track replica.")
     supervisor_cpus: float = Field(0.05, gt=0, le=4, description="Cores Ray sets aside for the supervisor.")
+    relay_cpus: float = Field(
+        0.05, gt=0, le=4, description="Cores Ray sets aside for the one process of all `relays`, where there are any."
+    )
     stall_timeout_s: float = Field(
         5.0,
         ge=1,
@@ -81,7 +84,7 @@ class GraphSettings(CarrierSettings):
         """True where detect prepares its frames itself."""
         return self.topology is Topology.FUSED or (self.topology is Topology.AUTO and self.preprocess_replicas == 1)
 
-    def cpus_needed(self, shards: int, models: int) -> float:
+    def cpus_needed(self, shards: int, models: int, relays: int = 0) -> float:
         """Cores the whole graph asks Ray for."""
         return (
             self.supervisor_cpus
@@ -89,6 +92,7 @@ class GraphSettings(CarrierSettings):
             + (0.0 if self.is_fused else self.preprocess_replicas * self.preprocess_cpus)
             + models * self.detect_replicas * self.detect_cpus
             + self.track_replicas * self.track_cpus
+            + (self.relay_cpus if relays else 0.0)
         )
 
     def gpus_needed(self, models: int) -> float:

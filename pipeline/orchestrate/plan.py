@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from pipeline.config import RaylineConfig, ResolvedCamera, config_hash
 from pipeline.deployments.job import CameraJob
 from pipeline.ingest.camera import CameraSettings
-from pipeline.ingest.shard import CameraTask
+from pipeline.ingest.figures import CameraTask
+from pipeline.ingest.kafka.settings import TopicShare
 from pipeline.orchestrate.shards import assign, members_of
 from stages.values import CameraId
 
@@ -24,6 +25,7 @@ class ShardPlan:
     max_batch: int
     tasks: Mapping[CameraId, CameraTask]
     jobs: Mapping[CameraId, CameraJob]
+    topic: TopicShare | None = None  # where all of it comes in one topic
 
     @property
     def tag(self) -> str:
@@ -44,7 +46,7 @@ def plan_shards(
 ) -> dict[str, ShardPlan]:
     """Shard name -> plan. Cameras stay where `previous` has them if they can. `run_id` is that of this `up`."""
     cameras = {camera_id: config.camera(camera_id) for camera_id in config.camera_ids()}
-    groups = {camera_id: camera.shard_group for camera_id, camera in cameras.items()}
+    groups = {c: camera.shard_group for c, camera in cameras.items() if camera.settings.topic is None}
     assignment = assign(groups, config.graph.shard_size, previous)
     plans = {}
     for shard, members in members_of(assignment).items():
@@ -57,6 +59,27 @@ def plan_shards(
             tasks={c: _task(cameras[c], c in paused, run_id) for c in members},
             jobs={c: job_of(cameras[c]) for c in members},
         )
+    return plans | _topic_plans(config, cameras, paused, run_id)
+
+
+def _topic_plans(
+    config: RaylineConfig, cameras: Mapping[CameraId, ResolvedCamera], paused: Collection[str], run_id: str
+) -> dict[str, ShardPlan]:
+    """Every reader of a topic is told all its cameras: which partition brings them is Kafka's to say."""
+    plans = {}
+    for name, members in config.topics_in_use().items():
+        settings, first = config.topics[name], cameras[members[0]]
+        for number in range(1, settings.readers + 1):
+            shard = f"kafka-{name}-{number}"
+            plans[shard] = ShardPlan(
+                name=shard,
+                model=first.model_name,
+                live=False,
+                max_batch=min(config.graph.max_batch, first.model.max_batch),
+                tasks={c: _task(cameras[c], c in paused, run_id) for c in members},
+                jobs={c: job_of(cameras[c]) for c in members},
+                topic=TopicShare(settings.topic_name(name), settings, first=number == 1),
+            )
     return plans
 
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from statistics import quantiles
 
 from pipeline.ingest.camera_state import CameraState
-from pipeline.ingest.shard import CameraFigures
+from pipeline.ingest.figures import CameraFigures
 from pipeline.orchestrate.desired import DesiredState
 from pipeline.orchestrate.plan import ShardPlan
 from pipeline.orchestrate.reader import Reader
@@ -39,9 +39,19 @@ def system_report(
         run_id=desired.run_id,
         desired_version=desired.version,
         problems=dict(desired.problems),
-        cameras=tuple(sorted(cameras, key=lambda camera: camera.camera)),
+        cameras=tuple(_one_each(cameras)),
         shards=tuple(shards),
     )
+
+
+def _one_each(cameras: Iterable[CameraReport]) -> list[CameraReport]:
+    """By name. Of a camera that several readers of its topic know, the one it came to last."""
+    newest: dict[str, CameraReport] = {}
+    for camera in cameras:
+        other = newest.get(camera.camera)
+        if other is None or (other.last_frame_at or 0.0) < (camera.last_frame_at or 0.0):
+            newest[camera.camera] = camera
+    return [newest[name] for name in sorted(newest)]
 
 
 def _shard_report(name: str, reader: Reader, plan: ShardPlan | None, now: float) -> ShardReport:

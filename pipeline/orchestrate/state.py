@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import fields
 from typing import TYPE_CHECKING, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 if TYPE_CHECKING:
     from redis.asyncio import Redis
+
+    from pipeline.sinks.relay import RelayStatus
 
 TTL_S = 10  # a report that nobody renews is gone: a dead supervisor is seen as such, not as good news
 
@@ -64,6 +67,29 @@ class ShardReport(Report):
     updated_at: float = 0.0
 
 
+class RelayReport(Report):
+    """How one relay does."""
+
+    relay: str
+    kind: str
+    address: str = ""
+    state: str  # starting, running, waiting (for one of its sides)
+    relayed: Mapping[str, int] = Field(default_factory=dict)  # topic -> messages since its process began
+    refused: int = 0
+    gaps: int = 0
+    behind: int | None = None  # entries; None where the server does not count them
+    behind_s: float = 0.0
+    restarts: int = 0  # of the relays' process
+    last_error: str | None = None
+    last_error_at: float | None = None
+
+    @classmethod
+    def of(cls, status: RelayStatus, restarts: int) -> Self:
+        """The report of a relay that told its status."""
+        told = {field.name: getattr(status, field.name) for field in fields(status) if field.name != "name"}
+        return cls(relay=status.name, restarts=restarts, **told)
+
+
 class SystemReport(Report):
     """The whole running system at one moment, as last reported."""
 
@@ -74,6 +100,7 @@ class SystemReport(Report):
     problems: Mapping[str, str] = Field(default_factory=dict)  # camera -> why its override is not in force
     cameras: tuple[CameraReport, ...] = ()
     shards: tuple[ShardReport, ...] = ()
+    relays: tuple[RelayReport, ...] = ()
 
     def camera(self, name: str) -> CameraReport | None:
         """The report of one camera, or None where there is none."""
@@ -90,6 +117,7 @@ class _Index(Report):
     problems: Mapping[str, str] = Field(default_factory=dict)
     camera_names: tuple[str, ...] = ()
     shard_names: tuple[str, ...] = ()
+    relays: tuple[RelayReport, ...] = ()
 
     @classmethod
     def of(cls, report: SystemReport) -> Self:
@@ -101,6 +129,7 @@ class _Index(Report):
             problems=report.problems,
             camera_names=tuple(camera.camera for camera in report.cameras),
             shard_names=tuple(shard.shard for shard in report.shards),
+            relays=report.relays,
         )
 
 

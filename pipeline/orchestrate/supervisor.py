@@ -25,6 +25,7 @@ from pipeline.orchestrate.desired import DesiredState
 from pipeline.orchestrate.desired_store import DesiredStore, NothingDesired
 from pipeline.orchestrate.plan import ShardPlan, plan_shards
 from pipeline.orchestrate.reader import Reader
+from pipeline.orchestrate.relay_keeper import RelayKeeper, kill_relays
 from pipeline.orchestrate.report import system_report
 from pipeline.orchestrate.state import StateStore
 from pipeline.sinks.redis_client import connect
@@ -62,6 +63,7 @@ class Supervisor:
         self._desired = DesiredStore(self._redis)
         self._state = StateStore(self._redis)
         self._counting = Counting(connect(config.redis_settings()))
+        self._relays = RelayKeeper(config)
         self._readers: dict[str, Reader] = {}
         self._placed: dict[CameraId, str] = {}
         self._plans: dict[str, ShardPlan] = {}
@@ -85,6 +87,7 @@ class Supervisor:
             if not self._is_adopted:
                 await self._adopt()
                 await self._end_all(CALL_TIMEOUT_S)
+                await self._relays.begin()
                 self._placed = {}
             await self._reconcile()
 
@@ -123,6 +126,7 @@ class Supervisor:
             self._loop.cancel()
             await self._adopt()
             await self._end_all(timeout_s)
+            await self._relays.end(timeout_s)
             try:
                 await self._state.clear()
             except RedisError as exc:
@@ -155,9 +159,13 @@ class Supervisor:
         for name in self._readers.keys() - self._plans.keys():
             await self._end(name, CALL_TIMEOUT_S)
         try:
-            await _all({name: self._keep(plan) for name, plan in self._plans.items()})
+            await _all({name: self._keep(plan) for name, plan in self._plans.items()} | {"relays": self._keep_relays()})
         finally:  # whatever went wrong with one shard, the others are reported
             await self._publish(desired)
+
+    async def _keep_relays(self) -> None:
+        if not self._is_stopping:
+            await self._relays.keep()
 
     async def _adopt(self) -> None:
         """Take over the readers that a supervisor before this one left running, and leave their cameras in place."""
@@ -268,6 +276,7 @@ class Supervisor:
             carrier=config.graph,
             redis=config.redis_settings(),
             observe=config.observe,
+            topic=plan.topic,
         )
         return IngestActor.options(  # type: ignore[attr-defined]
             name=READER + plan.name,
@@ -312,6 +321,7 @@ class Supervisor:
 
     async def _publish(self, desired: DesiredState) -> None:
         report = system_report(self._readers, self._plans, self._placed, desired, self._started_at, time.time())
+        report = report.model_copy(update={"relays": self._relays.reports()})
         if self._is_stopping:
             return
         try:
@@ -358,6 +368,7 @@ def kill_readers() -> None:
     for shard, actor in _readers_there().items():
         logger.warning("shard %s: its reader was left and is killed", shard)
         ray.kill(actor)
+    kill_relays()
 
 
 def _readers_there() -> dict[str, Any]:

@@ -17,6 +17,7 @@ class CameraKeys(NamedTuple):
     detections: str
     events: str
     inspections: str
+    readers: str
 
 
 @lru_cache(maxsize=4096)
@@ -31,7 +32,13 @@ def camera_keys(line: str, camera: str) -> CameraKeys:
         detections=f"{base}:detections:{camera}",
         events=f"{base}:events:{camera}",
         inspections=f"{base}:inspections",
+        readers=readers_key(line),
     )
+
+
+def readers_key(line: str) -> str:
+    """Where a line's registered readers note how far they are: nothing they have not seen is trimmed."""
+    return f"rayline:{{{line}}}:readers"
 
 
 def count_key(line: str) -> str:
@@ -43,6 +50,24 @@ def stream_pattern(kind: str, line: str = _ANY, camera: str = _ANY) -> str:
     """Redis glob of the streams of a kind: detections, events or inspections."""
     base = f"rayline:{{{line}}}:{kind}"
     return base if kind == "inspections" else f"{base}:{camera}"
+
+
+def line_and_stream(key: str) -> tuple[str, str]:
+    """(line, what stands behind it) of a line's key: ("L1", "detections:cam-1")."""
+    line, _, rest = key.removeprefix("rayline:{").partition("}:")
+    return line, rest
+
+
+def dead_key(stream: str, group: str) -> str:
+    """Where a group's dead letters of a stream go, on the stream's slot. Raises ValueError for a bad group name."""
+    if not is_key_name(group):
+        raise ValueError(f"{group!r} cannot be a group name: letters, digits, '_', '.' and '-' only")
+    return f"{stream[: stream.index('}') + 1]}:dead:{group}"
+
+
+def is_key_name(name: str) -> bool:
+    """True where the name can stay in its place in a key."""
+    return _NAME.fullmatch(name) is not None
 
 
 def cursor_owner(key: str) -> tuple[str, str]:

@@ -1,10 +1,11 @@
 -- One camera's batch: compare the stored cursor with the one the writer built on, then write all or nothing.
 --
--- KEYS  1 cursor hash   2 detections   3 events   4 inspections      (one hash tag: one slot on a cluster)
+-- KEYS  1 cursor hash   2 detections   3 events   4 inspections   5 readers hash     (one hash tag: one slot on a cluster)
 -- ARGV  1 prev ('' = none)   2 new   3 '1' if a checkpoint comes   4 checkpoint
---       5 capture time of the frame at `new`, Unix seconds ('' = unknown)
---       6-8 MAXLEN of the streams   9-11 number of entries for each   then message_id, data for each entry
--- Answers {'WRITTEN', new} | {'ALREADY', stored} | {'CONFLICT', stored or ''}
+--       5 capture time of the frame at `new`, Unix seconds ('' = unknown)   6 hard limit in MAXLENs
+--       7-9 MAXLEN of the streams   10-12 number of entries for each   then message_id, data for each entry
+-- Answers {'WRITTEN', new, then stream, group for each that lost entries unread} | {'ALREADY', stored}
+--       | {'CONFLICT', stored or ''}
 
 local function split(cursor)
   return string.match(cursor, '^(.*)|(%d+)|(%d+)$')
@@ -27,9 +28,9 @@ if not source then
 end
 
 -- A script is not rolled back: what could fail half-way must be found before the first write.
-for i = 1, 4 do
+for i = 1, 5 do
   local kind = redis.call('TYPE', KEYS[i]).ok
-  if kind ~= 'none' and kind ~= (i == 1 and 'hash' or 'stream') then
+  if kind ~= 'none' and kind ~= ((i == 1 or i == 5) and 'hash' or 'stream') then
     return redis.error_reply('RAYLINE ' .. KEYS[i] .. ' holds a ' .. kind)
   end
 end
@@ -53,12 +54,18 @@ redis.call('HSET', KEYS[1], 'cursor', new, 'captured_at', ARGV[5])
 if ARGV[3] == '1' then
   redis.call('HSET', KEYS[1], 'checkpoint', ARGV[4], 'checkpoint_at', new)
 end
-local at = 12
+local answer = {'WRITTEN', new}
+local at = 13
 for stream = 1, 3 do
-  local maxlen = ARGV[5 + stream]
-  for _ = 1, tonumber(ARGV[8 + stream]) do
-    redis.call('XADD', KEYS[stream + 1], 'MAXLEN', '~', maxlen, '*', 'message_id', ARGV[at], 'data', ARGV[at + 1])
+  local key, maxlen, entries = KEYS[stream + 1], tonumber(ARGV[6 + stream]), tonumber(ARGV[9 + stream])
+  for _ = 1, entries do
+    redis.call('XADD', key, '*', 'message_id', ARGV[at], 'data', ARGV[at + 1])
     at = at + 2
   end
+  local cut = entries > 0 and trim(key, KEYS[5], maxlen, maxlen * tonumber(ARGV[6]))
+  if cut then
+    answer[#answer + 1] = key
+    answer[#answer + 1] = cut
+  end
 end
-return {'WRITTEN', new}
+return answer

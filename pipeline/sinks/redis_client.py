@@ -67,6 +67,14 @@ class RedisSettings(Settings):
         description="Inspections kept per line, about. More lets slow readers catch up "
         "and takes about 1 kB each (50,000 are 14 h at one part a second).",
     )
+    maxlen_hard_factor: int = Field(
+        4,
+        ge=1,
+        le=1000,
+        description="A stream that a registered relay has not read may grow to so many times its `maxlen`; then the "
+        "oldest go unread, and an event says so. More bridges a longer absence of the other side and takes as many "
+        "times the memory; 1 lets nobody hold a stream.",
+    )
     connect_timeout_s: float = Field(
         1.0, gt=0, le=60, description="Wait for a connection. Longer suits distant servers; shorter notices a dead one."
     )

@@ -19,11 +19,15 @@ from pipeline.sinks.keys import camera_keys
 from pipeline.sinks.redis_client import RedisLink, RedisSettings, sink_error
 from stages.results.messages import message_id_of
 
-__all__ = ["CameraWrite", "RedisSettings", "RedisStreams", "Stored", "WriteOutcome", "WriteStatus"]
+__all__ = ["CameraWrite", "ReaderCut", "RedisSettings", "RedisStreams", "Stored", "WriteOutcome", "WriteStatus"]
 
 logger = logging.getLogger(__name__)
 
-_SCRIPT = resources.files("pipeline.sinks").joinpath("publish.lua").read_bytes()
+_TRIM, _PUBLISH, _APPEND = (
+    resources.files("pipeline.sinks").joinpath(f"{name}.lua").read_bytes() for name in ("trim", "publish", "append")
+)
+_SCRIPT = _TRIM + _PUBLISH
+_APPEND_SCRIPT = _TRIM + _APPEND
 _SHA = hashlib.sha1(_SCRIPT, usedforsecurity=False).hexdigest()  # EVALSHA names scripts so
 _OF_ALL = (AuthenticationError, NoScriptError)  # refusals that say nothing of one camera
 _KEEP_CHECKPOINT = b"""
@@ -59,12 +63,21 @@ class WriteStatus(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class ReaderCut:
+    """A stream reached its hard limit and lost entries that a registered group had not read."""
+
+    stream: str
+    group: str  # the slowest of them
+
+
+@dataclass(frozen=True, slots=True)
 class WriteOutcome:
     """What became of a write, and the cursor that is stored now (None too where it was not taken: nobody looked)."""
 
     status: WriteStatus
     stored: str | None
     error: str | None = None  # why it was not taken
+    cut: tuple[ReaderCut, ...] = ()  # what the room for it cost
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,8 +160,11 @@ class RedisStreams:
         Raises SinkUnavailable where all is to be sent again, KeyRefused where what is missing will not be taken.
         """
         keys, settings = camera_keys(line, camera), self._settings
-        commands = [_xadd(keys.events, settings.maxlen_events, message) for message in events]
-        commands += [_xadd(keys.inspections, settings.maxlen_inspections, message) for message in inspections]
+        commands: list[tuple[Any, ...]] = []
+        if events:
+            commands.append(_append(keys.events, keys.readers, settings.maxlen_events, settings, events))
+        if inspections:
+            commands.append(_append(keys.inspections, keys.readers, settings.maxlen_inspections, settings, inspections))
         if checkpoint is not None:
             commands.append(("EVAL", _KEEP_CHECKPOINT, 1, keys.cursor, *checkpoint))
         if not commands:
@@ -173,8 +189,10 @@ class RedisStreams:
             error = self._error(answer)
             status = WriteStatus.REFUSED if isinstance(error, KeyRefused) else WriteStatus.AWAY
             return WriteOutcome(status, None, str(error))
-        name, stored = answer
-        return WriteOutcome(WriteStatus(name.decode()), _text(stored) or None)
+        name, stored, *cut = answer
+        pairs = zip(cut[::2], cut[1::2], strict=True)
+        told = tuple(ReaderCut(stream.decode(), group.decode()) for stream, group in pairs)
+        return WriteOutcome(WriteStatus(name.decode()), _text(stored) or None, cut=told)
 
 
 async def _pipelined(client: Redis, commands: Sequence[tuple[Any, ...]]) -> list[Any]:
@@ -193,14 +211,16 @@ def _evalsha(write: CameraWrite, settings: RedisSettings) -> tuple[Any, ...]:
         *(write.prev or "", write.new),
         *(("0", b"") if write.checkpoint is None else ("1", write.checkpoint)),
         "" if write.captured_at is None else repr(float(write.captured_at)),
+        settings.maxlen_hard_factor,
         *(settings.maxlen_detections, settings.maxlen_events, settings.maxlen_inspections),
         *map(len, streams),
         *entries,
     )
 
 
-def _xadd(key: str, maxlen: int, message: bytes) -> tuple[Any, ...]:
-    return ("XADD", key, "MAXLEN", "~", maxlen, "*", "message_id", message_id_of(message), "data", message)
+def _append(key: str, readers: str, maxlen: int, settings: RedisSettings, messages: Sequence[bytes]) -> tuple[Any, ...]:
+    entries = [part for message in messages for part in (message_id_of(message), message)]
+    return ("EVAL", _APPEND_SCRIPT, 2, key, readers, maxlen, maxlen * settings.maxlen_hard_factor, *entries)
 
 
 def _text(value: bytes | None) -> str | None:

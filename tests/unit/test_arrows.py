@@ -20,6 +20,8 @@ RAY_ROOMS = (
     "pipeline.deployments.",
     "pipeline.ingest.actor",
     "pipeline.orchestrate.supervisor",
+    "pipeline.orchestrate.relay_keeper",
+    "pipeline.sinks.relay_actor",
     "pipeline.app",
     "pipeline.local_ray",
     "pipeline.running",
@@ -258,6 +260,8 @@ def test_circles_are_found(graph: dict[str, set[str]], circle: list[str]) -> Non
     [
         pytest.param("pipeline.ingest.actor", ("torch", "ultralytics", "openvino"), id="a camera's process"),
         pytest.param("pipeline.ingest.message", ("av", "fsspec", "cv2"), id="what a message is"),
+        pytest.param("pipeline.sinks.relays", ("ray", "torch", "cv2", "av"), id="the relays"),
+        pytest.param("pipeline.kafka_settings", ("ray", "torch", "cv2", "av", "aiokafka"), id="a Kafka address"),
         pytest.param("pipeline.cli", ("ray", "torch", "ultralytics", "cv2", "av"), id="the command line"),
         pytest.param("pipeline.config", ("ray", "torch", "ultralytics", "av"), id="the configuration"),
         pytest.param("stages.values", ("ray", "torch", "ultralytics", "cv2", "av"), id="the values"),

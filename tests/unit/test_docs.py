@@ -15,6 +15,7 @@ from pipeline.ingest.av_source import BEHIND, DECODE_ERROR
 from pipeline.ingest.camera_state import ALLOWED
 from pipeline.ingest.carrier import _REASONS
 from pipeline.ingest.handoff import QUEUE_FULL
+from pipeline.ingest.message import Refusal
 from stages.inspection import verdict
 from stages.inspection.settings import InspectionSettings
 from stages.values import HealthState
@@ -140,6 +141,10 @@ def column(name: str, heading: str) -> list[str]:
 
 def test_every_drop_reason_is_told() -> None:
     assert set(column("docs/operations.md", "reason")) == {QUEUE_FULL, BEHIND, DECODE_ERROR, *_REASONS.values()}
+
+
+def test_every_reason_a_message_is_refused_for_is_told() -> None:
+    assert set(column("docs/kafka-in.md", "code")) == set(Refusal)
 
 
 def test_every_camera_state_is_told_with_where_it_leads() -> None:

@@ -45,6 +45,9 @@ class Site:
     def append(self, stream: str, data: bytes, entry_id: str = "*") -> None:
         self._run(lambda client: client.xadd(stream, {"message_id": "m", "data": data}, id=entry_id))
 
+    def trim(self, stream: str, maxlen: int) -> None:
+        self._run(lambda client: client.xtrim(stream, maxlen=maxlen, approximate=False))
+
     def clear(self) -> None:
         self._run(lambda client: client.flushdb())
 

@@ -86,3 +86,31 @@ def test_what_is_no_message_is_told_and_passed_over(rayline: Rayline, site: Site
     result = rayline("consume", "events", "--from", "start", "--count", "2", "--timeout", "10")
     assert result.exit_code == 0
     assert result.stdout.splitlines()[0].startswith("?")
+
+
+@pytest.mark.usefixtures("_filled")
+def test_a_group_goes_on_where_it_was(rayline: Rayline, site: Site) -> None:
+    command = ("consume", "inspections", "--group", "erp", "--from", "start", "--json", "--timeout")
+    first = rayline(*command, "10", "--count", "1")
+    second = rayline(*command, "10", "--count", "1")
+    third = rayline(*command, "0.3")
+    assert (first.exit_code, second.exit_code, third.exit_code) == (0, 0, 1)
+    assert [json.loads(each.stdout)["camera"] for each in (first, second)] == ["cam-1", "cam-2"]
+    assert third.stdout == ""
+
+
+@pytest.mark.usefixtures("_filled")
+def test_a_group_is_told_what_was_trimmed_before_it_read_it(rayline: Rayline, site: Site) -> None:
+    command = ("consume", "detections", "--camera", "cam-1", "--group", "erp", "--from", "start", "--timeout", "10")
+    assert rayline(*command, "--count", "1").exit_code == 0
+    site.trim("rayline:{filling}:detections:cam-1", 1)
+    result = rayline(*command, "--count", "1")
+    assert result.exit_code == 0
+    assert "were trimmed unread" in result.stderr
+    assert "seq 2" in result.stdout
+
+
+def test_a_group_name_that_is_none_is_refused(rayline: Rayline) -> None:
+    result = rayline("consume", "--group", "a b")
+    assert result.exit_code == 2
+    assert "cannot be a group name" in result.output

@@ -150,7 +150,7 @@ async def test_streams_stay_bounded(version: str, tmp_path: Path) -> None:
                 many = [message(f"{batch}-{i}") for i in range(20)]
                 await streams.write([CameraWrite("cam", "l", prev, live(batch), many, many, many)])
                 prev = live(batch)
-        lengths = [await client.xlen(key) for key in camera_keys("l", "cam")[1:]]
+        lengths = [await client.xlen(key) for key in camera_keys("l", "cam")[1:4]]
         await client.aclose()
         slack = 100  # ~ keeps whole nodes, of 100 entries at most
         for length, limit in zip(lengths, limits.values(), strict=True):

@@ -6,7 +6,7 @@ import pytest
 
 from pipeline.ingest.actor import ShardReport
 from pipeline.ingest.camera_state import CameraState, CameraStatus
-from pipeline.ingest.shard import CameraFigures
+from pipeline.ingest.figures import CameraFigures
 from pipeline.orchestrate.desired import DesiredState
 from pipeline.orchestrate.plan import plan_shards
 from pipeline.orchestrate.reader import Reader

@@ -13,6 +13,7 @@ def test_keys_of_a_line_share_their_hash_tag() -> None:
         "rayline:{L1}:detections:cam-1",
         "rayline:{L1}:events:cam-1",
         "rayline:{L1}:inspections",
+        "rayline:{L1}:readers",
     )
 
 

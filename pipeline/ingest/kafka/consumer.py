@@ -1,0 +1,368 @@
+"""A consumer of one topic: partitions come and go, each is read on from where Redis stands."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from typing import Any
+
+from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
+from aiokafka.errors import IllegalStateError, KafkaError, OffsetOutOfRangeError
+
+from pipeline.ingest.backoff import backoff_delays
+from pipeline.ingest.kafka.cameras import TopicCameras
+from pipeline.ingest.kafka.dead_letter_queue import DeadLetterQueue
+from pipeline.ingest.kafka.marks import PartitionId, PartitionMark, Resume, TopicMarks, resume
+from pipeline.ingest.kafka.partition import Partition
+from pipeline.ingest.kafka.settings import StartAt, TopicSettings
+from pipeline.ingest.message import RawMessage
+from pipeline.kafka_settings import KafkaMisconfigured
+from pipeline.sinks.errors import SinkUnavailable
+from stages.values import CameraId, Position
+
+logger = logging.getLogger(__name__)
+
+POLL_S = 0.2
+KEEP_S = 1.0  # between two times that marks and commits are written
+LOOK_S = 5.0  # between two looks whether the brokers answer, when nothing comes
+ANSWER_S = 3.0  # longest wait for that
+REVOKED_S = 5.0  # longest wait for what is under way when partitions go
+SESSION_S = 6.0  # a reader that died is missed so soon; the least that brokers allow by default
+MOST_RECORDS = 500
+_LEAST_FETCH = 2**20
+
+
+class TopicConsumer(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka has no types
+    """Keeps a hand-over per partition filled. All methods run on one loop.
+
+    `on_open` and `on_close` are told of a partition's hand-over; `in_flight` how many frames of a partition are in the
+    graph. `places` gives what Redis holds of every camera of the topic.
+    """
+
+    def __init__(
+        self,
+        topic: str,
+        settings: TopicSettings,
+        cameras: TopicCameras,
+        marks: TopicMarks,
+        places: Callable[[], Awaitable[Mapping[CameraId, Position]]],
+        on_open: Callable[[Partition], None],
+        on_close: Callable[[Partition], None],
+        in_flight: Callable[[Partition], int],
+    ) -> None:
+        self._topic = topic
+        self._settings = settings
+        self._cameras = cameras
+        self._marks = marks
+        self._places = places
+        self._on_open = on_open
+        self._on_close = on_close
+        self._in_flight = in_flight
+        self._partitions: dict[int, Partition] = {}
+        self._to_reread: set[int] = set()
+        self._to_open: dict[int, PartitionMark | None] = {}  # None: its mark is in Redis
+        self._kept: dict[int, PartitionMark] = {}
+        self._kept_at = self._looked_at = time.monotonic()
+        self._dead_letters = DeadLetterQueue(settings.dead_letters_of(topic), settings)
+        self._consumer: AIOKafkaConsumer | None = None
+        self._is_away = False
+
+    def partition(self, number: int) -> Partition | None:
+        """The partition, if this reader has it now."""
+        return self._partitions.get(number)
+
+    @property
+    def partitions(self) -> list[Partition]:
+        """Those this reader has now."""
+        return list(self._partitions.values())
+
+    async def run(self) -> None:
+        """Reads until cancelled, through every absence of brokers and of Redis."""
+        delays = backoff_delays(first_s=0.2, most_s=5.0)
+        while True:
+            try:
+                await self._read()
+            except (KafkaError, KafkaMisconfigured) as exc:
+                self._away(f"{type(exc).__name__}: {exc}")
+            else:
+                delays = backoff_delays(first_s=0.2, most_s=5.0)
+            await asyncio.sleep(next(delays))
+
+    async def hold(self) -> None:
+        """Hands no more over; what is under way may land."""
+        for partition in self.partitions:
+            await self._close(partition)
+
+    async def close(self) -> None:
+        """Keeps where it stands and lets go of the brokers; behind `hold`, and once `run` has ended."""
+        await self._dead_letters.close()
+        await self._marks.close()
+
+    def reread(self, number: int) -> None:
+        """Redis lost frames of this partition: it goes back to where that stands, before the next poll."""
+        self._to_reread.add(number)
+
+    # Partitions come and go; called by aiokafka
+
+    async def on_partitions_assigned(self, assigned: Iterable[TopicPartition]) -> None:
+        """Nothing is fetched before it is known from where; that waits for Redis, and this must not."""
+        if (consumer := self._consumer) is None:
+            return
+        for tp in assigned:
+            consumer.seek(tp, 0)
+            consumer.pause(tp)
+            self._to_open[tp.partition] = None
+
+    async def on_partitions_revoked(self, revoked: Iterable[TopicPartition]) -> None:
+        """Stop handing over, wait for what is under way, keep how far it came."""
+        numbers = [tp.partition for tp in revoked]
+        for number in numbers:
+            self._to_open.pop(number, None)
+        gone = [self._partitions[number] for number in numbers if number in self._partitions]
+        for partition in gone:
+            await self._close(partition)
+        await self._landed(gone)
+        await self._keep(gone)
+        for partition in gone:
+            self._partitions.pop(partition.identity.partition, None)
+            self._kept.pop(partition.identity.partition, None)
+
+    async def _landed(self, partitions: list[Partition]) -> None:
+        deadline = time.monotonic() + REVOKED_S
+        while any(map(self._in_flight, partitions)) and time.monotonic() < deadline:  # noqa: ASYNC110 - answers wake nobody
+            await asyncio.sleep(0.02)
+
+    async def _close(self, partition: Partition) -> None:
+        self._on_close(partition)
+        await asyncio.to_thread(partition.close, REVOKED_S)
+
+    # Reading
+
+    async def _read(self) -> None:
+        consumer = AIOKafkaConsumer(
+            **self._settings.client_arguments(),
+            group_id=self._settings.group,
+            enable_auto_commit=False,
+            auto_offset_reset="none",  # never begins anywhere by itself
+            session_timeout_ms=round(SESSION_S * 1000),
+            heartbeat_interval_ms=round(SESSION_S * 1000 / 3),
+            fetch_max_bytes=self._settings.max_buffered_bytes,
+            max_partition_fetch_bytes=max(_LEAST_FETCH, self._settings.max_buffered_bytes // 16),
+        )
+        self._consumer = consumer
+        consumer.subscribe([self._topic], listener=self)
+        try:
+            await consumer.start()
+            self._looked_at = time.monotonic()
+            while True:
+                await self._poll(consumer)
+        finally:
+            await self._let_go(consumer)
+
+    async def _let_go(self, consumer: AIOKafkaConsumer) -> None:
+        """Leaves the group; the marks of what it had are kept by `on_partitions_revoked`, or here."""
+        rest = self.partitions
+        for partition in rest:
+            await self._close(partition)
+        try:
+            await self._keep(rest)
+        finally:
+            self._partitions.clear()
+            self._kept.clear()
+            self._to_open.clear()
+            self._to_reread.clear()
+            self._consumer = None
+            await consumer.stop()
+
+    async def _poll(self, consumer: AIOKafkaConsumer) -> None:
+        await self._open_waiting(consumer)
+        self._throttle(consumer)
+        try:
+            records = await consumer.getmany(timeout_ms=round(POLL_S * 1000), max_records=MOST_RECORDS)
+        except OffsetOutOfRangeError as exc:
+            await self._out_of_range(consumer, exc.args[0])
+            return
+        for tp, found in records.items():
+            partition = self._partitions.get(tp.partition)
+            if partition is not None and tp.partition not in self._to_open:
+                partition.feed([_raw(record) for record in found])
+        await self._look_after(consumer, came=bool(records))
+
+    async def _open_waiting(self, consumer: AIOKafkaConsumer) -> None:
+        """Partitions that were assigned, or are to be read again, begin; where Redis is away they wait."""
+        for number in self._to_reread & self._partitions.keys():
+            logger.warning("partition %s/%d: Redis lost frames of it; it is read again", self._topic, number)
+            self._to_open[number] = await self._taken_back(consumer, number)
+        self._to_reread.clear()
+        if not self._to_open:
+            return
+        try:
+            places = await self._places()
+            stored = await self._marks.load()
+            # All of them before any is fetched from: brokers answer nothing else while they wait for messages.
+            marks = {
+                number: mark or stored.get(number) or await self._first(consumer, number, places)
+                for number, mark in list(self._to_open.items())
+            }
+            begin = {number: resume(mark, self._identity(number, mark), places) for number, mark in marks.items()}
+            await self._marks.store({number: its.mark for number, its in begin.items()})
+        except SinkUnavailable as exc:
+            logger.warning("topic %s: its partitions wait for Redis: %s", self._topic, exc)
+            return
+        for number, its in begin.items():
+            self._open(consumer, number, its)
+
+    async def _taken_back(self, consumer: AIOKafkaConsumer, number: int) -> PartitionMark:
+        """Hands no more of it over; how far it came."""
+        partition = self._partitions.pop(number)
+        consumer.pause(self._tp(number))
+        await self._close(partition)
+        return partition.mark()
+
+    def _open(self, consumer: AIOKafkaConsumer, number: int, begin: Resume) -> None:
+        if number not in self._to_open:  # revoked meanwhile
+            return
+        del self._to_open[number]
+        try:
+            consumer.seek(self._tp(number), begin.read_from)
+            consumer.resume(self._tp(number))
+        except IllegalStateError:
+            logger.debug("partition %d went before it was read", number)
+            return
+        identity = self._identity(number, begin.mark)
+        partition = Partition(identity, self._settings, self._cameras, begin, self._dead_letters.put)
+        self._partitions[number] = partition
+        partition.start()
+        self._on_open(partition)
+        logger.info("partition %s is read from offset %d", identity.key, begin.read_from)
+
+    def _identity(self, number: int, mark: PartitionMark) -> PartitionId:
+        return PartitionId(self._topic, number, mark.generation)
+
+    async def _first(
+        self, consumer: AIOKafkaConsumer, number: int, places: Mapping[CameraId, Position]
+    ) -> PartitionMark:
+        """Of a partition that has no mark: where the settings say, or where its cameras stand, if they do."""
+        tp, source = self._tp(number), PartitionId(self._topic, number).source
+        if self._settings.start_at is StartAt.EARLIEST:
+            offset = (await consumer.beginning_offsets([tp]))[tp]
+        else:
+            stand = [place.major for place in places.values() if place.source == source]
+            offset = min(stand, default=(await consumer.end_offsets([tp]))[tp])
+        return PartitionMark(offset, offset)
+
+    async def _out_of_range(self, consumer: AIOKafkaConsumer, offsets: Mapping[TopicPartition, int]) -> None:
+        """What is to be read is not there: it was deleted before we came to it, or the topic was made anew."""
+        begins = await consumer.beginning_offsets(list(offsets))
+        for tp, wanted in offsets.items():
+            if tp.partition not in self._partitions:
+                continue
+            begin, mark = begins[tp], await self._taken_back(consumer, tp.partition)
+            if wanted < begin:
+                logger.error(
+                    "partition %s/%d: messages %d to %d were deleted before they were read: keep them longer",
+                    self._topic, tp.partition, wanted, begin - 1,
+                )  # fmt: skip
+                new = PartitionMark(begin, begin, mark.generation)
+            else:
+                logger.error(
+                    "partition %s/%d: it has no message %d any more: the topic was made anew, it is read afresh",
+                    self._topic, tp.partition, wanted,
+                )  # fmt: skip
+                new = PartitionMark(begin, begin, mark.generation + 1)
+            self._to_open[tp.partition] = new
+
+    def _throttle(self, consumer: AIOKafkaConsumer) -> None:
+        """A partition that has its share of bytes waiting is not fetched from until half of them are decoded."""
+        share = self._settings.max_buffered_bytes / max(1, len(self._partitions))
+        paused = consumer.paused()
+        for number, partition in self._partitions.items():
+            tp = self._tp(number)
+            if number in self._to_open:
+                continue
+            if tp not in paused and partition.queued_bytes >= share:
+                consumer.pause(tp)
+            elif tp in paused and partition.queued_bytes < share / 2:
+                consumer.resume(tp)
+
+    # What is done now and then
+
+    async def _look_after(self, consumer: AIOKafkaConsumer, *, came: bool) -> None:
+        now = time.monotonic()
+        for partition in self.partitions:
+            if partition.error is not None:
+                raise partition.error
+        if came:
+            self._looked_at = now
+            self._back()
+        elif now - self._looked_at >= LOOK_S:
+            await self._look(consumer)
+            self._looked_at = time.monotonic()
+        if now - self._kept_at >= KEEP_S:
+            self._kept_at = now
+            await self._keep(self.partitions)
+
+    async def _look(self, consumer: AIOKafkaConsumer) -> None:
+        try:
+            topics = await asyncio.wait_for(consumer.topics(), ANSWER_S)
+        except (KafkaError, TimeoutError) as exc:
+            self._away(f"{self._settings.address} does not answer ({type(exc).__name__})")
+            return
+        if self._topic not in topics:
+            self._away(f"{self._settings.address} has no topic {self._topic!r}")
+            return
+        self._back()
+        try:
+            for number, mark in (await self._marks.load()).items():
+                if number not in self._partitions:
+                    for camera_id, its in mark.cameras.items():
+                        self._cameras.note_place(camera_id, number, its.seen_at)
+        except SinkUnavailable:
+            logger.debug("where others read is not known: Redis is away")
+
+    async def _keep(self, partitions: list[Partition]) -> None:
+        """Marks to Redis, and offsets to Kafka, where they only show how far behind we are."""
+        marks = {partition.identity.partition: partition.mark() for partition in partitions}
+        news = {number: mark for number, mark in marks.items() if self._kept.get(number) != mark}
+        try:
+            await self._marks.store(news)
+        except SinkUnavailable as exc:
+            logger.debug("topic %s: its marks wait for Redis: %s", self._topic, exc)
+            return
+        self._kept |= news
+        if (consumer := self._consumer) is None or not news:
+            return
+        offsets = {self._tp(number): mark.offset for number, mark in news.items()}
+        try:
+            await asyncio.wait_for(consumer.commit(offsets), ANSWER_S)
+        except (KafkaError, TimeoutError) as exc:
+            logger.debug("topic %s: not committed, which is for show: %s", self._topic, exc)
+
+    def _away(self, why: str) -> None:
+        if not self._is_away:
+            self._is_away = True
+            logger.warning("topic %s cannot be read, it is tried again until it can: %s", self._topic, why)
+        self._cameras.away(why)
+
+    def _back(self) -> None:
+        if self._is_away:
+            self._is_away = False
+            logger.warning("topic %s is read again", self._topic)
+        self._cameras.back()
+
+    def _tp(self, number: int) -> TopicPartition:
+        return TopicPartition(self._topic, number)
+
+
+def _raw(record: Any) -> RawMessage:
+    return RawMessage(
+        record.topic,
+        record.partition,
+        record.offset,
+        record.key,
+        record.value,
+        tuple((name, value if value is not None else b"") for name, value in record.headers),
+        record.timestamp if record.timestamp is not None else -1,
+    )
