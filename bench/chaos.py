@@ -1,9 +1,9 @@
 """A drill: parts of a running Rayline die at random, and at the end it is counted what that cost.
 
-`python -m bench.chaos --minutes 10 --json FILE`. A film of numbers, a film of the demo's bottle line and a live RTSP
-camera run through one Rayline on two Ray nodes of this machine. It ends with 0 only where nothing of the films was
-lost, published twice or out of order, each part was judged once, every camera came back within its bound after each
-death, and the live camera lost nothing that was not told.
+`python -m bench.chaos --minutes 10 --json FILE`. A film of numbers, a film of the demo's bottle line, a topic of
+a Kafka broker and a live RTSP camera run through one Rayline on two Ray nodes of this machine. It ends with 0 only
+where nothing of films and topic was lost, published twice or out of order, each part was judged once, every camera came
+back within its bound after each death, and the live camera lost nothing that was not told.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from typing import Any
 from bench.chaos_count import count_live, count_parts, count_replayable, detections, figures, inspections
 from bench.chaos_flow import STEADY_S, Flow
 from bench.chaos_kills import KINDS
-from bench.chaos_line import FPS, SOURCES, Drilled, running_drill
+from bench.chaos_line import FPS, REPLAYABLE, SOURCES, Drilled, running_drill
 from bench.chaos_memory import Memory
 
 START_S = 60.0
@@ -30,7 +30,10 @@ WARM_UP_S = 60.0
 LIVE_TAIL_S = 2.0
 GAVE_UP_S = 30.0  # beyond the bound: then the drill goes on without that camera's return
 
-DEFAULT_KINDS = ("ingest", "detect", "track", "controller", "supervisor", "redis", "redis-tail", "rtsp", "node")
+DEFAULT_KINDS = (
+    *("ingest", "detect", "track", "asleep-detect", "controller", "supervisor"),
+    *("redis", "redis-tail", "broker", "rtsp", "node"),
+)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -115,13 +118,13 @@ def _until_steady(flow: Flow, timeout_s: float) -> None:
 
 def _report(redis_url: str, kills: Sequence[Mapping[str, Any]], slopes: Mapping[str, float | None]) -> dict[str, Any]:
     messages = {camera: detections(redis_url, camera) for camera in SOURCES}
-    films = {camera: count_replayable(messages[camera]) for camera in ("film", "parts")}
+    again = {camera: count_replayable(messages[camera]) for camera in REPLAYABLE}
     live = count_live(messages["live"])
-    every = [*films.values(), live]
+    every = [*again.values(), live]
     recoveries = [_slowest(kill) for kill in kills]
     back = [seconds for seconds in recoveries if seconds is not None]
     return {
-        "lost": sum(counted.lost + counted.failed for counted in films.values()),
+        "lost": sum(counted.lost + counted.failed for counted in again.values()),
         "duplicated": sum(counted.duplicated for counted in every),
         "out_of_order": sum(counted.out_of_order for counted in every),
         "kills": len(kills),
@@ -132,7 +135,7 @@ def _report(redis_url: str, kills: Sequence[Mapping[str, Any]], slopes: Mapping[
         "rss_slope_mb_per_min": slopes["all"],
         "rss_slope_by_name": dict(slopes),
         "live": {**figures(live), "untold_allowed": _untold_allowed(kills)},
-        "films": {camera: figures(counted) for camera, counted in films.items()},
+        "replayable": {camera: figures(counted) for camera, counted in again.items()},
         "log": list(kills),
     }
 

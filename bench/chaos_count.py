@@ -47,7 +47,7 @@ def inspections(redis_url: str, camera: str) -> Messages:
 
 
 def count_replayable(messages: Messages) -> Counted:
-    """By the picture's place in its film, and by its number where it carries one."""
+    """By the picture's place in its film or partition, and by its number where it carries one."""
     places = [_place(message) for message in messages]
     misread = sum(number != place for message, place in zip(messages, places, strict=True)
                   if (number := _number(message)) is not None)  # fmt: skip
@@ -114,7 +114,8 @@ def _film_second(dated: Sequence[tuple[float, float]], at: float) -> float:
 
 
 def _place(message: Mapping[str, Any]) -> int:
-    return int(message["source"]["position"].split("|")[2])
+    source, major, minor = message["source"]["position"].split("|")
+    return int(major if source.startswith("kafka:") else minor)
 
 
 def _epoch(message: Mapping[str, Any]) -> str:

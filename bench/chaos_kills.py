@@ -20,6 +20,7 @@ from bench.chaos_detect import HOLD, SLEEP
 from bench.chaos_line import Drilled
 
 AWAY_S = 2.0  # until a Redis or a camera is started again
+CUT_OFF_S = 5.0  # a broker
 NODE_AWAY_S = 5.0  # until another machine is there
 TAIL_S = 1.0  # what a power cut takes with `appendfsync everysec`; a kill alone leaves it with the system
 _OURS = ("ray::Ingest", "ray::Serve", "ray::Supervisor")
@@ -95,6 +96,13 @@ def _redis_tail(drilled: Drilled, dice: random.Random) -> str:
     return f"away for {AWAY_S:.0f} s, without its last {TAIL_S:.0f} s"
 
 
+def _broker(drilled: Drilled, dice: random.Random) -> str:
+    drilled.broker.freeze()  # killed, the test's broker would forget all
+    time.sleep(CUT_OFF_S)
+    drilled.broker.thaw()
+    return f"cut off for {CUT_OFF_S:.0f} s"
+
+
 def _camera(drilled: Drilled, dice: random.Random) -> str:
     drilled.camera.kill()
     time.sleep(AWAY_S)
@@ -138,6 +146,7 @@ KINDS: Mapping[str, Kind] = {
     "supervisor": Kind(_killed("ray::Supervisor")),
     "redis": Kind(_redis),
     "redis-tail": Kind(_redis_tail),
+    "broker": Kind(_broker),
     "rtsp": Kind(_camera),
     "node": Kind(_node, NODE_BOUND_S),
     "frozen-node": Kind(_frozen_node, NODE_BOUND_S),

@@ -1,4 +1,4 @@
-"""What the drill runs: a film of numbers, a film of parts and a live camera through one Rayline on two Ray nodes."""
+"""What the drill runs: two films, a topic and a live camera through one Rayline on two Ray nodes of this machine."""
 
 from __future__ import annotations
 
@@ -19,15 +19,24 @@ import yaml
 
 from bench.chaos_clips import numbered_film, parts_film
 from bench.chaos_detect import NUMBERS, DrillFused
+from bench.chaos_kafka import CAMERA, TOPIC, Sender
 from pipeline.app import build_app
-from pipeline.config import RaylineConfig, config_of_data
+from pipeline.config import config_of_data
 from pipeline.running import QUIET, Rayline, started
+from tests.kafka_broker import KafkaBroker, kafka_broker
 from tests.redis_server import RedisServer, free_port, redis_server
 
-FPS = 10
-SOURCES = ("film", "parts", "live")  # cameras; the first two can be read again
+FPS = 8
+REPLAYABLE = ("film", "parts", "topic")
+SOURCES = (*REPLAYABLE, "live")
 HEAD_CPUS, WORKER_CPUS = 1, 2  # too small a head for all of it: some is always on the worker
 _PLAIN_LOG = {"auto_aof_rewrite_percentage": "0"}  # one file, from which a second can be cut
+# As docs/operations.md asks of whoever starts a head: by itself Ray waits for a silent machine for most of a minute.
+HEALTH_OF_NODES = {
+    "RAY_health_check_period_ms": "1000",
+    "RAY_health_check_timeout_ms": "3000",
+    "RAY_health_check_failure_threshold": "3",
+}
 GRACE_S = 90.0  # films are longer than the drill by this
 
 
@@ -106,9 +115,9 @@ class Drilled:
     """Everything that may be killed."""
 
     folder: Path  # orders to the detector lie in it
-    config: RaylineConfig
     rayline: Rayline
     redis: RedisServer
+    broker: KafkaBroker
     camera: RtspProcess
     nodes: Nodes
 
@@ -119,14 +128,16 @@ def running_drill(folder: Path, seconds: float, logs: bool = False, **graph: Any
     config = functools.partial(_config, folder, seconds, graph)
     with ExitStack() as stack:
         redis = stack.enter_context(redis_server(folder, keep=True, appendfsync="everysec", **_PLAIN_LOG))
+        broker = stack.enter_context(kafka_broker())
         camera = RtspProcess()
         stack.callback(camera.kill)
         camera.start()
         nodes = stack.enter_context(_ray(logs))
         build = functools.partial(build_app, fused_wrapper=DrillFused)
-        made = config_of_data(config(redis.url, camera.url), "drill")
+        made = config_of_data(config(redis.url, broker.address, camera.url), "drill")
         rayline = stack.enter_context(started(made, build=build))
-        yield Drilled(folder, made, rayline, redis, camera, nodes)
+        stack.enter_context(Sender(broker.address, FPS))
+        yield Drilled(folder, rayline, redis, broker, camera, nodes)
 
 
 @contextmanager
@@ -134,6 +145,8 @@ def _ray(logs: bool) -> Iterator[Nodes]:
     from pipeline.local_ray import set_environment
 
     set_environment()
+    for name, value in HEALTH_OF_NODES.items():
+        os.environ.setdefault(name, value)
     os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, (str(Path.cwd()), os.environ.get("PYTHONPATH"))))
     import ray
     from ray import serve
@@ -149,11 +162,13 @@ def _ray(logs: bool) -> Iterator[Nodes]:
         nodes.close()
 
 
-def _config(folder: Path, seconds: float, graph: dict[str, Any], redis_url: str, camera_url: str) -> dict[str, Any]:
+def _config(
+    folder: Path, seconds: float, graph: dict[str, Any], redis_url: str, broker: str, camera_url: str
+) -> dict[str, Any]:
     demo = yaml.safe_load((resources.files("configs") / "demo.yaml").read_text())
     film = numbered_film(folder / "film.mp4", seconds + GRACE_S, FPS)
     parts = parts_film(folder / "parts.mp4", seconds + GRACE_S, FPS)
-    demo["recipes"]["bottles"]["inspection"]["min_votes"] = 5  # ten pictures a second, not twelve
+    demo["recipes"]["bottles"]["inspection"]["min_votes"] = 5  # fewer pictures a second than the demo
     return {
         "redis": {"url": redis_url, "maxlen_detections": 1_000_000},
         "models": {
@@ -161,7 +176,9 @@ def _config(folder: Path, seconds: float, graph: dict[str, Any], redis_url: str,
             "bottles": demo["models"]["bottles"],
         },
         "recipes": {"count": {"model": NUMBERS}, **demo["recipes"]},
+        "topics": {TOPIC: {"brokers": [broker]}},
         "cameras": {
+            CAMERA: {"url": f"kafka:{TOPIC}", "recipe": "count"},
             "film": {"url": str(film), "pace": "realtime", "recipe": "count"},
             "parts": {"url": str(parts), "pace": "realtime", "recipe": "bottles", "belt_speed": 0.2},
             "live": {"url": camera_url, "recipe": "count"},
