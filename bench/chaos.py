@@ -9,6 +9,7 @@ back within its bound after each death, and the live camera lost nothing that wa
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import random
 import sys
@@ -50,14 +51,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def drill(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
     """The whole drill; its figures."""
-    seconds, dice = options.minutes * 60, random.Random(options.seed)
-    with running_drill(folder, seconds + START_S, options.logs) as drilled:
+    dice = random.Random(options.seed)
+    with running_drill(folder, options.minutes * 60, options.logs) as drilled:
         flow, memory = Flow(drilled.rayline.redis_url, SOURCES), Memory()
         flow.start()
         memory.start()
         try:
             _until_steady(flow, START_S)
-            kills = [*_kills(drilled, flow, options.kinds, dice, seconds, options.seconds_between)]
+            kills = [*_kills(drilled, flow, options, dice)]
         finally:
             flow.stop()
             memory.stop()
@@ -75,13 +76,11 @@ def passed(report: Mapping[str, Any]) -> bool:
     )
 
 
-def _kills(
-    drilled: Drilled, flow: Flow, kinds: Sequence[str], dice: random.Random, seconds: float, between_s: float
-) -> Iterator[dict[str, Any]]:
+def _kills(drilled: Drilled, flow: Flow, options: argparse.Namespace, dice: random.Random) -> Iterator[dict[str, Any]]:
     """One death after another, each when all flows again, until the time is over."""
-    until = time.monotonic() + seconds
-    for kind in _order(kinds, dice):
-        time.sleep(between_s * dice.uniform(0.5, 1.5))
+    until = time.monotonic() + options.minutes * 60
+    for kind in itertools.islice(_order(options.kinds, dice), options.kills):
+        time.sleep(options.seconds_between * dice.uniform(0.5, 1.5))
         if time.monotonic() >= until:
             return
         kill = _kill(drilled, flow, kind, dice)
@@ -176,6 +175,7 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--minutes", type=float, default=10.0)
     parser.add_argument("--json", type=Path, help="where the figures go too")
     parser.add_argument("--seed", type=int, default=1, help="of the order of deaths and of what they hit")
+    parser.add_argument("--kills", type=int, help="so many and no more (default: as many as the time allows)")
     parser.add_argument("--seconds-between", type=float, default=6.0, help="of quiet between two, on average")
     parser.add_argument(
         "--kinds",

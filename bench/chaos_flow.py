@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 
 from redis import Redis
@@ -38,23 +38,13 @@ class Flow:
 
     def recovered(self, since: float) -> dict[str, float | None]:
         """Seconds from `since` until each camera's last gap after it was over; None while one lasts."""
-        return {camera: self._recovered(list(came), since) for camera, came in self._came.items()}
+        now = time.monotonic()
+        return {camera: recovery_s(list(came), since, now) for camera, came in self._came.items()}
 
     def is_steady(self, now: float) -> bool:
         """True where every camera flowed for the last STEADY_S."""
         recovered = self.recovered(now - STEADY_S)
         return all(recovered[camera] == 0.0 for camera in recovered)
-
-    @staticmethod
-    def _recovered(came: list[float], since: float) -> float | None:
-        now = time.monotonic()
-        before = max((at for at in came if at <= since), default=since)
-        over, last = 0.0, before
-        for at in (at for at in came if at > since):
-            if at - last > GAP_S:
-                over = at - since
-            last = at
-        return None if now - last > GAP_S else over
 
     def _watch(self) -> None:
         client: Redis = Redis.from_url(
@@ -76,6 +66,16 @@ class Flow:
             if newest > self._newest.get(camera, (0, 0)):  # a Redis that lost its tail has older ones first
                 self._newest[camera] = newest
                 self._came[camera].append(now)
+
+
+def recovery_s(came: Sequence[float], since: float, now: float) -> float | None:
+    """Seconds from `since` until the last gap after it was over; 0 without one, None while one lasts."""
+    over, last = 0.0, max((at for at in came if at <= since), default=since)
+    for at in (at for at in came if at > since):
+        if at - last > GAP_S:
+            over = at - since
+        last = at
+    return None if now - last > GAP_S else over
 
 
 def _order(entry_id: bytes) -> tuple[int, int]:

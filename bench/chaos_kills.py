@@ -138,6 +138,13 @@ def _to_the_node(drilled: Drilled, number: signal.Signals) -> str:
     return f"with {', '.join(ours) or 'nothing of ours'}, another after {NODE_AWAY_S:.0f} s"
 
 
+def _together(*names: str) -> Callable[[Drilled, random.Random], str]:
+    def strike(drilled: Drilled, dice: random.Random) -> str:
+        return " and ".join(KINDS[name].strike(drilled, dice) for name in names)
+
+    return strike
+
+
 KINDS: Mapping[str, Kind] = {
     "ingest": Kind(_killed("ray::IngestActor")),
     "detect": Kind(_killed("ray::ServeReplica:rayline:detect")),
@@ -155,4 +162,8 @@ KINDS: Mapping[str, Kind] = {
     "frozen-detect": Kind(_stopped("ray::ServeReplica:rayline:detect")),
     "frozen-track": Kind(_stopped("ray::ServeReplica:rayline:track")),
     "frozen-ingest": Kind(_stopped("ray::IngestActor")),
+    "controller+track": Kind(_together("controller", "track")),
+    "controller+detect": Kind(_together("controller", "detect")),
+    "supervisor+ingest": Kind(_together("supervisor", "ingest")),
+    "ingest+track": Kind(_together("ingest", "track")),
 }

@@ -37,7 +37,7 @@ HEALTH_OF_NODES = {
     "RAY_health_check_timeout_ms": "3000",
     "RAY_health_check_failure_threshold": "3",
 }
-GRACE_S = 90.0  # films are longer than the drill by this
+GRACE_S = 60.0  # films are longer than the drill by this
 
 
 class RtspProcess:
