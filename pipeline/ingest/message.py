@@ -35,6 +35,7 @@ class Refusal(StrEnum):
     UNKNOWN_FORMAT = "unknown_format"
     NO_KEYFRAME = "no_keyframe"  # coded video that begins, or goes on behind a refused message, between keyframes
     REORDERED = "reordered"  # coded with B-frames: a picture would not come with its own message
+    IN_TWO_PARTITIONS = "in_two_partitions"  # a camera that came in another one a moment ago
     BAD_ENVELOPE = "bad_envelope"
     FORBIDDEN_URI = "forbidden_uri"
     FETCH_FAILED = "fetch_failed"

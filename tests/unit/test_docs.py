@@ -147,7 +147,7 @@ def test_every_drop_reason_is_told() -> None:
 
 
 def test_every_reason_a_message_is_refused_for_is_told() -> None:
-    assert set(column("docs/kafka-in.md", "code")) == set(Refusal)
+    assert set(column("docs/kafka.md", "code")) == set(Refusal)
 
 
 def test_every_camera_state_is_told_with_where_it_leads() -> None:

@@ -20,7 +20,6 @@ from stages.values import CameraId, Clock, Frame, Position
 
 logger = logging.getLogger(__name__)
 
-IN_TWO_PARTITIONS = "in_two_partitions"
 _LOOK_S = 0.2  # how soon a wait notices that the partition was closed
 _FETCH_AGAIN_S = 1.0
 _KEYFRAMES = 16  # kept per camera: where decoding can begin if Redis loses a tail that reaches back so far
@@ -168,7 +167,7 @@ class Partition:
             "its order is lost; give its messages one key"
         )
         self._cameras.misplaced(camera_id, why)
-        raise MessageRefused(IN_TWO_PARTITIONS, why)
+        raise MessageRefused(Refusal.IN_TWO_PARTITIONS, why)
 
     def _decoded(self, camera_id: CameraId, message: RawMessage, is_new: bool) -> list[Decoded]:
         decoder = self._decoders.get(camera_id)

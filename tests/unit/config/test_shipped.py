@@ -20,7 +20,7 @@ EXAMPLES = sorted(CONFIGS.glob("*.yaml"))
 
 
 def test_there_are_examples() -> None:
-    assert {"demo.yaml", "rtsp.example.yaml"} <= {path.name for path in EXAMPLES}
+    assert {"demo.yaml", "rtsp.example.yaml", "kafka.example.yaml"} <= {path.name for path in EXAMPLES}
 
 
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.name)
