@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import atexit
 import threading
 from collections.abc import Awaitable
 from concurrent.futures import Future
@@ -24,6 +25,9 @@ class Background:
         # A daemon: who forgets to close must still be able to end.
         self._thread = threading.Thread(target=self._loop.run_forever, name="rayline-client", daemon=True)
         self._thread.start()
+        atexit.register(
+            self.close
+        )  # later the thread is dead, and a loop somebody left open would wait for it for ever
 
     def run(self, work: Awaitable[T]) -> T:
         """Its answer. Interrupted by Ctrl-C, it is cancelled, and over when this raises."""
@@ -44,9 +48,15 @@ class Background:
                     ended.exception(_ENDING_S)
             raise
 
+    @property
+    def closed(self) -> bool:
+        """True once nothing runs any more, and nothing can be run."""
+        return self._loop.is_closed()
+
     def close(self) -> None:
         """Cancel what still runs and end the thread; may be called more than once."""
-        if self._loop.is_closed():
+        atexit.unregister(self.close)
+        if self.closed:
             return
         asyncio.run_coroutine_threadsafe(self._wind_up(), self._loop).result(_ENDING_S)
         self._loop.call_soon_threadsafe(self._loop.stop)

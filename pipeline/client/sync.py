@@ -108,4 +108,5 @@ def _each(background: Background, start: Callable[[], AsyncGenerator[Message, No
                 return
             yield message
     finally:
-        background.run(messages.aclose())
+        if not background.closed:
+            background.run(messages.aclose())

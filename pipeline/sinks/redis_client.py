@@ -170,6 +170,7 @@ class RedisLink:
         limit_s = self.settings.deadline_s + extra_s
         try:
             async with asyncio.timeout(limit_s), self._lock:
+                await asyncio.sleep(0)  # raises a cancellation asked for before this, which would be lost as below
                 try:
                     self._client = self._client or connect(self.settings)
                     with _cancellation_kept():
@@ -204,7 +205,12 @@ def _cancellation_kept() -> Iterator[None]:
     """
     task = asyncio.current_task()
     before = task.cancelling() if task is not None else 0
-    yield
+    try:
+        yield
+    except Exception:
+        if task is not None and task.cancelling() > before:
+            raise asyncio.CancelledError from None
+        raise
     if task is not None and task.cancelling() > before:
         raise asyncio.CancelledError
 

@@ -286,6 +286,24 @@ async def test_cancelling_ends_it_promptly_and_leaves_nothing_open(tmp_path: Pat
                 assert len(client.client_list()) == 1
 
 
+async def test_a_cancellation_asked_for_in_the_body_is_not_lost(
+    server: RedisServer, line: str, publisher: Publisher
+) -> None:
+    """As Ctrl-C asks for it: raised not there, but where the body next waits."""
+    publisher.parts(1, 2, 3)
+
+    async def cancelled_in_the_body() -> None:
+        async with messages(server, line) as subscription:
+            async for message in subscription:
+                if message.message_id == "3":
+                    task.cancel()
+
+    task = asyncio.create_task(cancelled_in_the_body())
+    done, _ = await asyncio.wait([task], timeout=5)
+    assert done
+    assert task.cancelled()
+
+
 def test_what_a_program_leaves_when_it_ends_is_there_for_the_next(
     server: RedisServer, line: str, publisher: Publisher
 ) -> None:
