@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 ROUTER = f"{ConsistentHashRouter.__module__}:{ConsistentHashRouter.__name__}"
 EVERY_REPLICA: dict[str, Any] = {
     "health_check_period_s": 1.0,
-    "health_check_timeout_s": 3.0,
+    # Three in a row must fail: a replica that answers none, for it is frozen or holds the interpreter, has 6 s.
+    "health_check_timeout_s": 2.0,
     # The ingest actors have stopped before: nothing is under way that would be worth a longer wait.
     "graceful_shutdown_wait_loop_s": 0.1,
     "graceful_shutdown_timeout_s": 2.0,

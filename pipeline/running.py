@@ -18,6 +18,7 @@ from pipeline.instance import Instance, remove_instance, write_instance
 from pipeline.local_ray import join_ray, set_environment, start_local_ray
 from pipeline.preflight import require_cluster, require_redis, require_room, require_weights
 from pipeline.sinks.embedded_redis import EmbeddedRedis
+from pipeline.sinks.redis_keeper import RedisKeeper
 
 if TYPE_CHECKING:
     from ray.serve import Application
@@ -93,7 +94,9 @@ def _redis(config: RaylineConfig, stack: ExitStack) -> str:
     if not config.redis.embedded:
         require_redis(config)
         return config.redis.url.get_secret_value()
-    return stack.enter_context(EmbeddedRedis(config.redis.data_dir, config.redis.port)).url
+    server = stack.enter_context(EmbeddedRedis(config.redis.data_dir, config.redis.port))
+    stack.enter_context(RedisKeeper(server))
+    return server.url
 
 
 def _spool(config: RaylineConfig, stack: ExitStack) -> RaylineConfig:

@@ -6,14 +6,19 @@ from pipeline.client.reading import read
 from pipeline.client.settings import SubscriberSettings
 from pipeline.client.subscription import Subscription, subscribe
 from pipeline.sinks.group_reader import EntriesLost
+from stages.results.models import DetectionMessage, EventMessage, InspectionMessage, UninspectedMessage
 
 __all__ = [
+    "DetectionMessage",
     "EntriesLost",
     "EntriesLostError",
+    "EventMessage",
     "Handler",
+    "InspectionMessage",
     "Message",
     "SubscriberSettings",
     "Subscription",
+    "UninspectedMessage",
     "UnreadableError",
     "consume",
     "read",

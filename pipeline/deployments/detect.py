@@ -23,12 +23,14 @@ _Call = TypeVar("_Call", bound=Sized)  # what one call brings; its length is in 
 class DetectReplica(Generic[_Call]):
     """Batches what several shards send at once; one shard's batch is complete when it comes."""
 
+    load = staticmethod(Detector.load)  # a drill has another in its place
+
     def __init__(
         self, name: str, settings: ModelSettings, stall_timeout_s: float, logs: LogSettings | None = None
     ) -> None:
         set_up_replica_logs(logs)
         # Loading exports and warms up: the replica is ready only when the model answers at speed.
-        self._detector = Detector.load(settings, name)
+        self._detector = self.load(settings, name)
         self._progress = Progress(stall_timeout_s)
         self._threads = ThreadPoolExecutor(BATCHES_AT_ONCE, "detect")
         # Frames are counted, not calls; no wait, for batches are made once, at ingest.

@@ -9,7 +9,8 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 
-from pipeline.deployments.spooling import News, Spooling, entry_of
+from pipeline.deployments.spool_ledger import News
+from pipeline.deployments.spooling import Spooling, entry_of
 from pipeline.deployments.tracked_camera import TrackedCamera
 from pipeline.deployments.untold import Untold
 from pipeline.observe.logs import log_context

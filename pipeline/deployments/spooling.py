@@ -5,51 +5,28 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections import Counter
-from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
-from dataclasses import astuple, dataclass, field, replace
-from typing import TypeVar
+from dataclasses import astuple
 
+from pipeline.deployments.spool_disk import SpoolDisk
+from pipeline.deployments.spool_ledger import Absence, Ledger, News
 from pipeline.observe.logs import log_context
 from pipeline.observe.metrics import Metrics
-from pipeline.sinks.errors import SinkError, SinkUnavailable
+from pipeline.sinks.errors import KeyRefused, SinkError, SinkUnavailable
 from pipeline.sinks.late_writes import Fate, store
 from pipeline.sinks.redis_streams import CameraWrite, RedisSettings, RedisStreams
-from pipeline.sinks.spool import Entry, Loose, Newest, Owner, Shed, Spool, SpoolBroken, SpoolBusy, Waiting
-from pipeline.sinks.spool_folder import SpoolFolder
+from pipeline.sinks.spool import Entry, Loose, Newest, Owner, SpoolBroken, SpoolBusy
 from pipeline.sinks.spool_settings import SpoolSettings, default_folder
-from pipeline.sinks.storage_thread import StorageThread
-from stages.results.messages import ResultContext, camera_event_message, rfc3339
-from stages.values import Event, LineId
+from stages.results.messages import ResultContext
 
 logger = logging.getLogger(__name__)
 
 ROUND_S = 1.0  # between two looks whether Redis is back
 LOOK_FOR_LEFT_S = 30.0  # between two looks for files that nobody has open
+GIVE_UP_S = 15.0  # that a file gives no answer while Redis does: then it holds nobody back any longer
 ROWS_AT_ONCE = 64
 FULL, EXPIRED, BROKEN = "spool_full", "spool_expired", "spool_broken"
-
-_T = TypeVar("_T")
-
-
-@dataclass(slots=True)
-class _Absence:
-    """What one camera has had on disk since it began to wait."""
-
-    since: float  # Unix seconds
-    context: Sequence[object] = ()
-    stored: int = 0  # frames
-    lost: Counter[str] = field(default_factory=Counter)  # frames, by reason
-
-
-@dataclass(slots=True)
-class News:
-    """What became of a camera's frames on disk since it was last asked, and how many wait now."""
-
-    stored: int = 0
-    lost: Counter[str] = field(default_factory=Counter)
-    waiting: int = 0
 
 
 class Spooling:
@@ -71,15 +48,10 @@ class Spooling:
         self._settings = settings
         self._metrics = metrics
         self._clock = clock
-        self._folder = SpoolFolder(settings.dir or default_folder(redis), settings)
-        self._disk = StorageThread[object]("spool", settings.write_timeout_s)
+        self._disk = SpoolDisk(settings.dir or default_folder(redis), settings)
+        self._ledger = Ledger(metrics, clock)
         self._redis = RedisStreams(redis)
         self._fresh = fresh
-        self._waiting: dict[str, Mapping[Owner, Waiting]] = {}  # by shard: as its file held it at last
-        self._order: dict[str, int] = {}  # of what is in _waiting: answers of the disk may overtake each other
-        self._jobs = 0
-        self._absences: dict[Owner, _Absence] = {}
-        self._news: dict[Owner, News] = {}
         self._complained: set[str] = set()  # shards whose file cannot be had, told once
         self._aside: dict[str, str] = {}  # shard -> its damaged file's name, until an event tells it
         self._left_at = float("-inf")
@@ -98,32 +70,30 @@ class Spooling:
             self._task.cancel()
             await asyncio.wait([self._task], timeout=self._settings.write_timeout_s)
         await self._redis.close()
-        with suppress(SinkError):
-            await self._do(self._folder.close_all)
-        await asyncio.to_thread(self._disk.close, self._settings.write_timeout_s)
+        await self._disk.close_all()
 
     def holds(self, owner: Owner) -> bool:
         """True while something of this camera waits: what is new goes behind it, never past."""
-        return any(owner in waiting for waiting in self._waiting.values())
+        return self._disk.home(owner) is not None
 
     def gone_away(self) -> None:
         """Redis gave no answer: it is left alone until it answers again."""
         if not self.away:
-            logger.warning("Redis is away: live results wait on disk in %s", self._folder.folder)
+            logger.warning("Redis is away: live results wait on disk in %s", self._disk.folder)
         self.away = True
         self._wake.set()
 
     def news(self, owner: Owner) -> News:
         """What became of its frames; told once."""
-        news = self._news.pop(owner, News())
-        news.waiting = sum(waiting[owner].frames for waiting in self._waiting.values() if owner in waiting)
+        news = self._ledger.news(owner)
+        news.waiting = self._disk.frames(owner)
         return news
 
     async def put(self, shard: str, entries: Sequence[Entry]) -> set[Owner]:
         """Put these on disk, each behind what waits of its camera. Answers whose entries lie there now."""
         by_file: dict[str, list[Entry]] = {}
         for entry in entries:
-            by_file.setdefault(self._home(entry.owner) or shard, []).append(entry)
+            by_file.setdefault(self._disk.home(entry.owner) or shard, []).append(entry)
         stored: set[Owner] = set()
         for file, its in by_file.items():
             if await self._append(file, its):
@@ -134,11 +104,11 @@ class Spooling:
         """Where the camera stands by what waits of it; None where nothing does, or another process has the file."""
         if not self.holds(owner):
             await self._take_over(shard, is_ours=True)
-        file = self._home(owner)
+        file = self._disk.home(owner)
         if file is None:
             return None
         try:
-            return await self._ask(file, lambda spool: spool.newest(*owner))
+            return await self._disk.ask(file, lambda spool: spool.newest(*owner))
         except SinkError as exc:
             await self._failed(file, exc)
             return None
@@ -148,12 +118,12 @@ class Spooling:
         await self._look_for_left()
         await self._expire()
         self._is_blocked = False
-        if self._waiting or self.away or self._absences:
+        if self._disk.shards() or self.away or self._ledger.owners():
             with suppress(SinkUnavailable):
                 await self._redis.open()
                 if self.away:  # while nobody else uses it: connecting may take longer than a fresh frame waits
                     await self._fresh.open()
-                for shard in [*self._waiting]:
+                for shard in self._disk.shards():
                     if not await self._drain(shard):
                         break
                 else:
@@ -176,9 +146,9 @@ class Spooling:
 
     async def _append(self, shard: str, entries: Sequence[Entry], again: bool = True) -> bool:
         now = self._clock()
-        told = self._with_beginnings(shard, entries, now)
+        told = self._ledger.with_beginnings(entries, now, self._aside.get(shard))
         try:
-            shed = await self._ask(shard, lambda spool: spool.append(told, now))
+            shed = await self._disk.ask(shard, lambda spool: spool.append(told, now))
         except SpoolBroken as exc:
             return await self._failed(shard, exc) and again and await self._append(shard, entries, again=False)
         except SinkError as exc:
@@ -187,23 +157,10 @@ class Spooling:
         self._complained.discard(shard)
         self._aside.pop(shard, None)
         for entry in entries:
-            absence = self._absences.setdefault(entry.owner, _Absence(now))
-            absence.context = entry.context or absence.context
-        self._note_shed(shed, FULL)
+            self._ledger.waits(entry.owner, now, entry.context)
+        self._ledger.shed(shed, FULL)
         self._wake.set()
         return True
-
-    def _with_beginnings(self, shard: str, entries: Sequence[Entry], now: float) -> list[Entry]:
-        """The same; each camera's first says that it begins to wait, and what became of a damaged file before it."""
-        aside = {"set_aside": self._aside[shard]} if shard in self._aside else {}
-        told, begun = [], set(self._absences)
-        for entry in entries:
-            if entry.owner not in begun and entry.context:
-                begun.add(entry.owner)
-                word = _event(entry.owner, entry.context, now, "spooling", {"since": rfc3339(now), **aside})
-                entry = replace(entry, what=replace(entry.what, events=[word, *entry.what.events]))
-            told.append(entry)
-        return told
 
     async def _drain(self, shard: str) -> bool:
         """Store what the file holds, oldest first; False where Redis went away over it."""
@@ -214,10 +171,11 @@ class Spooling:
                 fate = await self._drain_some(shard, blocked)
             except SinkError as exc:
                 await self._failed(shard, exc)
+                self._let_pass(shard)
                 return True
             if fate is None:
                 break
-            self._note(fate)
+            self._ledger.settle(fate)
             if fate.unreachable:
                 self.gone_away()
                 return False
@@ -228,49 +186,46 @@ class Spooling:
             await asyncio.sleep(max(took_s, frames / self._settings.drain_frames_per_s))
         if blocked:
             self._is_blocked = True
-        else:
-            await self._close(shard)
+        elif await self._disk.close(shard):
+            self._metrics().spool_holds(shard, 0, 0.0, 0)
         return True
 
     async def _drain_some(self, shard: str, but_of: Collection[Owner]) -> Fate | None:
         """What became of the oldest; None where there are none."""
-        waiting = await self._ask(shard, lambda spool: spool.peek(ROWS_AT_ONCE, but_of))
-        for each in waiting:
-            absence = self._absences.setdefault(each.entry.owner, _Absence(each.at))
-            absence.context = each.entry.context or absence.context
+        waiting = await self._disk.ask(shard, lambda spool: spool.peek(ROWS_AT_ONCE, but_of))
+        self._ledger.peeked(waiting)
         fate = await store(self._redis, waiting)
         if fate.done:
-            await self._ask(shard, lambda spool: spool.remove(fate.done))
+            await self._disk.ask(shard, lambda spool: spool.remove(fate.done))
         return fate if waiting else None
 
-    async def _close(self, shard: str) -> None:
-        """Leave the file to whoever needs it, if nothing came meanwhile."""
-        if not self._waiting.get(shard):
-            with suppress(SinkError):
-                await self._do(lambda: self._folder.close(shard))
-            if not self._waiting.get(shard):
-                self._waiting.pop(shard, None)
-            self._gauges(shard, 0, 0.0, 0)
+    def _let_pass(self, shard: str) -> None:
+        """Redis is there and the file is not: after a while what is new waits no longer for what cannot be had."""
+        if self._disk.failing_s(shard) >= GIVE_UP_S and (waiting := self._disk.forget(shard)):
+            frames = sum(its.frames for its in waiting.values())
+            logger.error("spool of shard %s gives no answer: new results pass %d frames in it", shard, frames)
 
     async def _tell_over(self) -> None:
         """One event for each camera of which nothing waits any more."""
-        for owner in [owner for owner in self._absences if not self.holds(owner)]:
-            absence = self._absences.pop(owner)
-            if not absence.context or not (absence.stored or absence.lost):
-                continue
-            line, camera = owner
-            data = {
-                "since": rfc3339(absence.since),
-                "frames_waited": absence.stored,
-                "frames_dropped": dict(absence.lost),
-            }
-            word = _event(owner, absence.context, self._clock(), "spool_drained", data)
-            with log_context(camera=camera):
-                logger.info("camera %s: %d frames that waited on disk are stored", camera, absence.stored)
-                try:
-                    await self._redis.append(camera, line, [word])
-                except SinkUnavailable as exc:
-                    logger.warning("camera %s: what waited on disk is stored, which is not told: %s", camera, exc)
+        for owner in self._ledger.owners():
+            if not self.holds(owner):
+                absence = self._ledger.take(owner)
+                with log_context(camera=owner[1]):
+                    await self._tell(owner, absence)
+
+    async def _tell(self, owner: Owner, absence: Absence) -> None:
+        line, camera = owner
+        word = self._ledger.last_word(owner, absence)
+        if word is None:
+            return
+        try:
+            await self._redis.append(camera, line, [word])
+        except KeyRefused as exc:
+            logger.warning("camera %s: that nothing waits on disk any more cannot be told: %s", camera, exc)
+        except SinkUnavailable:
+            self._ledger.put_back(owner, absence)
+            return
+        logger.info("camera %s: %d frames that waited on disk are stored", camera, absence.stored)
 
     async def _look_for_left(self) -> None:
         """Files of a replica that died, or of shards that nobody runs any more."""
@@ -278,7 +233,7 @@ class Spooling:
             return
         self._left_at = time.monotonic()
         try:
-            left = await self._do(self._folder.left)
+            left = await self._disk.left()
         except SinkError as exc:
             logger.warning("spools that were left cannot be looked for: %s", exc)
             return
@@ -286,118 +241,74 @@ class Spooling:
             await self._take_over(shard, is_ours=False)
 
     async def _take_over(self, shard: str, is_ours: bool) -> None:
-        if shard in self._waiting:
+        if shard in self._disk.shards():
             return
         try:
-            if not await self._do(lambda: self._folder.has_file(shard)):
+            if not await self._disk.has_file(shard):
                 return
-            since = await self._ask(shard, lambda spool: spool.oldest_at())
+            since = await self._disk.ask(shard, lambda spool: spool.oldest_at())
         except SinkError as exc:
             if is_ours or not isinstance(exc, SpoolBusy):  # else another replica's, which stores it itself
                 await self._failed(shard, exc)
             return
-        waiting = self._waiting.get(shard) or {}
+        waiting = self._disk.waiting(shard)
         for owner in waiting:
-            self._absences.setdefault(owner, _Absence(since or self._clock()))
+            self._ledger.waits(owner, since or self._clock())
         if waiting:
             frames = sum(its.frames for its in waiting.values())
             logger.info("spool of shard %s: %d frames of %d cameras waited here", shard, frames, len(waiting))
 
     async def _expire(self) -> None:
-        for shard in [*self._waiting]:
+        for shard in self._disk.shards():
             try:
-                self._note_shed(await self._ask(shard, lambda spool: spool.expire(self._clock())), EXPIRED)
+                self._ledger.shed(await self._disk.ask(shard, lambda spool: spool.expire(self._clock())), EXPIRED)
             except SinkError as exc:
                 await self._failed(shard, exc)
 
     async def _failed(self, shard: str, exc: SinkError) -> bool:
         """Tell it once; True where the file was damaged and a new one may be begun in its place."""
-        if not isinstance(exc, SpoolBroken):
-            if shard not in self._complained:
-                self._complained.add(shard)
-                if isinstance(exc, SpoolBusy):
-                    logger.warning("shard %s has no spool until the process before it has ended: %s", shard, exc)
-                else:
-                    logger.error("spool of shard %s cannot be used, live results are lost: %s", shard, exc)
-            return False
-        lost = self._waiting.pop(shard, {})
+        if isinstance(exc, SpoolBroken):
+            return await self._set_aside(shard, exc)
+        await self._disk.failed(shard, exc)
+        if isinstance(exc, SpoolBusy):
+            self._complain(shard, logging.WARNING, "there is none until the process before it has ended", exc)
+        else:
+            self._complain(shard, logging.ERROR, "it cannot be used, live results are lost", exc)
+        return False
+
+    async def _set_aside(self, shard: str, exc: SpoolBroken) -> bool:
+        lost = self._disk.forget(shard)
+        for owner, waiting in lost.items():
+            self._ledger.lose(owner, BROKEN, waiting.frames)
         try:
-            aside = await self._do(lambda: self._folder.set_aside(shard))
+            aside = await self._disk.set_aside(shard)
         except SinkError as other:
-            logger.error("%s; it stays, and live results are lost: %s", exc, other)  # noqa: TRY400 - it says all
+            self._complain(shard, logging.ERROR, f"it is damaged, and cannot be set aside ({other})", exc)
             return False
         logger.error("%s; set aside as %s, %d frames in it are lost", exc, aside, sum(w.frames for w in lost.values()))
         self._metrics().spool_set_aside(shard)
         self._aside[shard] = aside.name
-        for owner, waiting in lost.items():
-            self._lose(owner, BROKEN, waiting.frames)
         return True
 
-    def _note(self, fate: Fate) -> None:
-        for owner, frames in fate.stored.items():
-            self._absences.setdefault(owner, _Absence(self._clock())).stored += frames
-            self._news.setdefault(owner, News()).stored += frames
-            self._metrics().frames_drained(owner[1], frames)
-        for owner, reasons in fate.lost.items():
-            for reason, frames in reasons.items():
-                self._lose(owner, reason, frames)
-
-    def _note_shed(self, shed: Mapping[Owner, Shed], reason: str) -> None:
-        for owner, its in shed.items():
-            self._lose(owner, reason, its.frames)
-            if its.verdicts:
-                logger.error("camera %s: %d verdicts that waited on disk are lost: %s", owner[1], its.verdicts, reason)
-
-    def _lose(self, owner: Owner, reason: str, frames: int) -> None:
-        self._absences.setdefault(owner, _Absence(self._clock())).lost[reason] += frames
-        self._news.setdefault(owner, News()).lost[reason] += frames
-        self._metrics().frames_dropped(owner[1], reason, frames)
+    def _complain(self, shard: str, level: int, what: str, exc: SinkError) -> None:
+        if shard not in self._complained:
+            self._complained.add(shard)
+            logger.log(level, "spool of shard %s: %s: %s", shard, what, exc)
 
     def _back(self) -> None:
         if self.away:
             logger.info("Redis is back")
         self.away = False
 
-    def _home(self, owner: Owner) -> str | None:
-        """The file in which this camera waits."""
-        return next((shard for shard, waiting in self._waiting.items() if owner in waiting), None)
-
     async def _tell_metrics(self) -> None:
-        for shard, waiting in list(self._waiting.items()):
+        for shard in self._disk.shards():
             with suppress(SinkError):
-                size, oldest = await self._ask(shard, lambda spool: (spool.size_bytes, spool.oldest_at()))
+                size, oldest = await self._disk.ask(shard, lambda spool: (spool.size_bytes, spool.oldest_at()))
                 age_s = 0.0 if oldest is None else max(0.0, self._clock() - oldest)
-                self._gauges(shard, size, age_s, sum(its.frames for its in waiting.values()))
-
-    def _gauges(self, shard: str, size_bytes: int, oldest_s: float, frames: int) -> None:
-        self._metrics().spool_holds(shard, size_bytes, oldest_s, frames)
-
-    async def _ask(self, shard: str, job: Callable[[Spool], _T]) -> _T:
-        """The job's answer; what the file holds behind it is noted."""
-
-        def done() -> tuple[_T, int, dict[Owner, Waiting]]:
-            spool = self._folder.spool(shard)
-            answer = job(spool)
-            self._jobs += 1  # on the disk's thread alone, where jobs follow each other
-            return answer, self._jobs, spool.waiting()
-
-        answer, order, waiting = await self._do(done)
-        if order > self._order.get(shard, 0):
-            self._order[shard], self._waiting[shard] = order, waiting
-        return answer
-
-    async def _do(self, job: Callable[[], _T]) -> _T:
-        answer: Awaitable[object] = asyncio.to_thread(self._disk.call, job)
-        return await answer  # type: ignore[return-value]  # the thread serves several kinds of jobs
+                frames = sum(its.frames for its in self._disk.waiting(shard).values())
+                self._metrics().spool_holds(shard, size, age_s, frames)
 
 
 def entry_of(what: CameraWrite | Loose, context: ResultContext) -> Entry:
     """What is to wait, with who its camera is."""
     return Entry(what, astuple(context))
-
-
-def _event(owner: Owner, context: Sequence[object], now: float, what: str, data: Mapping[str, object]) -> bytes:
-    line, camera = owner
-    event = Event(f"{camera}/{now:.3f}/{what}", "system", now, {"what": what, **data})
-    its = ResultContext(LineId(line), *context[1:])  # type: ignore[arg-type]  # they were taken from one
-    return camera_event_message(event, camera, its)

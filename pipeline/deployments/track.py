@@ -34,6 +34,8 @@ NO_MODEL = ModelInfo("", "", "", ())
 SNAPSHOTS = "snapshots"  # what the sink is called in the metrics
 BACKLOG_A_BATCH = 4  # cameras whose last words are told behind one batch: its answer waits for them
 
+Jobs = Mapping[CameraId, CameraJob]
+
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
 
@@ -71,7 +73,7 @@ class TrackDeployment:
         self,
         batch: FrameBatch,
         detected: Detected | None,
-        jobs: Mapping[CameraId, CameraJob],
+        jobs: Jobs,
         excused: Mapping[CameraId, Position] | None = None,
     ) -> BatchAnswer:
         """Work on one batch and publish it; a shard's batches come one after another, each when this has answered.
@@ -96,15 +98,14 @@ class TrackDeployment:
         self,
         batch: FrameBatch,
         detected: Detected | None,
-        jobs: Mapping[CameraId, CameraJob],
+        jobs: Jobs,
         excused: Mapping[CameraId, Position],
     ) -> BatchAnswer:
         answers = await self._adopt(batch.shard, jobs)
+        here = {camera_id: job for camera_id, job in jobs.items() if camera_id not in answers}
+        answers |= await self._behind(batch, detected, here, excused)
         away = any(answer.outcome is Outcome.UNAVAILABLE for answer in answers.values())
         cameras = {camera_id: self._cameras[camera_id] for camera_id in jobs if camera_id not in answers}
-        for camera_id, behind in self._behind(batch, detected, cameras, excused).items():
-            answers[camera_id] = behind
-            del cameras[camera_id]
         with self._progress.working():
             writes, broken = await _to_the_end(self._work, batch, detected, cameras)
         for camera_id in broken:
@@ -124,19 +125,28 @@ class TrackDeployment:
         self._count(detected, jobs, answers)
         return BatchAnswer(answers)
 
-    def _behind(
-        self,
-        batch: FrameBatch,
-        detected: Detected | None,
-        cameras: Mapping[CameraId, TrackedCamera],
-        excused: Mapping[CameraId, Position],
+    async def _behind(
+        self, batch: FrameBatch, detected: Detected | None, jobs: Jobs, excused: Mapping[CameraId, Position]
     ) -> dict[CameraId, CameraAnswer]:
-        """Cameras whose frames do not follow what is stored, as after Redis lost its tail: they are read again."""
-        seen, ends = _by_camera(batch, detected), {end.camera_id: end for end in batch.ends}
-        answers = {c: camera.behind(seen.get(c, []), ends.get(c), excused.get(c)) for c, camera in cameras.items()}
-        return {camera_id: answer for camera_id, answer in answers.items() if answer is not None}
+        """Cameras whose frames do not follow what is stored, as after Redis lost its tail: they are read again.
 
-    async def _adopt(self, shard: str, jobs: Mapping[CameraId, CameraJob]) -> dict[CameraId, CameraAnswer]:
+        What is known here may be older than what is stored, where another replica had the camera meanwhile: so Redis is
+        asked before anybody is sent back.
+        """
+        seen, ends = _by_camera(batch, detected), {end.camera_id: end for end in batch.ends}
+
+        def is_behind(camera_id: CameraId) -> bool:
+            camera = self._cameras[camera_id]
+            return camera.is_behind(seen.get(camera_id, []), ends.get(camera_id), excused.get(camera_id))
+
+        doubtful = {camera_id: job for camera_id, job in jobs.items() if is_behind(camera_id)}
+        for camera_id in doubtful:
+            self._forget(camera_id)
+        answers = await self._adopt(batch.shard, doubtful)
+        behind = [camera_id for camera_id in doubtful if camera_id not in answers and is_behind(camera_id)]
+        return answers | {c: CameraAnswer(Outcome.BEHIND, self._cameras[c].cursor) for c in behind}
+
+    async def _adopt(self, shard: str, jobs: Jobs) -> dict[CameraId, CameraAnswer]:
         """Take over cameras that are new here, or whose job changed, from what the store holds; else their answer."""
         answers: dict[CameraId, CameraAnswer] = {}
         away: Outcome | None = None  # one wait for Redis is enough
@@ -231,9 +241,7 @@ class TrackDeployment:
             if not done:
                 return
 
-    def _count(
-        self, detected: Detected | None, jobs: Mapping[CameraId, CameraJob], answers: Mapping[CameraId, CameraAnswer]
-    ) -> None:
+    def _count(self, detected: Detected | None, jobs: Jobs, answers: Mapping[CameraId, CameraAnswer]) -> None:
         """What this call showed, for the metrics: per batch, never per frame."""
         for stage, took_ms in detected.timings_ms.items() if detected is not None else ():
             self._metrics.stage_took(stage, took_ms / 1e3)

@@ -153,20 +153,25 @@ class TrackedCamera:
             self._tell(notice, model)
         return results
 
-    def behind(self, seen: Sequence[Seen], end: EndOfStream | None, excused: Position | None) -> CameraAnswer | None:
-        """The answer where what is stored lacks frames before these: nothing of them may be written; else None.
+    def is_behind(self, seen: Sequence[Seen], end: EndOfStream | None, excused: Position | None) -> bool:
+        """True where this camera lacks frames before these, or waits for others: nothing of them may be written.
 
         Frames up to `excused` are not missed.
         """
+        if self._write is not None:
+            return not (seen and seen[-1].frame.position.encode() == self._write.new)
         fresh = next((one.frame for one in seen if not self._is_done(one.frame.position)), end)
         follows = None if fresh is None else fresh.follows
-        if follows is None or self._write is not None:
-            return None
+        if follows is None:
+            return False
         if excused is not None and excused.source == follows.source and follows <= excused:
-            return None
-        if self._on_stored_road(follows) and (self._cursor or "") >= follows.encode():
-            return None
-        return CameraAnswer(Outcome.BEHIND, self._cursor)
+            return False
+        return not (self._on_stored_road(follows) and (self._cursor or "") >= follows.encode())
+
+    @property
+    def cursor(self) -> str | None:
+        """The position it builds on."""
+        return self._cursor
 
     @property
     def live(self) -> bool | None:

@@ -28,6 +28,7 @@ class Reader:
     begin_at: float = 0.0
     told: str = ""
     telling: asyncio.Task[None] | None = None
+    asking: asyncio.Future[ShardReport] | None = None  # the report it was asked for and has not given yet
     missed: int = 0
     restarts: int = 0
     failures: int = 0  # one soon after another

@@ -41,7 +41,9 @@ PERIOD_S = 1.0
 CALL_TIMEOUT_S = 5.0
 APPLY_TIMEOUT_S = 20.0  # cameras are stopped one after another
 APPLY_WAITED_S = 1.0  # of that, in a round: the other shards' reports must not wait
-MISSED_BEFORE_REPLACED = 3  # reports an ingest actor may owe before it counts as dead
+REPORT_WAITED_S = 0.7  # for a report, in a round; one that comes later counts all the same
+MISSED_BEFORE_REPLACED = 3  # rounds an ingest actor may owe its report before it counts as dead: some 5 s
+STARTING_BEFORE_REPLACED = 15  # where it never gave one: a cluster may be long in finding it a place
 
 
 class AlreadyRunning(RaylineError):
@@ -215,10 +217,22 @@ class Supervisor:
                 return
             reader = self._readers[plan.name] = reader.again(self._actor_of(plan), reader.last_error)
         await self._tell(plan, reader)
+        await self._hear(plan, reader)
+
+    async def _hear(self, plan: ShardPlan, reader: Reader) -> None:
+        """Take its report, or count that it owes one. It is asked once: a busy reader may answer rounds later."""
+        if reader.asking is None:
+            reader.asking = asyncio.ensure_future(reader.actor.report.remote())
+        await asyncio.wait({reader.asking}, timeout=REPORT_WAITED_S)
+        if not reader.asking.done():
+            limit = MISSED_BEFORE_REPLACED if reader.report is not None else STARTING_BEFORE_REPLACED
+            self._missed(plan, reader, "it does not report", limit)
+            return
+        asked, reader.asking = reader.asking, None
         try:
-            report: ShardReport = await asyncio.wait_for(reader.actor.report.remote(), CALL_TIMEOUT_S)
+            report: ShardReport = asked.result()
         except (RayError, TimeoutError) as exc:
-            self._missed(plan, reader, _told(exc))
+            self._missed(plan, reader, _told(exc), MISSED_BEFORE_REPLACED)
             return
         reader.note(report)
         if report.failure is not None:
@@ -273,11 +287,11 @@ class Supervisor:
             max_concurrency=8,
         ).remote(spec)
 
-    def _missed(self, plan: ShardPlan, reader: Reader, why: str) -> None:
+    def _missed(self, plan: ShardPlan, reader: Reader, why: str, limit: int) -> None:
         reader.missed += 1
         reader.last_error = why
         dead = "ActorDied" in why or "ActorUnavailable" in why
-        if dead or reader.missed >= MISSED_BEFORE_REPLACED:
+        if dead or reader.missed >= limit:
             self._replace(plan, reader, why)
 
     def _replace(self, plan: ShardPlan, reader: Reader, why: str) -> None:
@@ -286,8 +300,9 @@ class Supervisor:
         self._readers[plan.name] = reader.resting(why, time.monotonic())
 
     def _kill(self, reader: Reader) -> None:
-        if reader.telling is not None:
-            reader.telling.cancel()
+        for call in (reader.telling, reader.asking):
+            if call is not None:
+                call.cancel()
         ray.kill(reader.actor)
 
     async def _end_all(self, timeout_s: float) -> None:

@@ -54,6 +54,7 @@ class EmbeddedRedis:
         self._stop_timeout_s = stop_timeout_s
         self._process: subprocess.Popen[bytes] | None = None
         self._closing = ExitStack()
+        self._place: tuple[Path, IO[bytes]] | None = None  # its directory and the lock on it
         self.port = 0
 
     @property
@@ -74,7 +75,7 @@ class EmbeddedRedis:
             return self
         binary = self._binary or find_binary()
         try:
-            directory, lock = self._claim_directory()
+            directory, lock = self._place = self._claim_directory()
             for left in reversed(range(1 if self._asked_port else _ATTEMPTS)):
                 if self._try_start(binary, directory, lock, last=left == 0):
                     break
@@ -83,6 +84,22 @@ class EmbeddedRedis:
             raise
         logger.info("embedded redis listens on 127.0.0.1:%d, pid %s", self.port, self.pid)
         return self
+
+    def revive(self) -> bool:
+        """Start it again where it has died, on its port, with what it kept; True where it had. Raises SinkUnavailable.
+
+        May be called again then.
+        """
+        died = self._process
+        if died is None or died.poll() is None or self._place is None:
+            return False
+        logger.warning("embedded redis, pid %d, ended with %s and is started again", died.pid, died.returncode)
+        self._asked_port = self.port  # where its clients look for it
+        try:
+            self._try_start(self._binary or find_binary(), *self._place, last=True)
+        finally:
+            self._process = self._process or died
+        return True
 
     def close(self) -> None:
         """Stop the server, writing what is to be kept; may be called more than once."""

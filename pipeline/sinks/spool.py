@@ -6,7 +6,7 @@ import fcntl
 import os
 import sqlite3
 import zlib
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -43,6 +43,10 @@ _BROKEN = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_READONL
 
 class SpoolUnavailable(SinkError):
     """The file cannot take or give anything now: disk full, an I/O error, a folder that may not be written."""
+
+
+class SpoolFull(SpoolUnavailable):
+    """The disk is full; what waits can still be read."""
 
 
 class SpoolBusy(SpoolUnavailable):
@@ -383,7 +387,7 @@ def _told(path: Path) -> Iterator[None]:
     except sqlite3.Error as exc:
         code = getattr(exc, "sqlite_errorcode", 0) & 0xFF
         kind = SpoolBroken if code in _BROKEN or _is_foreign(exc) else SpoolUnavailable
-        raise kind(f"spool {path}: {exc}") from exc
+        raise (SpoolFull if code == sqlite3.SQLITE_FULL else kind)(f"spool {path}: {exc}") from exc
     except (zlib.error, ValueError, TypeError, IndexError, KeyError) as exc:
         raise SpoolBroken(f"spool {path}: an entry cannot be read: {exc}") from exc
     except OSError as exc:
@@ -418,8 +422,3 @@ def _entry(line: str, camera: str, cursor: str | None, payload: bytes) -> Entry:
         tail = None if checkpoint is None else (str(checkpoint[0]), bytes(checkpoint[1]))
         return Entry(Loose(camera, line, events, inspections, tail), context)
     return Entry(CameraWrite(camera, line, prev, cursor, detections, events, inspections, checkpoint), context)
-
-
-def total(shed: Mapping[Owner, Shed]) -> Shed:
-    """All together."""
-    return Shed(*(sum(getattr(its, name) for its in shed.values()) for name in ("entries", "frames", "verdicts")))

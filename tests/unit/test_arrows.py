@@ -194,7 +194,7 @@ def test_pictures_are_decoded_only_in_files_named_so() -> None:
 
 def test_ingest_and_deployments_know_neither_the_graph_nor_the_command_line() -> None:
     rooms = ("pipeline.ingest", "pipeline.deployments", "pipeline.sinks")
-    above = ("pipeline.app", "pipeline.running", *FACES)
+    above = ("pipeline.app", "pipeline.running", "pipeline.client", *FACES)
     refuse(
         [
             one
@@ -262,6 +262,7 @@ def test_circles_are_found(graph: dict[str, set[str]], circle: list[str]) -> Non
         pytest.param("pipeline.ingest.message", ("av", "fsspec", "cv2"), id="what a message is"),
         pytest.param("pipeline.sinks.relays", ("ray", "torch", "cv2", "av"), id="the relays"),
         pytest.param("pipeline.kafka_settings", ("ray", "torch", "cv2", "av", "aiokafka"), id="a Kafka address"),
+        pytest.param("pipeline.client.sync", ("ray", "torch", "ultralytics", "cv2", "av"), id="the client"),
         pytest.param("pipeline.cli", ("ray", "torch", "ultralytics", "cv2", "av"), id="the command line"),
         pytest.param("pipeline.config", ("ray", "torch", "ultralytics", "av"), id="the configuration"),
         pytest.param("stages.values", ("ray", "torch", "ultralytics", "cv2", "av"), id="the values"),

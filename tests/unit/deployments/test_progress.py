@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections import deque
+from contextlib import ExitStack
+
 import pytest
 
 from pipeline.deployments.progress import Progress, Stalled
@@ -37,13 +40,28 @@ def test_work_that_never_ends_is_a_stall(clock: ManualClock) -> None:
             progress.check()
 
 
-def test_a_slow_replica_that_completes_something_now_and_then_is_healthy(clock: ManualClock) -> None:
+def test_a_saturated_replica_that_completes_something_now_and_then_is_healthy(clock: ManualClock) -> None:
+    progress = Progress(5.0, clock)
+    waiting = deque(_begun(progress) for _ in range(8))  # always full: each waits for 32 s
+    for _ in range(40):
+        clock.now += 4
+        progress.check()
+        waiting.popleft().close()
+        waiting.append(_begun(progress))
+
+
+def test_one_call_that_hangs_beside_others_that_do_not_is_a_stall(clock: ManualClock) -> None:
     progress = Progress(5.0, clock)
     with progress.working():
-        for _ in range(5):
-            with progress.working():
-                clock.now += 4
+        for _ in range(3):
+            clock.now += 2
             progress.check()
+            with progress.working():
+                pass
+        clock.now += 1.5
+        with pytest.raises(Stalled, match=r"a call hangs: one behind it was completed 5\.5 s ago"):
+            progress.check()
+    progress.check()
 
 
 def test_work_that_raised_is_not_waiting_any_more(clock: ManualClock) -> None:
@@ -52,3 +70,10 @@ def test_work_that_raised_is_not_waiting_any_more(clock: ManualClock) -> None:
         raise ValueError("bad")
     clock.now += 60
     progress.check()
+
+
+def _begun(progress: Progress) -> ExitStack:
+    """One piece of work, until it is closed."""
+    stack = ExitStack()
+    stack.enter_context(progress.working())
+    return stack

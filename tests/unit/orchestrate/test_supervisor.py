@@ -28,9 +28,10 @@ class Remote:
 
 @dataclass
 class FakeActor:
-    """Applies when it is let, and reports unless it is deaf."""
+    """Applies when it is let, reports when it is let, and raises if it is deaf."""
 
     may_apply: asyncio.Event = field(default_factory=asyncio.Event)
+    may_report: asyncio.Event | None = None
     deaf: bool = False
     applied: str = ""
 
@@ -54,6 +55,8 @@ class FakeActor:
         async def answer() -> ShardReport:
             if self.deaf:
                 raise TimeoutError
+            if self.may_report is not None:
+                await self.may_report.wait()
             return ShardReport("s", 1, self.applied, ended=bool(self.applied))
 
         return Remote(answer)
@@ -63,6 +66,7 @@ class FakeActor:
 async def subject(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Any]:
     """A supervisor of one shard that starts no actor and never asks Redis."""
     monkeypatch.setattr(module, "APPLY_WAITED_S", 0.001)
+    monkeypatch.setattr(module, "REPORT_WAITED_S", 0.001)
     monkeypatch.setattr("ray.kill", lambda _: None)
     monkeypatch.setattr(module, "set_up_logs", lambda _: None)
     plain: Any = module.Supervisor
@@ -122,6 +126,35 @@ async def test_a_reader_that_owes_reports_rests_and_is_begun_again(
     again = subject._readers[plan.name]
     assert (again.actor, again.restarts, again.state) == (fresh, 1, "running")
     assert "TimeoutError" in again.last_error
+
+
+async def test_a_report_that_comes_late_is_heard_and_its_reader_is_not_replaced(subject: Any) -> None:
+    plan, actor = one_plan(subject), FakeActor(may_report=asyncio.Event())
+    reader = subject._readers[plan.name] = Reader(actor, report=ShardReport("s", 1, ""))
+    for _ in range(module.MISSED_BEFORE_REPLACED - 1):
+        await subject._keep(plan)
+    assert reader.missed == module.MISSED_BEFORE_REPLACED - 1
+    actor.may_report.set()  # type: ignore[union-attr]
+    await subject._keep(plan)
+    assert subject._readers[plan.name] is reader
+    assert (reader.missed, reader.state) == (0, "running")
+
+
+@pytest.mark.parametrize(
+    ("heard", "rounds"), [(True, module.MISSED_BEFORE_REPLACED), (False, module.STARTING_BEFORE_REPLACED)]
+)
+async def test_a_reader_that_stands_still_is_replaced_sooner_where_it_has_reported_before(
+    subject: Any, heard: bool, rounds: int
+) -> None:
+    plan = one_plan(subject)
+    report = ShardReport("s", 1, "") if heard else None
+    reader = subject._readers[plan.name] = Reader(FakeActor(may_report=asyncio.Event()), report=report)
+    for _ in range(rounds - 1):
+        await subject._keep(plan)
+    assert subject._readers[plan.name] is reader
+    await subject._keep(plan)
+    assert subject._readers[plan.name].state == "resting"
+    assert "it does not report" in subject._readers[plan.name].last_error
 
 
 async def test_once_it_is_told_to_stop_no_reader_is_made(subject: Any, monkeypatch: pytest.MonkeyPatch) -> None:
