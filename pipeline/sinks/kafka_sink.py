@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import ssl
 from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any
@@ -20,6 +21,7 @@ from aiokafka.errors import (
     MessageSizeTooLargeError,
     ProducerClosed,
     RecordListTooLargeError,
+    SaslAuthenticationFailed,
     TopicAuthorizationFailedError,
     UnknownTopicOrPartitionError,
     UnsupportedSaslMechanismError,
@@ -45,8 +47,10 @@ _NEEDS_A_PERSON = (
     ClusterAuthorizationFailedError,
     IncompatibleBrokerVersion,
     InvalidTopicError,
+    SaslAuthenticationFailed,
     TopicAuthorizationFailedError,
     UnsupportedSaslMechanismError,
+    ssl.SSLError,
 )
 
 

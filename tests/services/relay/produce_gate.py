@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import io
+import ssl
 import struct
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
@@ -15,8 +16,8 @@ from aiokafka.record.util import calc_crc32c
 from tests.kafka_broker import KafkaBroker, kafka_broker
 from tests.redis_server import free_port
 
-PRODUCE, INIT_PRODUCER_ID = 0, 22
-MESSAGE_TOO_LARGE, OUT_OF_ORDER, DUPLICATE = 10, 45, 46
+PRODUCE, SASL_HANDSHAKE, INIT_PRODUCER_ID, SASL_AUTHENTICATE = 0, 17, 22, 36
+MESSAGE_TOO_LARGE, OUT_OF_ORDER, DUPLICATE, AUTHENTICATION_FAILED = 10, 45, 46, 58
 _Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 
@@ -24,13 +25,14 @@ class ProduceGate:
     """`largest` is what the broker's `message.max.bytes` would be; `loses(n)` tells whether answer n gets lost.
 
     `idempotent`: gives producers an id and keeps what it promises, as a broker does that knows them: a batch that was
-    stored is not stored again, and one that comes too early is refused.
+    stored is not stored again, and one that comes too early is refused. `login`: whom SASL PLAIN lets in.
     """
 
     def __init__(self, upstream: int) -> None:
         self.largest = 10**9
         self.loses: Callable[[int], bool] = lambda _: False
         self.idempotent = False
+        self.login: tuple[str, str] | None = None
         self.refused: Counter[int] = Counter()  # batches by error
         self.lost = 0
         self._upstream = upstream
@@ -59,6 +61,13 @@ class ProduceGate:
         if api == INIT_PRODUCER_ID and self.idempotent:
             self._producers += 1
             return struct.pack(">iihqh", correlation, 0, 0, self._producers, 0)
+        if self.login is not None and api == SASL_HANDSHAKE:
+            return struct.pack(">ihi", correlation, 0, 1) + _text(b"PLAIN")
+        if self.login is not None and api == SASL_AUTHENTICATE:
+            is_right = request.endswith("\0".join(("", *self.login)).encode())
+            error = 0 if is_right else AUTHENTICATION_FAILED
+            lifetime = struct.pack(">q", 0) if version else b""
+            return struct.pack(">ih", correlation, error) + _text(b"no such user") + struct.pack(">i", 0) + lifetime
         if api != PRODUCE:
             return await _ask(upstream, request)
         header = 10 + max(0, name)
@@ -95,6 +104,10 @@ class ProduceGate:
         return 0
 
 
+def _text(value: bytes) -> bytes:
+    return struct.pack(">h", len(value)) + value
+
+
 def _of_nobody(records: bytes) -> bytes:
     """The batch without its producer's id and sequence number, which the broker behind does not know."""
     body = records[21:43] + struct.pack(">qhi", -1, -1, -1) + records[57:]
@@ -114,10 +127,10 @@ async def _ask(upstream: _Streams, request: bytes) -> bytes:
 
 
 @asynccontextmanager
-async def gated_broker() -> AsyncIterator[tuple[ProduceGate, KafkaBroker, str]]:
+async def gated_broker(tls: ssl.SSLContext | None = None) -> AsyncIterator[tuple[ProduceGate, KafkaBroker, str]]:
     """A broker, the gate in front of it, and the gate's address, where clients are sent."""
     port = free_port()
     with kafka_broker(port) as broker:
         gate = ProduceGate(broker.port)
-        async with await asyncio.start_server(gate.serve, "127.0.0.1", port):
+        async with await asyncio.start_server(gate.serve, "127.0.0.1", port, ssl=tls):
             yield gate, broker, f"127.0.0.1:{port}"

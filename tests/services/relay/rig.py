@@ -82,6 +82,8 @@ def relay_of(
     meter: RecordingMeter | None = None,
     sink: RelaySink | None = None,
 ) -> Relay:
+    """A relay of the site's line alone: the others of the session's Redis are other tests'."""
+    settings = settings.model_copy(update={"lines": (site.line,)})
     return Relay(name, settings, site.settings, [site.line], Metrics(meter or RecordingMeter()), sink)
 
 
@@ -97,7 +99,7 @@ async def running(relay: Relay) -> AsyncIterator[Relay]:
 
 
 async def arrived(
-    broker: str, topics: Sequence[str], expected: int, timeout_s: float = 20.0, *, all_of_it: bool = True
+    broker: str, topics: Sequence[str], expected: int, timeout_s: float = 40.0, *, all_of_it: bool = True
 ) -> list[ConsumerRecord]:
     """Records of these topics from their beginning, once there are so many different ones (and no more come)."""
     deadline = time.monotonic() + timeout_s
@@ -133,7 +135,7 @@ async def _wait_for(broker: str, topics: Sequence[str]) -> None:
         await consumer.stop()
 
 
-async def eventually(holds: Callable[[], bool], timeout_s: float = 10.0) -> None:
+async def eventually(holds: Callable[[], bool], timeout_s: float = 30.0) -> None:
     """Wait until it holds."""
     async with asyncio.timeout(timeout_s):
         while not holds():  # noqa: ASYNC110 - what is asked tells nobody
