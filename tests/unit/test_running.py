@@ -2,7 +2,8 @@
 
 import io
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -54,3 +55,28 @@ def test_sources_that_all_failed_are_a_failure_that_says_why(monkeypatch: pytest
     assert code == 1
     assert "camera cam-1 failed: no such file [a.mp4]\n" in told
     assert "camera gate failed: 404 Not Found\n" in told
+
+
+def spool_of(config_text: str) -> Path | None:
+    with ExitStack() as stack:
+        config = running._spool(config_from(SITE + config_text), stack)
+        return None if config.spool is None else config.spool.dir
+
+
+def test_what_waits_for_an_embedded_redis_is_kept_as_long_as_its_data() -> None:
+    assert spool_of("redis: {data_dir: /data}\n") == Path("/data/spool")
+    folder = spool_of("")
+    assert folder is not None
+    assert not folder.exists()  # it ended with the run
+
+
+@pytest.mark.parametrize(
+    ("text", "folder"),
+    [
+        pytest.param("spool: {dir: /spool}\n", Path("/spool"), id="the folder that was asked for"),
+        pytest.param("redis: {url: 'redis://h'}\n", None, id="each replica's own default"),
+        pytest.param("spool: null\n", None, id="no spool"),
+    ],
+)
+def test_what_waits_for_any_other_redis_is_kept_where_the_config_says(text: str, folder: Path | None) -> None:
+    assert spool_of(text) == folder
