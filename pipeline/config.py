@@ -15,7 +15,7 @@ from pipeline.config_errors import ConfigError, Problem, line_of, problems_of
 from pipeline.config_file import Document, read_document
 from pipeline.config_paths import anchored
 from pipeline.ingest.camera_settings import CameraSettings
-from pipeline.ingest.kafka.settings import TopicSettings
+from pipeline.ingest.kafka.topic_settings import TopicSettings
 from pipeline.masking import mask
 from pipeline.names import Name, choices, did_you_mean
 from pipeline.observe.settings import ObserveSettings

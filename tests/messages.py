@@ -11,7 +11,7 @@ import numpy as np
 from av.video.codeccontext import VideoCodecContext
 from PIL import Image
 
-from pipeline.ingest.message import RawMessage
+from pipeline.ingest.kafka.message import RawMessage
 from stages.values import UInt8
 
 AT_MS = 1_700_000_000_000

@@ -14,8 +14,8 @@ from pipeline.commands.common import USAGE, JsonOption, complain, err, out, run
 
 if TYPE_CHECKING:
     from pipeline.config import RaylineConfig
-    from pipeline.ingest.dead_letter_topic import DeadLetterTopics, Redriven
-    from pipeline.ingest.dead_letters import DeadLetter
+    from pipeline.ingest.kafka.dead_letter_topic import DeadLetterTopics, Redriven
+    from pipeline.ingest.kafka.dead_letters import DeadLetter
 
 app = typer.Typer(no_args_is_help=True, help="See Kafka messages that gave no picture, and send them back.")
 
@@ -62,7 +62,7 @@ def redrive(
 
 def show(topics: DeadLetterTopics, limit: int, as_json: bool) -> None:
     """Print a topic's dead letters."""
-    from pipeline.ingest.dead_letter_topic import NoSuchTopic, newest
+    from pipeline.ingest.kafka.dead_letter_topic import NoSuchTopic, newest
 
     try:
         letters = _asked(newest(topics, limit))
@@ -79,7 +79,7 @@ def show(topics: DeadLetterTopics, limit: int, as_json: bool) -> None:
 
 def send_back(topics: DeadLetterTopics, code: str | None, partition: int, offsets: list[int]) -> None:
     """Send messages of a topic back and tell how many."""
-    from pipeline.ingest import dead_letter_topic as kafka
+    from pipeline.ingest.kafka import dead_letter_topic as kafka
 
     done = _asked(kafka.redrive_these(topics, partition, offsets) if offsets else kafka.redrive(topics, code))
     typer.echo(_told(done, topics.topic))
@@ -98,7 +98,7 @@ def _topics_in(path: Path) -> Mapping[str, DeadLetterTopics]:
 
 def _topics_of(config: RaylineConfig) -> Mapping[str, DeadLetterTopics]:
     """The config's topics by name."""
-    from pipeline.ingest.dead_letter_topic import DeadLetterTopics
+    from pipeline.ingest.kafka.dead_letter_topic import DeadLetterTopics
 
     found = {}
     for name, settings in config.topics.items():
@@ -119,7 +119,7 @@ def _known(topic: str, topics: Mapping[str, DeadLetterTopics]) -> str:
 
 def _asked(work: Coroutine[Any, Any, T]) -> T:
     """The answer of Kafka, whose library would tell every try to reach it."""
-    from pipeline.ingest.dead_letter_topic import KafkaAway
+    from pipeline.ingest.kafka.dead_letter_topic import KafkaAway
 
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL + 1)
     try:

@@ -16,7 +16,7 @@ from pipeline.ingest.carrier import CarrierSettings
 from pipeline.ingest.figures import CameraFigures, CameraTask
 from pipeline.ingest.graph import Graph
 from pipeline.ingest.kafka.marks import TopicMarks
-from pipeline.ingest.kafka.settings import TopicShare
+from pipeline.ingest.kafka.topic_settings import TopicShare
 from pipeline.ingest.numbering import StoredPlace
 from pipeline.ingest.shard import Shard
 from pipeline.observe.logs import set_up_logs

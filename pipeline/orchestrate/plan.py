@@ -10,7 +10,7 @@ from pipeline.config import RaylineConfig, ResolvedCamera, config_hash
 from pipeline.deployments.job import CameraJob
 from pipeline.ingest.camera import CameraSettings
 from pipeline.ingest.figures import CameraTask
-from pipeline.ingest.kafka.settings import TopicShare
+from pipeline.ingest.kafka.topic_settings import TopicShare
 from pipeline.orchestrate.shards import assign, members_of
 from stages.values import CameraId
 

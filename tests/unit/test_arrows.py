@@ -32,7 +32,7 @@ RAY_WHEN_ASKED = {"pipeline.local_ray", "pipeline.running", "pipeline.observe.me
 AV_ROOMS = (
     "pipeline.ingest.av_source",
     "pipeline.ingest.av_pictures",
-    "pipeline.ingest.av_messages",
+    "pipeline.ingest.kafka.av_messages",
     "pipeline.sinks.annotated_video",
     "pipeline.observe.machine",
     "pipeline.commands.doctor",
@@ -259,7 +259,7 @@ def test_circles_are_found(graph: dict[str, set[str]], circle: list[str]) -> Non
     ("module", "without"),
     [
         pytest.param("pipeline.ingest.actor", ("torch", "ultralytics", "openvino"), id="a camera's process"),
-        pytest.param("pipeline.ingest.message", ("av", "fsspec", "cv2"), id="what a message is"),
+        pytest.param("pipeline.ingest.kafka.message", ("av", "fsspec", "cv2"), id="what a message is"),
         pytest.param("pipeline.sinks.relays", ("ray", "torch", "cv2", "av"), id="the relays"),
         pytest.param("pipeline.kafka_settings", ("ray", "torch", "cv2", "av", "aiokafka"), id="a Kafka address"),
         pytest.param("pipeline.client.sync", ("ray", "torch", "ultralytics", "cv2", "av"), id="the client"),

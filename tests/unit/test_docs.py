@@ -16,7 +16,7 @@ from pipeline.ingest.av_source import BEHIND, DECODE_ERROR
 from pipeline.ingest.camera_state import ALLOWED
 from pipeline.ingest.carrier import _REASONS
 from pipeline.ingest.handoff import QUEUE_FULL
-from pipeline.ingest.message import Refusal
+from pipeline.ingest.kafka.message import Refusal
 from pipeline.sinks.late_writes import SUPERSEDED
 from stages.inspection import verdict
 from stages.inspection.settings import InspectionSettings

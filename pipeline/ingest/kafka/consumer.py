@@ -15,9 +15,9 @@ from pipeline.ingest.backoff import backoff_delays
 from pipeline.ingest.kafka.cameras import TopicCameras
 from pipeline.ingest.kafka.dead_letter_queue import DeadLetterQueue
 from pipeline.ingest.kafka.marks import PartitionId, PartitionMark, Resume, TopicMarks, resume
+from pipeline.ingest.kafka.message import RawMessage
 from pipeline.ingest.kafka.partition import Partition
-from pipeline.ingest.kafka.settings import StartAt, TopicSettings
-from pipeline.ingest.message import RawMessage
+from pipeline.ingest.kafka.topic_settings import StartAt, TopicSettings
 from pipeline.kafka_settings import KafkaMisconfigured
 from pipeline.sinks.errors import SinkUnavailable
 from stages.values import CameraId, Position

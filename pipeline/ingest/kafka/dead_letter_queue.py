@@ -12,9 +12,9 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError, MessageSizeTooLargeError
 
 from pipeline.ingest.backoff import backoff_delays
-from pipeline.ingest.dead_letters import dead_letter
-from pipeline.ingest.kafka.settings import TopicSettings
-from pipeline.ingest.message import MessageRefused, RawMessage
+from pipeline.ingest.kafka.dead_letters import dead_letter
+from pipeline.ingest.kafka.message import MessageRefused, RawMessage
+from pipeline.ingest.kafka.topic_settings import TopicSettings
 
 logger = logging.getLogger(__name__)
 

@@ -8,13 +8,13 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 
-from pipeline.ingest.av_messages import MessageDecoder
 from pipeline.ingest.handoff import Handoff, HandoffClosed, OnFull
+from pipeline.ingest.kafka.av_messages import MessageDecoder
 from pipeline.ingest.kafka.cameras import TopicCameras
 from pipeline.ingest.kafka.ledger import OffsetLedger
 from pipeline.ingest.kafka.marks import CameraMark, PartitionId, PartitionMark, Resume
-from pipeline.ingest.kafka.settings import TopicSettings
-from pipeline.ingest.message import Decoded, MessageRefused, RawMessage, Refusal, camera_of
+from pipeline.ingest.kafka.message import Decoded, MessageRefused, RawMessage, Refusal, camera_of
+from pipeline.ingest.kafka.topic_settings import TopicSettings
 from pipeline.observe.logs import bind_log_context
 from stages.values import CameraId, Clock, Frame, Position
 

@@ -18,7 +18,7 @@ from pipeline.ingest.kafka.cameras import TopicCameras
 from pipeline.ingest.kafka.consumer import TopicConsumer
 from pipeline.ingest.kafka.marks import TopicMarks
 from pipeline.ingest.kafka.partition import Partition
-from pipeline.ingest.kafka.settings import TopicSettings
+from pipeline.ingest.kafka.topic_settings import TopicSettings
 from pipeline.ingest.numbering import StoredPlace
 from pipeline.ingest.totals import TotalsTold
 from pipeline.observe.metrics import Metrics

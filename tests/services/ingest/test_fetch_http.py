@@ -13,10 +13,10 @@ import numpy as np
 import orjson
 import pytest
 
-from pipeline.ingest.av_messages import MessageDecoder
-from pipeline.ingest.fetch import Fetcher
-from pipeline.ingest.message import MessageRefused
-from pipeline.ingest.message_settings import MessageSettings
+from pipeline.ingest.kafka.av_messages import MessageDecoder
+from pipeline.ingest.kafka.fetch import Fetcher
+from pipeline.ingest.kafka.message import MessageRefused
+from pipeline.ingest.kafka.message_settings import MessageSettings
 from tests.messages import blocks, encoded, message
 from tests.web_server import served
 

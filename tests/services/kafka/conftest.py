@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.ingest.kafka.settings import TopicSettings
+from pipeline.ingest.kafka.topic_settings import TopicSettings
 from pipeline.sinks.redis_streams import RedisSettings
 from tests.kafka_broker import KafkaBroker, kafka_broker
 from tests.redis_server import RedisServer, redis_server

@@ -23,7 +23,7 @@ from pipeline.ingest.camera_settings import CameraSettings
 from pipeline.ingest.carrier import CarrierSettings
 from pipeline.ingest.figures import CameraTask
 from pipeline.ingest.kafka.marks import TopicMarks
-from pipeline.ingest.kafka.settings import TopicSettings
+from pipeline.ingest.kafka.topic_settings import TopicSettings
 from pipeline.ingest.kafka.topic_shard import TopicShard
 from pipeline.ingest.numbering import StoredPlace
 from pipeline.observe.metrics import Metrics, NullMeter

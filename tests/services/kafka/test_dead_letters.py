@@ -13,7 +13,7 @@ import typer
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 
 from pipeline.commands.dead_letters import send_back, show
-from pipeline.ingest.dead_letter_topic import (
+from pipeline.ingest.kafka.dead_letter_topic import (
     COMMIT_EVERY,
     DeadLetterTopics,
     KafkaAway,
@@ -22,8 +22,8 @@ from pipeline.ingest.dead_letter_topic import (
     redrive,
     redrive_these,
 )
-from pipeline.ingest.dead_letters import dead_letter
-from pipeline.ingest.message import MessageRefused, RawMessage
+from pipeline.ingest.kafka.dead_letters import dead_letter
+from pipeline.ingest.kafka.message import MessageRefused, RawMessage
 from pipeline.kafka_settings import KafkaConnection
 from tests.kafka_broker import KafkaBroker, kafka_broker
 from tests.messages import AT_MS

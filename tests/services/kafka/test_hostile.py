@@ -11,8 +11,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from pipeline.ingest.kafka.settings import TopicSettings
-from pipeline.ingest.message_settings import MessageSettings
+from pipeline.ingest.kafka.message_settings import MessageSettings
+from pipeline.ingest.kafka.topic_settings import TopicSettings
 from pipeline.sinks.redis_streams import RedisSettings
 from tests.kafka_broker import KafkaBroker
 from tests.services.kafka.rig import (

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.ingest.kafka.settings import TopicSettings
+from pipeline.ingest.kafka.topic_settings import TopicSettings
 from pipeline.sinks.redis_streams import RedisSettings
 from tests.kafka_broker import KafkaBroker
 from tests.redis_server import RedisServer

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
-from pipeline.ingest.message import MessageRefused, Refusal
+from pipeline.ingest.kafka.message import MessageRefused, Refusal
 
 _START = b"\0\0\1"
 _MOST_UNITS = 10_000  # NAL units of a message: each costs a step here

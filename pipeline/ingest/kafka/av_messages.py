@@ -11,10 +11,10 @@ from av.codec.context import CodecContext, Flags
 from av.video.codeccontext import VideoCodecContext
 from av.video.frame import VideoFrame
 
-from pipeline.ingest.annexb import AccessUnits, VideoCodec, access_units, codec_of, is_annexb
 from pipeline.ingest.av_pictures import Pictures
-from pipeline.ingest.fetch import Fetcher
-from pipeline.ingest.message import (
+from pipeline.ingest.kafka.annexb import AccessUnits, VideoCodec, access_units, codec_of, is_annexb
+from pipeline.ingest.kafka.fetch import Fetcher
+from pipeline.ingest.kafka.message import (
     Decoded,
     MessageRefused,
     RawMessage,
@@ -23,9 +23,9 @@ from pipeline.ingest.message import (
     contents,
     envelope,
 )
-from pipeline.ingest.message_settings import MessageFormat, MessageSettings
+from pipeline.ingest.kafka.message_settings import MessageFormat, MessageSettings
+from pipeline.ingest.kafka.still_image import ImageFormat, image_format, png_is_whole, still_image
 from pipeline.ingest.source import made
-from pipeline.ingest.still_image import ImageFormat, image_format, png_is_whole, still_image
 from stages.values import Picture
 
 _IMAGE_DECODERS = {ImageFormat.JPEG: "mjpeg", ImageFormat.PNG: "png", ImageFormat.WEBP: "webp"}

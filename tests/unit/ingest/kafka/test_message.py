@@ -8,8 +8,8 @@ import orjson
 import pytest
 from pydantic import ValidationError
 
-from pipeline.ingest.message import MessageRefused, camera_of, captured_at_of, envelope
-from pipeline.ingest.message_settings import MessageSettings
+from pipeline.ingest.kafka.message import MessageRefused, camera_of, captured_at_of, envelope
+from pipeline.ingest.kafka.message_settings import MessageSettings
 from tests.messages import message
 
 

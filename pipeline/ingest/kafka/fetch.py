@@ -7,8 +7,8 @@ from typing import Any, BinaryIO
 from urllib.parse import unquote, urlsplit
 
 from pipeline.ingest.address import SecretUrl, mask
-from pipeline.ingest.message import MessageRefused, Refusal
-from pipeline.ingest.message_settings import MessageSettings, scheme_of
+from pipeline.ingest.kafka.message import MessageRefused, Refusal
+from pipeline.ingest.kafka.message_settings import MessageSettings, scheme_of
 from pipeline.sinks.storage_thread import StorageSlow, StorageThread
 
 _CHUNK = 256 * 1024

@@ -12,8 +12,8 @@ from typing import Any
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord, TopicPartition
 from aiokafka.errors import KafkaError
 
-from pipeline.ingest.dead_letters import DeadLetter, NotADeadLetter, parse, redriven
-from pipeline.ingest.message import RawMessage, Refusal
+from pipeline.ingest.kafka.dead_letters import DeadLetter, NotADeadLetter, parse, redriven
+from pipeline.ingest.kafka.message import RawMessage, Refusal
 from stages.errors import RaylineError
 
 ANSWER_S = 5.0  # longest wait for any one answer of the brokers

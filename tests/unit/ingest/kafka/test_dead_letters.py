@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.ingest.dead_letters import CUT, NotADeadLetter, dead_letter, parse, redriven
-from pipeline.ingest.message import MessageRefused, RawMessage
+from pipeline.ingest.kafka.dead_letters import CUT, NotADeadLetter, dead_letter, parse, redriven
+from pipeline.ingest.kafka.message import MessageRefused, RawMessage
 from tests.messages import AT_MS, message
 
 REFUSED = MessageRefused("truncated", "a JPEG cut off before its end marker")

@@ -11,7 +11,7 @@ from typing import Any
 
 import orjson
 
-from pipeline.ingest.message_settings import MessageSettings
+from pipeline.ingest.kafka.message_settings import MessageSettings
 from pipeline.names import is_name, usable_name
 from stages.errors import RaylineError
 from stages.values import Picture

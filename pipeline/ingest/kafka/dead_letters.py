@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
-from pipeline.ingest.message import MessageRefused, RawMessage
+from pipeline.ingest.kafka.message import MessageRefused, RawMessage
 from stages.errors import RaylineError
 
 SUFFIX = ".dead-letters"

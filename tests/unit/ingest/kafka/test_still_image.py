@@ -7,8 +7,8 @@ import time
 
 import pytest
 
-from pipeline.ingest.message import MessageRefused
-from pipeline.ingest.still_image import ImageFormat, still_image
+from pipeline.ingest.kafka.message import MessageRefused
+from pipeline.ingest.kafka.still_image import ImageFormat, still_image
 from tests.messages import blocks, encoded
 
 JPEG, PNG = encoded(blocks(40, 24)), encoded(blocks(40, 24), "PNG")

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.ingest.fetch import Fetcher
-from pipeline.ingest.message import MessageRefused
-from pipeline.ingest.message_settings import MessageSettings
+from pipeline.ingest.kafka.fetch import Fetcher
+from pipeline.ingest.kafka.message import MessageRefused
+from pipeline.ingest.kafka.message_settings import MessageSettings
 
 
 @contextmanager

@@ -7,7 +7,7 @@ from enum import StrEnum
 
 from pydantic import Field
 
-from pipeline.ingest.message_settings import MessageSettings
+from pipeline.ingest.kafka.message_settings import MessageSettings
 from pipeline.kafka_settings import KafkaConnection
 
 _NAME = r"^[A-Za-z0-9._-]{1,249}$"
