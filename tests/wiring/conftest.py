@@ -18,6 +18,7 @@ from pipeline.running import QUIET
 def local_ray() -> Iterator[None]:
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
     ray.init(
+        address="local",  # never one that happens to run on this machine
         namespace="rayline",
         num_cpus=4,
         include_dashboard=False,

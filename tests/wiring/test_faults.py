@@ -63,7 +63,7 @@ def test_cameras_come_pause_and_go_without_touching_the_others(local_ray: None, 
             _desire(redis.url, "resume", "joins")
             line.wait_for("its return", lambda: len(line.detections("joins")) > paused_at + 10)
             stayed = line.detections("stays")
-    assert _lost_in(stayed) == 0
+    assert lost_in(stayed) == 0
 
 
 def test_redis_away_for_a_while_costs_a_live_camera_nothing(local_ray: None, workshop: Path) -> None:
@@ -81,7 +81,7 @@ def test_redis_away_for_a_while_costs_a_live_camera_nothing(local_ray: None, wor
     drained = [e["data"] for e in events if e["kind"] == "system" and e["data"]["what"] == "spool_drained"]
     assert sum(data["frames_waited"] for data in drained) >= 15  # of some 30 in 3 s
     assert [data["frames_dropped"] for data in drained] == [{}] * len(drained)
-    assert _lost_in(messages) == 0
+    assert lost_in(messages) == 0
     assert {reason for m in messages for reason in m["dropped_since_last"]} <= {"queue_full"}
 
 
@@ -103,7 +103,7 @@ def test_a_track_replica_killed_while_redis_is_away_leaves_what_it_had_to_its_su
         messages, events = line.detections("cam"), line.events("cam")
     seen = numbers(messages)
     assert seen == sorted(set(seen))
-    assert _lost_in(messages) == 0  # those of its restart are told
+    assert lost_in(messages) == 0  # those of its restart are told
     drained = [e["data"] for e in events if e["kind"] == "system" and e["data"]["what"] == "spool_drained"]
     assert sum(data["frames_waited"] for data in drained) >= 40
     assert {reason for m in messages for reason in m["dropped_since_last"]} <= {"queue_full", "graph_unavailable"}
@@ -187,7 +187,7 @@ def _picture(n: int) -> Any:
     return numbered_picture(n % 60_000, 320, 192)
 
 
-def _lost_in(messages: list[dict[str, Any]]) -> int:
+def lost_in(messages: list[dict[str, Any]]) -> int:
     return sum(
         after["seq"] - before["seq"] - 1 - sum(after["dropped_since_last"].values())
         for before, after in itertools.pairwise(messages)
