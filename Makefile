@@ -33,10 +33,13 @@ check: setup ## format, lint, types, unit tests (under a minute)
 drill: setup-test ## the long forms of the tests
 	$(PY) -m pytest -m "slow and not gpu"
 
+chaos: setup-test ## parts of a running line die at random; what that cost: make chaos [MINUTES=10] [JSON=out.json] [SEED=1]
+	$(PY) -m bench.chaos $(if $(MINUTES),--minutes $(MINUTES)) $(if $(JSON),--json $(JSON)) $(if $(SEED),--seed $(SEED))
+
 bench: setup ## how fast the pipeline is beside the bare model: make bench [JSON=bench.json]
 	$(PY) -m bench.pipeline --cameras 4 $(if $(JSON),--json $(JSON))
 
 schemas: setup ## write configs/schemas anew
 	.venv/bin/rayline schema --out configs/schemas
 
-.PHONY: help setup setup-test demo test check drill bench schemas
+.PHONY: help setup setup-test demo test check drill chaos bench schemas

@@ -12,14 +12,14 @@ import pytest
 
 pytestmark = [pytest.mark.ray, pytest.mark.services]
 
-SHORT = "ingest,track,redis-tail,asleep-detect"
+SHORT = "ingest,track,redis-tail"  # a model that hangs takes 12 s alone: in the long one
 MOST_MB_PER_MIN = 10.0
 
 
 @pytest.mark.timeout(180)
 def test_a_line_whose_parts_die_one_after_another_goes_on_and_judges_each_part_once(tmp_path: Path) -> None:
-    figures = drill(tmp_path, "--minutes=1", "--kills=4", "--seconds-between=1", f"--kinds={SHORT}")
-    assert figures["kills"] == 4
+    figures = drill(tmp_path, "--minutes=0.7", "--kills=3", "--seconds-between=1", f"--kinds={SHORT}")
+    assert figures["kills"] == 3
     assert figures["parts_truth"] >= 10
 
 
