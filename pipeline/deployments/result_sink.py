@@ -16,7 +16,7 @@ from pipeline.deployments.untold import Untold
 from pipeline.observe.logs import log_context
 from pipeline.observe.metrics import Metrics
 from pipeline.sinks.errors import KeyRefused, SinkUnavailable
-from pipeline.sinks.late_writes import is_live, rebased
+from pipeline.sinks.late_writes import is_live, lost_tail, rebased
 from pipeline.sinks.redis_streams import CameraWrite, RedisStreams, Stored, WriteOutcome, WriteStatus
 from pipeline.sinks.spool import Loose, Newest
 from stages.results.messages import ResultContext
@@ -139,7 +139,7 @@ class ResultSink:
         }
         for i, outcome in zip(moved, await self._redis.write(list(moved.values())), strict=True):
             logger.warning("camera %s: Redis had lost its tail; goes on behind it", writes[i].camera)
-            outcomes[i] = outcome
+            outcomes[i] = replace(outcome, lost_tail=lost_tail(writes[i].prev or "", moved[i].prev))
         return outcomes
 
     @asynccontextmanager

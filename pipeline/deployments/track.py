@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import AsyncExitStack, suppress
 from dataclasses import replace
@@ -257,7 +258,9 @@ class TrackDeployment:
             answer = camera.spooled(now) if is_spooled else camera.settle(landed.outcomes.get(camera_id), now)
         news = self._sink.news(camera.job.line, camera_id)
         camera.tell_lost(news.lost)  # in its next message: the one that was settled just now is on its way
-        answer = replace(answer, late=news.stored, late_lost=dict(news.lost), waiting=news.waiting)
+        answer = replace(
+            answer, late=news.stored, late_lost=Counter(answer.late_lost) + Counter(news.lost), waiting=news.waiting
+        )
         for _ in range(camera.snapshots_failed):
             self._metrics.sink_failed(SNAPSHOTS)
         camera.snapshots_failed = 0

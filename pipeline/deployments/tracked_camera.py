@@ -14,6 +14,7 @@ from pipeline.deployments.job import CameraJob
 from pipeline.deployments.reader_cuts import ReaderCuts
 from pipeline.deployments.untold import MOST_CARRIED, Untold, tell_dropped
 from pipeline.sinks.annotated_video import AnnotatedVideo
+from pipeline.sinks.late_writes import LOST_BY_REDIS
 from pipeline.sinks.redis_streams import CameraWrite, Stored, WriteOutcome, WriteStatus
 from pipeline.sinks.snapshots import SnapshotFailed, Snapshots
 from stages.errors import StageError
@@ -241,7 +242,12 @@ class TrackedCamera:
         for event in self._cuts.events(outcome.cut, now):
             self._loose_events.append(camera_event_message(event, self.job.camera_id, self._context))
         latencies = tuple(max(0.0, now - at) for at in self._captured)
-        return self._published(len(write.detections), latencies, self._failed)
+        answer = self._published(len(write.detections), latencies, self._failed)
+        if not outcome.lost_tail:
+            return answer
+        lost = {LOST_BY_REDIS: outcome.lost_tail}
+        self.tell_lost(lost)  # in the next message: this one is written
+        return replace(answer, late_lost=lost)
 
     def with_checkpoint(self, write: CameraWrite) -> CameraWrite:
         """The write under way, with a checkpoint: for whoever has to go on from it without Redis."""

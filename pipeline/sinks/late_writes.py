@@ -10,11 +10,13 @@ from dataclasses import dataclass, field, replace
 from pipeline.sinks.errors import KeyRefused, SinkUnavailable
 from pipeline.sinks.redis_streams import CameraWrite, RedisStreams, WriteOutcome, WriteStatus
 from pipeline.sinks.spool import Loose, Owner, Spooled
+from stages.values import Position
 
 logger = logging.getLogger(__name__)
 
 SUPERSEDED = "spool_superseded"
 REFUSED = "track_failed"  # as where the same is refused at once
+LOST_BY_REDIS = "lost_by_redis"  # it was stored, and Redis came back without it
 LIVE = "live|"  # how cursors begin whose frames cannot be asked for again
 
 
@@ -37,6 +39,18 @@ def rebased(write: CameraWrite, outcome: WriteOutcome) -> CameraWrite | None:
     if not is_live(stored) or stored >= (write.prev or ""):  # live cursors sort as text
         return None
     return replace(write, prev=stored)
+
+
+def lost_tail(built_on: str, stored: str | None) -> int:
+    """Frames of the newest epoch that Redis lost: those between the stored cursor and the one a write built on.
+
+    Those of an epoch before it are in no count that could be told: how many it had is not known.
+    """
+    newest = Position.decode(built_on)
+    last = Position.decode(stored) if stored is not None else None
+    if last is not None and last.major == newest.major:
+        return newest.minor - last.minor
+    return newest.minor + 1
 
 
 @dataclass(slots=True)
@@ -129,6 +143,8 @@ def _settle(each: Spooled, write: CameraWrite, outcome: WriteOutcome, ours: set[
         fate.stored[owner] += each.entry.frames
     elif (retry := rebased(write, outcome)) is not None:
         logger.warning("camera %s: goes on behind what Redis holds: %s", write.camera, outcome.stored or "nothing")
+        lost = lost_tail(write.prev or "", outcome.stored)
+        fate.lost.setdefault(owner, Counter())[LOST_BY_REDIS] += lost
         return retry
     else:
         fate.lose(each, SUPERSEDED)

@@ -78,6 +78,7 @@ class WriteOutcome:
     stored: str | None
     error: str | None = None  # why it was not taken
     cut: tuple[ReaderCut, ...] = ()  # what the room for it cost
+    lost_tail: int = 0  # live frames before it that Redis had and lost
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,13 +17,13 @@ from pipeline.ingest.camera_state import ALLOWED
 from pipeline.ingest.carrier import _REASONS
 from pipeline.ingest.handoff import QUEUE_FULL
 from pipeline.ingest.kafka.message import Refusal
-from pipeline.sinks.late_writes import SUPERSEDED
+from pipeline.sinks.late_writes import LOST_BY_REDIS, SUPERSEDED
 from stages.inspection import verdict
 from stages.inspection.settings import InspectionSettings
 from stages.values import HealthState
 from tests.unit.command_line import parse, rayline_arguments
 
-SPOOL = {FULL, EXPIRED, BROKEN, SUPERSEDED}
+SPOOL = {FULL, EXPIRED, BROKEN, SUPERSEDED, LOST_BY_REDIS}
 ROOT = Path(__file__).parents[2]
 DOCS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
 TEXTS = {str(path.relative_to(ROOT)): path.read_text() for path in DOCS}

@@ -63,9 +63,9 @@ def test_a_redis_away_for_a_minute_under_load_costs_a_topic_nothing_and_a_live_c
                 line.wait_for(f"all of {camera}", lambda: len(line.detections(camera)) >= 600, 60)  # noqa: B023 - called at once
                 assert numbers(line.detections(camera)) == list(range(600))
             line.wait_for("the end of the spool", lambda: _drained(line), 60)
-            (drained,) = _drained(line)
+            drained = _drained(line)  # more than one, if a busy machine is late again just behind the first
             messages = line.detections("cam")
-    assert drained["frames_waited"] > 400
+    assert sum(each["frames_waited"] for each in drained) > 400
     assert lost_in(messages) == 0
     assert [m["seq"] for m in messages] == sorted({m["seq"] for m in messages})
 

@@ -6,6 +6,7 @@ import asyncio
 import logging
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable
 
 from aiokafka import AIOKafkaProducer
@@ -18,6 +19,7 @@ from pipeline.ingest.kafka.topic_settings import TopicSettings
 
 logger = logging.getLogger(__name__)
 
+SAY_S = 60.0
 _ROOM = 100_000  # bytes a request has beside the message
 _SMALLEST = 1000
 _LOOK_S = 0.2
@@ -33,6 +35,8 @@ class DeadLetterQueue:
         self._loop = asyncio.get_running_loop()
         self._producer: AIOKafkaProducer | None = None
         self._starting = asyncio.Lock()
+        self._unsaid: Counter[str] = Counter()  # code -> dead letters since the log told
+        self._say_from: dict[str, float] = {}
 
     def put(self, message: RawMessage, refused: MessageRefused, given_up: threading.Event) -> bool:
         """From another thread: True once the brokers have it; False where `given_up` was set before."""
@@ -65,10 +69,19 @@ class DeadLetterQueue:
                     logger.warning("topic %s: a dead letter waits: %s", self._topic, exc)
                 await asyncio.sleep(delay_s)
             else:
-                logger.info(
-                    "%s/%d offset %d is a dead letter: %s", message.topic, message.partition, message.offset, refused
-                )
+                self._say(message, refused)
                 return
+
+    def _say(self, message: RawMessage, refused: MessageRefused) -> None:
+        """The first of a kind at once, then once a minute with how many there were: a flood must not fill the log."""
+        self._unsaid[refused.code] += 1
+        now = time.monotonic()
+        if now < self._say_from.get(refused.code, 0.0):
+            return
+        self._say_from[refused.code] = now + SAY_S
+        where = f"{message.topic}/{message.partition} offset {message.offset}"
+        count = self._unsaid.pop(refused.code)
+        logger.warning("dead letters (%s): %d more, the last is %s: %s", refused.code, count, where, refused)
 
     async def _started(self) -> AIOKafkaProducer:
         async with self._starting:

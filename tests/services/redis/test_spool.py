@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -19,7 +20,7 @@ from pipeline.deployments import spooling
 from pipeline.deployments.track import TrackDeployment
 from pipeline.observe.metrics import Metrics
 from pipeline.sinks.keys import camera_keys
-from pipeline.sinks.late_writes import SUPERSEDED, store
+from pipeline.sinks.late_writes import LOST_BY_REDIS, SUPERSEDED, store
 from pipeline.sinks.reader import StreamReader
 from pipeline.sinks.redis_client import connect
 from pipeline.sinks.redis_streams import CameraWrite, RedisSettings, RedisStreams, WriteStatus
@@ -400,6 +401,9 @@ async def test_a_redis_that_lost_its_tail_costs_a_live_camera_no_more_than_that(
         kept = [] if wiped else [0]
         assert await seqs(server) == [*kept, *([4, 5, 6, 7] if spools else []), 8, 9]
         assert {a.cameras[A].outcome for a in answers} <= {Outcome.PUBLISHED, Outcome.SPOOLED}
+        dropped = sum((Counter(m["dropped_since_last"]) for m in await told(server)), Counter[str]())
+        assert dropped == {LOST_BY_REDIS: 4 if wiped else 3}
+        assert added(answers).late_lost == dropped
 
 
 async def test_a_live_cameras_last_words_wait_on_disk(tmp_path: Path, make: Make) -> None:
