@@ -23,8 +23,8 @@ from pipeline.orchestrate.graph_settings import GraphSettings
 from pipeline.orchestrate.part_counter import PartCounterSettings
 from pipeline.orchestrate.shards import assign
 from pipeline.plain import plain
+from pipeline.relays.settings import RelaySettings
 from pipeline.sinks.redis_client import EMBEDDED, RedisSettings
-from pipeline.sinks.relay_settings import RelaySettings
 from pipeline.sinks.snapshots import SnapshotSettings
 from pipeline.sinks.spool_settings import SpoolSettings
 from stages.detect.settings import ModelSettings

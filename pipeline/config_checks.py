@@ -12,7 +12,7 @@ from pathlib import Path
 from pipeline.config import CameraConfig, RaylineConfig, ResolvedCamera
 from pipeline.config_errors import Problem
 from pipeline.names import choices, did_you_mean
-from pipeline.sinks.relay_settings import JsonLinesRelaySettings
+from pipeline.relays.settings import JsonLinesRelaySettings
 from pipeline.sinks.spool_settings import default_folder
 from stages.inspection.settings import InspectionSettings, sightings_before_trigger, travel_to_trigger
 

@@ -17,9 +17,9 @@ from pipeline.commands.common import JsonOption, RedisOption, out, redis_setting
 
 if TYPE_CHECKING:
     from pipeline.config import RaylineConfig
+    from pipeline.relays.settings import RelaySettings
     from pipeline.sinks.reader_floors import Registered
     from pipeline.sinks.redis_client import RedisSettings
-    from pipeline.sinks.relay_settings import RelaySettings
 
 STOP_TIMEOUT_S = 8.0
 
@@ -86,7 +86,7 @@ def _chosen(config: RaylineConfig, names: list[str] | None) -> Mapping[str, Rela
 
 async def _relay(config: RaylineConfig, chosen: Mapping[str, RelaySettings], redis: RedisSettings) -> None:
     from pipeline.observe.metrics import ray_metrics
-    from pipeline.sinks.relays import Relays, RelaysSpec
+    from pipeline.relays.running import Relays, RelaysSpec
 
     told_to_stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -113,8 +113,8 @@ async def _registered(redis: str | None) -> list[Registered]:
 
 
 async def _forget(name: str, redis: str | None) -> int:
+    from pipeline.relays.relay import group_of
     from pipeline.sinks.reader_floors import ReaderFloors
-    from pipeline.sinks.relay import group_of
 
     floors = ReaderFloors(redis_settings(redis))
     try:

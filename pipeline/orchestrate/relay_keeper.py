@@ -13,10 +13,10 @@ from ray.exceptions import RayError
 
 from pipeline.config import RaylineConfig
 from pipeline.orchestrate.state import RelayReport
+from pipeline.relays.actor import RelayActor, RelaysReport
+from pipeline.relays.relay import group_of
+from pipeline.relays.running import RelaysSpec
 from pipeline.sinks.reader_floors import ReaderFloors
-from pipeline.sinks.relay import group_of
-from pipeline.sinks.relay_actor import RelayActor, RelaysReport
-from pipeline.sinks.relays import RelaysSpec
 
 logger = logging.getLogger(__name__)
 

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 if TYPE_CHECKING:
     from redis.asyncio import Redis
 
-    from pipeline.sinks.relay import RelayStatus
+    from pipeline.relays.relay import RelayStatus
 
 TTL_S = 10  # a report that nobody renews is gone: a dead supervisor is seen as such, not as good news
 

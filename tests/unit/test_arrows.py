@@ -21,7 +21,7 @@ RAY_ROOMS = (
     "pipeline.ingest.actor",
     "pipeline.orchestrate.supervisor",
     "pipeline.orchestrate.relay_keeper",
-    "pipeline.sinks.relay_actor",
+    "pipeline.relays.actor",
     "pipeline.app",
     "pipeline.local_ray",
     "pipeline.running",
@@ -260,7 +260,7 @@ def test_circles_are_found(graph: dict[str, set[str]], circle: list[str]) -> Non
     [
         pytest.param("pipeline.ingest.actor", ("torch", "ultralytics", "openvino"), id="a camera's process"),
         pytest.param("pipeline.ingest.kafka.message", ("av", "fsspec", "cv2"), id="what a message is"),
-        pytest.param("pipeline.sinks.relays", ("ray", "torch", "cv2", "av"), id="the relays"),
+        pytest.param("pipeline.relays.running", ("ray", "torch", "cv2", "av"), id="the relays"),
         pytest.param("pipeline.kafka_settings", ("ray", "torch", "cv2", "av", "aiokafka"), id="a Kafka address"),
         pytest.param("pipeline.client.sync", ("ray", "torch", "ultralytics", "cv2", "av"), id="the client"),
         pytest.param("pipeline.cli", ("ray", "torch", "ultralytics", "cv2", "av"), id="the command line"),

@@ -14,7 +14,7 @@ import ray
 
 from pipeline.orchestrate.relay_keeper import relays_there
 from pipeline.orchestrate.state import RelayReport, StateStore
-from pipeline.sinks.jsonl_sink import files_of
+from pipeline.relays.jsonl_sink import files_of
 from pipeline.sinks.redis_client import RedisSettings, connect
 from tests.redis_server import redis_server
 from tests.wiring.running_line import numbered_config, numbered_file, running_line

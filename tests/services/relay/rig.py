@@ -18,10 +18,10 @@ from aiokafka import AIOKafkaConsumer
 from aiokafka.structs import ConsumerRecord
 
 from pipeline.observe.metrics import Metrics
-from pipeline.sinks.outgoing import RelaySink
+from pipeline.relays.outgoing import RelaySink
+from pipeline.relays.relay import Relay
+from pipeline.relays.settings import JsonLinesRelaySettings, KafkaRelaySettings
 from pipeline.sinks.redis_streams import CameraWrite, ReaderCut, RedisSettings, RedisStreams
-from pipeline.sinks.relay import Relay
-from pipeline.sinks.relay_settings import JsonLinesRelaySettings, KafkaRelaySettings
 from tests.fakes import RecordingMeter
 from tests.services.redis.writes import live
 

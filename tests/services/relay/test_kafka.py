@@ -8,10 +8,10 @@ import orjson
 import pytest
 from aiokafka.structs import ConsumerRecord
 
+from pipeline.relays.relay import group_of
 from pipeline.sinks.keys import camera_keys, dead_key
 from pipeline.sinks.reader import StreamReader
 from pipeline.sinks.redis_client import RedisSettings
-from pipeline.sinks.relay import group_of
 from tests.fakes import RecordingMeter
 from tests.kafka_broker import KafkaBroker, kafka_broker
 from tests.redis_server import redis_server

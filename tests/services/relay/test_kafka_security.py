@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.sinks.relay_settings import KafkaRelaySettings
+from pipeline.relays.settings import KafkaRelaySettings
 from tests.services.relay.produce_gate import gated_broker
 from tests.services.relay.rig import Site, eventually, kafka_settings, relay_of, running
 
@@ -46,7 +46,7 @@ async def waits(site: Site, settings: KafkaRelaySettings, why: str, caplog: pyte
     async with running(relay_of(site, settings)) as relay:
         await eventually(lambda: why in (relay.status().last_error or ""))
         assert relay.status().state == "waiting"
-    told = [record for record in caplog.records if record.name == "pipeline.sinks.relay"]
+    told = [record for record in caplog.records if record.name == "pipeline.relays.relay"]
     assert [record.levelno for record in told] == [logging.ERROR]
     assert LOGIN[1] not in caplog.text
 

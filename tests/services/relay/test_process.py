@@ -16,8 +16,8 @@ from typer.testing import CliRunner
 
 from pipeline.cli import app
 from pipeline.observe.metrics import Metrics, NullMeter
-from pipeline.sinks.jsonl_sink import files_of
-from pipeline.sinks.relays import Relays, RelaysSpec
+from pipeline.relays.jsonl_sink import files_of
+from pipeline.relays.running import Relays, RelaysSpec
 from tests.kafka_broker import KafkaBroker, kafka_broker
 from tests.redis_server import RedisServer
 from tests.services.relay.rig import TOPICS, RelayProcess, Site, arrived, eventually, first_times, id_of, kafka_settings

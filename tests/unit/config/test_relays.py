@@ -8,7 +8,7 @@ from pipeline.config import config_data, config_of_data
 from pipeline.config_checks import review
 from pipeline.config_errors import ConfigError
 from pipeline.preflight import NoRoom, require_room
-from pipeline.sinks.relay_settings import JsonLinesRelaySettings, KafkaRelaySettings
+from pipeline.relays.settings import JsonLinesRelaySettings, KafkaRelaySettings
 from tests.unit.config.site import SITE, config_from
 
 RELAYS = """\

@@ -10,9 +10,9 @@ from typing import Any
 import orjson
 import pytest
 
-from pipeline.sinks.jsonl_sink import JsonLinesSink, began_at, files_of, one_line, repair
-from pipeline.sinks.outgoing import Fate, OtherSideAway, Outgoing
-from pipeline.sinks.relay_settings import JsonLinesRelaySettings
+from pipeline.relays.jsonl_sink import JsonLinesSink, began_at, files_of, one_line, repair
+from pipeline.relays.outgoing import Fate, OtherSideAway, Outgoing
+from pipeline.relays.settings import JsonLinesRelaySettings
 from tests.fakes import ManualClock
 
 NOW = 1_800_000_000.0

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from pipeline.ingest.backoff import backoff_delays
 from pipeline.observe.logs import log_context
 from pipeline.observe.metrics import Metrics
+from pipeline.relays.relay import Relay, RelayStatus
+from pipeline.relays.settings import RelaySettings
 from pipeline.sinks.redis_client import RedisSettings
-from pipeline.sinks.relay import Relay, RelayStatus
-from pipeline.sinks.relay_settings import RelaySettings
 
 logger = logging.getLogger(__name__)
 

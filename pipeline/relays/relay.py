@@ -14,14 +14,14 @@ import orjson
 
 from pipeline.ingest.backoff import backoff_delays
 from pipeline.observe.metrics import Metrics
+from pipeline.relays.jsonl_sink import JsonLinesSink
+from pipeline.relays.outgoing import Fate, OtherSideAway, Outgoing, RelaySink, Sent
+from pipeline.relays.settings import JsonLinesRelaySettings, KafkaRelaySettings, Topic
 from pipeline.sinks.errors import SinkRefused, SinkUnavailable
 from pipeline.sinks.group_reader import Delivery, EntriesLost, GroupReader
-from pipeline.sinks.jsonl_sink import JsonLinesSink
 from pipeline.sinks.keys import dead_key, line_and_stream, stream_pattern
-from pipeline.sinks.outgoing import Fate, OtherSideAway, Outgoing, RelaySink, Sent
 from pipeline.sinks.reader_floors import ReaderFloors
 from pipeline.sinks.redis_client import RedisSettings
-from pipeline.sinks.relay_settings import JsonLinesRelaySettings, KafkaRelaySettings, Topic
 from stages.results.messages import rfc3339
 
 logger = logging.getLogger(__name__)
@@ -58,7 +58,7 @@ def sink_of(settings: KafkaRelaySettings | JsonLinesRelaySettings) -> RelaySink:
     """The other side that the settings mean."""
     if isinstance(settings, JsonLinesRelaySettings):
         return JsonLinesSink(settings)
-    from pipeline.sinks.kafka_sink import KafkaSink
+    from pipeline.relays.kafka_sink import KafkaSink
 
     return KafkaSink(settings)
 

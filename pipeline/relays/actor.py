@@ -10,8 +10,8 @@ import ray
 from pipeline.observe.logs import set_up_logs
 from pipeline.observe.metrics import ray_metrics
 from pipeline.observe.settings import ObserveSettings
-from pipeline.sinks.relay import RelayStatus
-from pipeline.sinks.relays import Relays, RelaysSpec
+from pipeline.relays.relay import RelayStatus
+from pipeline.relays.running import Relays, RelaysSpec
 
 
 @dataclass(frozen=True, slots=True)

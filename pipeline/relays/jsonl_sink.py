@@ -14,8 +14,8 @@ from functools import partial
 from pathlib import Path
 from typing import IO
 
-from pipeline.sinks.outgoing import STORED, OtherSideAway, Outgoing, Sent
-from pipeline.sinks.relay_settings import Fsync, JsonLinesRelaySettings
+from pipeline.relays.outgoing import STORED, OtherSideAway, Outgoing, Sent
+from pipeline.relays.settings import Fsync, JsonLinesRelaySettings
 
 logger = logging.getLogger(__name__)
 

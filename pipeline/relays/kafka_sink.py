@@ -33,8 +33,8 @@ from aiokafka.record.default_records import DefaultRecordBatchBuilder
 from pipeline.kafka_probe import why_unreachable
 from pipeline.kafka_settings import KafkaMisconfigured
 from pipeline.masking import mask
-from pipeline.sinks.outgoing import STORED, Fate, OtherSideAway, Outgoing, Sent
-from pipeline.sinks.relay_settings import Compression, KafkaRelaySettings
+from pipeline.relays.outgoing import STORED, Fate, OtherSideAway, Outgoing, Sent
+from pipeline.relays.settings import Compression, KafkaRelaySettings
 
 logger = logging.getLogger(__name__)
 

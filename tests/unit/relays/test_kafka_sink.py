@@ -5,9 +5,9 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from pipeline.sinks.kafka_sink import KafkaSink, producer_arguments
-from pipeline.sinks.outgoing import Fate, Outgoing
-from pipeline.sinks.relay_settings import KafkaRelaySettings
+from pipeline.relays.kafka_sink import KafkaSink, producer_arguments
+from pipeline.relays.outgoing import Fate, Outgoing
+from pipeline.relays.settings import KafkaRelaySettings
 
 
 def settings(**given: Any) -> KafkaRelaySettings:
