@@ -93,6 +93,7 @@ class TrackedCamera:
         self._checkpoint_at = 0.0
         self._video: AnnotatedVideo | None = None
         self._cuts = ReaderCuts(job.camera_id)
+        self._was_stored = True  # the cursor: Redis had it, not only the disk
 
     def work(
         self,
@@ -243,7 +244,8 @@ class TrackedCamera:
             self._loose_events.append(camera_event_message(event, self.job.camera_id, self._context))
         latencies = tuple(max(0.0, now - at) for at in self._captured)
         answer = self._published(len(write.detections), latencies, self._failed)
-        if not outcome.lost_tail:
+        was_stored, self._was_stored = self._was_stored, True
+        if not (outcome.lost_tail and was_stored):  # what only the disk had is told where it was let go
             return answer
         lost = {LOST_BY_REDIS: outcome.lost_tail}
         self.tell_lost(lost)  # in the next message: this one is written
@@ -261,6 +263,7 @@ class TrackedCamera:
         if write is None:
             return self._published(0, ())
         self._build_on(write, now)
+        self._was_stored = False
         return replace(self._published(0, (), self._failed), outcome=Outcome.SPOOLED)
 
     def tell_lost(self, frames: Mapping[str, int]) -> None:

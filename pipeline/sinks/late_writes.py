@@ -143,8 +143,6 @@ def _settle(each: Spooled, write: CameraWrite, outcome: WriteOutcome, ours: set[
         fate.stored[owner] += each.entry.frames
     elif (retry := rebased(write, outcome)) is not None:
         logger.warning("camera %s: goes on behind what Redis holds: %s", write.camera, outcome.stored or "nothing")
-        lost = lost_tail(write.prev or "", outcome.stored)
-        fate.lost.setdefault(owner, Counter())[LOST_BY_REDIS] += lost
         return retry
     else:
         fate.lose(each, SUPERSEDED)

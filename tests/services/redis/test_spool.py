@@ -402,7 +402,8 @@ async def test_a_redis_that_lost_its_tail_costs_a_live_camera_no_more_than_that(
         assert await seqs(server) == [*kept, *([4, 5, 6, 7] if spools else []), 8, 9]
         assert {a.cameras[A].outcome for a in answers} <= {Outcome.PUBLISHED, Outcome.SPOOLED}
         dropped = sum((Counter(m["dropped_since_last"]) for m in await told(server)), Counter[str]())
-        assert dropped == {LOST_BY_REDIS: 4 if wiped else 3}
+        # Behind what waited on disk nobody can tell what Redis lost from what the disk let go.
+        assert dropped == ({} if spools else {LOST_BY_REDIS: 4 if wiped else 3})
         assert added(answers).late_lost == dropped
 
 
