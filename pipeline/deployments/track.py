@@ -131,7 +131,7 @@ class TrackDeployment:
         """Cameras whose frames do not follow what is stored, as after Redis lost its tail: they are read again.
 
         What is known here may be older than what is stored, where another replica had the camera meanwhile: so Redis is
-        asked before anybody is sent back.
+        asked before anybody is sent back. It may be newer too: so Redis is asked before frames are taken for published.
         """
         seen, ends = _by_camera(batch, detected), {end.camera_id: end for end in batch.ends}
 
@@ -139,7 +139,10 @@ class TrackDeployment:
             camera = self._cameras[camera_id]
             return camera.is_behind(seen.get(camera_id, []), ends.get(camera_id), excused.get(camera_id))
 
-        doubtful = {camera_id: job for camera_id, job in jobs.items() if is_behind(camera_id)}
+        def repeats(camera_id: CameraId) -> bool:
+            return self._cameras[camera_id].repeats(seen.get(camera_id, []))
+
+        doubtful = {c: job for c, job in jobs.items() if is_behind(c) or repeats(c)}
         for camera_id in doubtful:
             self._forget(camera_id)
         answers = await self._adopt(batch.shard, doubtful)

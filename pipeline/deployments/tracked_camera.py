@@ -168,6 +168,10 @@ class TrackedCamera:
             return False
         return not (self._on_stored_road(follows) and (self._cursor or "") >= follows.encode())
 
+    def repeats(self, seen: Sequence[Seen]) -> bool:
+        """True where frames that are published as far as is known here come again: Redis may have lost them since."""
+        return self._write is None and any(not p.is_live and self._is_done(p) for p in (s.frame.position for s in seen))
+
     @property
     def cursor(self) -> str | None:
         """The position it builds on."""
