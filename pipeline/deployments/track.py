@@ -10,7 +10,7 @@ from contextlib import AsyncExitStack, suppress
 from dataclasses import replace
 from typing import ParamSpec, TypeVar
 
-from pipeline.answers import BatchAnswer, CameraAnswer, Outcome
+from pipeline.answers import BatchAnswer, CameraAnswer, Gap, Outcome
 from pipeline.deployments.identity import set_up_replica_logs
 from pipeline.deployments.job import CameraJob
 from pipeline.deployments.progress import Progress
@@ -26,7 +26,7 @@ from pipeline.sinks.redis_streams import CameraWrite, RedisSettings, RedisStream
 from pipeline.sinks.snapshots import Snapshots, SnapshotSettings
 from pipeline.sinks.spool_settings import SpoolSettings
 from stages.track.tracker import Tracker, TrackSettings
-from stages.values import CameraId, Detected, FrameBatch, ModelInfo, Position
+from stages.values import CameraId, Detected, FrameBatch, ModelInfo
 
 logger = logging.getLogger(__name__)
 
@@ -74,7 +74,7 @@ class TrackDeployment:
         batch: FrameBatch,
         detected: Detected | None,
         jobs: Jobs,
-        excused: Mapping[CameraId, Position] | None = None,
+        excused: Mapping[CameraId, Gap] | None = None,
     ) -> BatchAnswer:
         """Work on one batch and publish it; a shard's batches come one after another, each when this has answered.
 
@@ -99,7 +99,7 @@ class TrackDeployment:
         batch: FrameBatch,
         detected: Detected | None,
         jobs: Jobs,
-        excused: Mapping[CameraId, Position],
+        excused: Mapping[CameraId, Gap],
     ) -> BatchAnswer:
         answers = await self._adopt(batch.shard, jobs)
         here = {camera_id: job for camera_id, job in jobs.items() if camera_id not in answers}
@@ -126,7 +126,7 @@ class TrackDeployment:
         return BatchAnswer(answers)
 
     async def _behind(
-        self, batch: FrameBatch, detected: Detected | None, jobs: Jobs, excused: Mapping[CameraId, Position]
+        self, batch: FrameBatch, detected: Detected | None, jobs: Jobs, excused: Mapping[CameraId, Gap]
     ) -> dict[CameraId, CameraAnswer]:
         """Cameras whose frames do not follow what is stored, as after Redis lost its tail: they are read again.
 

@@ -260,6 +260,49 @@ async def wrong(world: World, cases: list[tuple[Fault, ...]], *, ends: bool) -> 
 
 @pytest.mark.parametrize("ends", [pytest.param(True, id="file"), pytest.param(False, id="topic")])
 async def test_one_fault_at_every_step(server: RedisServer, ends: bool) -> None:
+    """40 faults."""
     async with worlds(server) as world:
         cases = [(fault,) for fault in faults(STEPS)]
         assert await wrong(world, cases, ends=ends) == {}
+
+
+def pairs(steps: int) -> list[tuple[Fault, ...]]:
+    """Every two faults, the second up to two deliveries later than an undisturbed run lasts."""
+    return [(a, b) for a, b in itertools.product(faults(steps), faults(steps + 2)) if a.at < b.at]
+
+
+@pytest.mark.parametrize("every", [pytest.param(40, id="some"), pytest.param(1, id="all", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("ends", [pytest.param(True, id="file"), pytest.param(False, id="topic")])
+async def test_two_faults_at_every_two_steps(server: RedisServer, ends: bool, every: int) -> None:
+    """1870 pairs, or every fortieth of them."""
+    async with worlds(server) as world:
+        assert await wrong(world, pairs(STEPS)[::every], ends=ends) == {}
+
+
+async def overlap(world: World, order: tuple[bool, ...], begins: int, *, ends: bool) -> tuple[list[Any], list[Any]]:
+    """One reader goes on as a zombie with its replica, while another has begun with the other one behind `begins`
+    deliveries; then in this order (True: the zombie), until the new one has no more to do.
+    """
+    world.begin()
+    old = Reader(world, ends=ends)
+    for _ in range(begins):
+        await old.step()
+    new = Reader(world, 1, await world.place() + 1, ends=ends)
+    for is_old in order:
+        await (old if is_old else new).step()
+    for _ in range(MOST_DELIVERIES):
+        if not any([await new.step(), await old.step()]):
+            return await world.stands()
+    raise AssertionError("it does not come to an end")
+
+
+@pytest.mark.parametrize("ends", [pytest.param(True, id="file"), pytest.param(False, id="topic")])
+async def test_two_readers_at_once_in_every_order(server: RedisServer, ends: bool) -> None:
+    """70 + 35 + 15 + 5 orders of what two readers still have to deliver."""
+    async with worlds(server) as world:
+        expected = await run(world, ends=ends)
+        for begins in range(STEPS):
+            left = STEPS - begins
+            for at in itertools.combinations(range(STEPS + left), left):
+                order = tuple(n in at for n in range(STEPS + left))
+                assert await overlap(world, order, begins, ends=ends) == expected, (begins, order)
