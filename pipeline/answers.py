@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from stages.values import CameraId
+from stages.values import CameraId, Position
 
 
 class Outcome(StrEnum):
@@ -36,6 +36,19 @@ class CameraAnswer:
     late: int = 0  # frames published since the last answer that had waited on disk
     late_lost: Mapping[str, int] = field(default_factory=dict)  # frames that waited on disk and are lost, by reason
     waiting: int = 0  # frames on disk now
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """Frames of one camera that are lost for good, so that nobody waits for them: behind `after`, up to `to`."""
+
+    after: Position | None  # None: from the first on
+    to: Position
+
+    def __contains__(self, position: Position) -> bool:
+        if position.source != self.to.source or position > self.to:
+            return False
+        return self.after is None or self.after.source != position.source or position > self.after
 
 
 @dataclass(frozen=True, slots=True)

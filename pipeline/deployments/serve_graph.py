@@ -9,10 +9,10 @@ from ray import serve
 from ray.exceptions import RayError, RayTaskError
 from ray.serve.exceptions import RayServeException
 
-from pipeline.answers import BatchAnswer
+from pipeline.answers import BatchAnswer, Gap
 from pipeline.deployments.job import CameraJob
 from pipeline.ingest.graph import BatchRefused, GraphError, GraphUnavailable
-from stages.values import CameraId, Detected, FrameBatch, FrameFailed, ModelInfo, Position
+from stages.values import CameraId, Detected, FrameBatch, FrameFailed, ModelInfo
 
 APP = "rayline"
 PREPROCESS = "preprocess"
@@ -51,9 +51,7 @@ class ServeGraph:
             raise _ours(exc) from exc
         return detected
 
-    async def track(
-        self, batch: FrameBatch, detected: Detected | None, excused: Mapping[CameraId, Position]
-    ) -> BatchAnswer:
+    async def track(self, batch: FrameBatch, detected: Detected | None, excused: Mapping[CameraId, Gap]) -> BatchAnswer:
         """See `Graph.track`."""
         jobs = self._jobs()
         mine = {c: jobs[c] for c in _cameras_of(batch) if c in jobs}

@@ -11,7 +11,7 @@ from contextlib import AsyncExitStack, suppress
 from dataclasses import replace
 from typing import ParamSpec, TypeVar
 
-from pipeline.answers import BatchAnswer, CameraAnswer, Outcome
+from pipeline.answers import BatchAnswer, CameraAnswer, Gap, Outcome
 from pipeline.deployments.identity import set_up_replica_logs
 from pipeline.deployments.job import CameraJob
 from pipeline.deployments.progress import Progress
@@ -27,7 +27,7 @@ from pipeline.sinks.redis_streams import CameraWrite, RedisSettings, RedisStream
 from pipeline.sinks.snapshots import Snapshots, SnapshotSettings
 from pipeline.sinks.spool_settings import SpoolSettings
 from stages.track.tracker import Tracker, TrackSettings
-from stages.values import CameraId, Detected, FrameBatch, ModelInfo, Position
+from stages.values import CameraId, Detected, FrameBatch, ModelInfo
 
 logger = logging.getLogger(__name__)
 
@@ -75,7 +75,7 @@ class TrackDeployment:
         batch: FrameBatch,
         detected: Detected | None,
         jobs: Jobs,
-        excused: Mapping[CameraId, Position] | None = None,
+        excused: Mapping[CameraId, Gap] | None = None,
     ) -> BatchAnswer:
         """Work on one batch and publish it; a shard's batches come one after another, each when this has answered.
 
@@ -100,7 +100,7 @@ class TrackDeployment:
         batch: FrameBatch,
         detected: Detected | None,
         jobs: Jobs,
-        excused: Mapping[CameraId, Position],
+        excused: Mapping[CameraId, Gap],
     ) -> BatchAnswer:
         answers = await self._adopt(batch.shard, jobs)
         here = {camera_id: job for camera_id, job in jobs.items() if camera_id not in answers}
@@ -127,12 +127,12 @@ class TrackDeployment:
         return BatchAnswer(answers)
 
     async def _behind(
-        self, batch: FrameBatch, detected: Detected | None, jobs: Jobs, excused: Mapping[CameraId, Position]
+        self, batch: FrameBatch, detected: Detected | None, jobs: Jobs, excused: Mapping[CameraId, Gap]
     ) -> dict[CameraId, CameraAnswer]:
         """Cameras whose frames do not follow what is stored, as after Redis lost its tail: they are read again.
 
         What is known here may be older than what is stored, where another replica had the camera meanwhile: so Redis is
-        asked before anybody is sent back.
+        asked before anybody is sent back. It may be newer too: so Redis is asked before frames are taken for published.
         """
         seen, ends = _by_camera(batch, detected), {end.camera_id: end for end in batch.ends}
 
@@ -140,7 +140,10 @@ class TrackDeployment:
             camera = self._cameras[camera_id]
             return camera.is_behind(seen.get(camera_id, []), ends.get(camera_id), excused.get(camera_id))
 
-        doubtful = {camera_id: job for camera_id, job in jobs.items() if is_behind(camera_id)}
+        def repeats(camera_id: CameraId) -> bool:
+            return self._cameras[camera_id].repeats(seen.get(camera_id, []))
+
+        doubtful = {c: job for c, job in jobs.items() if is_behind(c) or repeats(c)}
         for camera_id in doubtful:
             self._forget(camera_id)
         answers = await self._adopt(batch.shard, doubtful)

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from pipeline.answers import CameraAnswer, Outcome
+from pipeline.answers import CameraAnswer, Gap, Outcome
 from pipeline.deployments.chain import CameraChain, failed_result, state_event
 from pipeline.deployments.job import CameraJob
 from pipeline.deployments.reader_cuts import ReaderCuts
@@ -155,20 +155,24 @@ class TrackedCamera:
             self._tell(notice, model)
         return results
 
-    def is_behind(self, seen: Sequence[Seen], end: EndOfStream | None, excused: Position | None) -> bool:
+    def is_behind(self, seen: Sequence[Seen], end: EndOfStream | None, excused: Gap | None) -> bool:
         """True where this camera lacks frames before these, or waits for others: nothing of them may be written.
 
-        Frames up to `excused` are not missed.
+        Frames in `excused` are not missed.
         """
         if self._write is not None:
             return not (seen and seen[-1].frame.position.encode() == self._write.new)
         fresh = next((one.frame for one in seen if not self._is_done(one.frame.position)), end)
         follows = None if fresh is None else fresh.follows
+        if follows is not None and excused is not None and follows in excused:
+            follows = excused.after
         if follows is None:
             return False
-        if excused is not None and excused.source == follows.source and follows <= excused:
-            return False
         return not (self._on_stored_road(follows) and (self._cursor or "") >= follows.encode())
+
+    def repeats(self, seen: Sequence[Seen]) -> bool:
+        """True where frames that are published as far as is known here come again: Redis may have lost them since."""
+        return self._write is None and any(not p.is_live and self._is_done(p) for p in (s.frame.position for s in seen))
 
     @property
     def cursor(self) -> str | None:

@@ -13,13 +13,13 @@ from typing import TypeVar
 
 from pydantic import Field
 
-from pipeline.answers import BatchAnswer, CameraAnswer, Outcome
+from pipeline.answers import BatchAnswer, CameraAnswer, Gap, Outcome
 from pipeline.ingest.backoff import backoff_delays
 from pipeline.ingest.batcher import Gathered
 from pipeline.ingest.graph import BatchRefused, Graph, GraphUnavailable
 from pipeline.observe.metrics import Metrics, NullMeter
 from stages.settings import Settings
-from stages.values import CameraId, CameraNotice, Detected, Frame, FrameBatch, Position
+from stages.values import CameraId, CameraNotice, Detected, Frame, FrameBatch
 
 logger = logging.getLogger(__name__)
 
@@ -103,7 +103,9 @@ class Carrier:
         self.batches_made = 0  # the number of the next batch
         self._lost: set[int] = set()  # numbers of batches under way that were given up: each is counted once
         self._untold: dict[CameraId, Counter[str]] = {}  # frames lost behind the hand-over, until a frame tells them
-        self._excused: dict[CameraId, Position] = {}  # frames up to there are lost for good: nobody is to miss them
+        self._excused: dict[
+            CameraId, Gap
+        ] = {}  # frames lost for good behind the last published: nobody is to miss them
         self._unheard: deque[CameraNotice] = deque(maxlen=_MOST_UNHEARD)  # of batches that were given up
         self.figures = CarrierFigures()
 
@@ -229,24 +231,32 @@ class Carrier:
                 self.figures.note(camera_id, its)
         for frame in batch.frames:
             its = answer.cameras.get(frame.camera_id, _GIVEN_UP)
-            if its.outcome not in (Outcome.PUBLISHED, Outcome.SPOOLED, Outcome.BEHIND):  # those behind are read again
+            if its.outcome in (Outcome.PUBLISHED, Outcome.SPOOLED):
+                self._excused.pop(frame.camera_id, None)
+            elif not self._comes_again(its):
                 self._lose(frame, its)
         unheard = {c for c, its in answer.cameras.items() if its.outcome in (Outcome.GIVEN_UP, Outcome.BEHIND)}
         self._unheard.extend(notice for notice in batch.notices if notice.camera_id in unheard)
         self._on_answer(batch, answer)
 
+    def _comes_again(self, its: CameraAnswer) -> bool:
+        """True where its frames are read again: at once, or by whoever goes on when this one has stopped."""
+        return its.outcome is Outcome.BEHIND or (not self._live and self._stopping.is_set())
+
     def _lose(self, frame: Frame, its: CameraAnswer) -> None:
         reason = _REASONS[its.outcome]
         self.figures.drop(frame, reason)
         if not self._live:
-            self._excused[frame.camera_id] = frame.position
+            before = self._excused.get(frame.camera_id)
+            goes_on = before is not None and before.to == frame.follows
+            self._excused[frame.camera_id] = Gap(before.after if before and goes_on else frame.follows, frame.position)
         if not its.keeps_count:
             # What the frame itself had to tell of frames before it is lost with it, so it is told again.
             untold = self._untold.setdefault(frame.camera_id, Counter())
             untold.update({reason: 1})
             untold.update(frame.dropped)
 
-    def _excused_in(self, batch: FrameBatch) -> dict[CameraId, Position]:
+    def _excused_in(self, batch: FrameBatch) -> dict[CameraId, Gap]:
         cameras = {f.camera_id for f in batch.frames} | {e.camera_id for e in batch.ends}
         return {camera_id: self._excused[camera_id] for camera_id in cameras & self._excused.keys()}
 

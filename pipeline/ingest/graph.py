@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Protocol
 
-from pipeline.answers import BatchAnswer
+from pipeline.answers import BatchAnswer, Gap
 from stages.errors import RaylineError
-from stages.values import CameraId, Detected, FrameBatch, Position
+from stages.values import CameraId, Detected, FrameBatch
 
 
 class GraphError(RaylineError):
@@ -33,11 +33,9 @@ class Graph(Protocol):
     async def detect(self, batch: FrameBatch) -> Detected:
         """Preprocess and detect; batches may overlap here. Raises GraphError."""
 
-    async def track(
-        self, batch: FrameBatch, detected: Detected | None, excused: Mapping[CameraId, Position]
-    ) -> BatchAnswer:
+    async def track(self, batch: FrameBatch, detected: Detected | None, excused: Mapping[CameraId, Gap]) -> BatchAnswer:
         """Track, inspect and publish; the caller keeps a shard's batches in order. `detected` is None for a batch
-        without frames. `excused`, by camera: nobody waits for frames up to there any more. Raises GraphError.
+        without frames. `excused`, by camera: frames that nobody waits for any more. Raises GraphError.
         """
 
     def forget(self, batch: FrameBatch) -> None:

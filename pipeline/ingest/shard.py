@@ -20,7 +20,7 @@ from pipeline.ingest.graph import Graph
 from pipeline.ingest.numbering import StoredPlace
 from pipeline.ingest.totals import TotalsTold
 from pipeline.observe.metrics import Metrics
-from pipeline.sinks.errors import SinkUnavailable
+from pipeline.sinks.errors import KeyRefused, SinkUnavailable
 from stages.values import CameraId, CameraNotice, EndOfStream, FrameBatch, Position
 
 logger = logging.getLogger(__name__)
@@ -171,6 +171,8 @@ class Shard:
             for camera_id, published_to in list(self._published_to.items()):
                 try:
                     stored = await self._stored_place(camera_id)
+                except KeyRefused:  # its own affair: the others are looked at
+                    continue
                 except SinkUnavailable:
                     break
                 if self._published_to.get(camera_id) == published_to and _lacks(stored, published_to):

@@ -6,6 +6,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping
+from functools import partial
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
@@ -38,7 +39,7 @@ class TopicConsumer(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka
     """Keeps a hand-over per partition filled. All methods run on one loop.
 
     `on_open` and `on_close` are told of a partition's hand-over; `in_flight` how many frames of a partition are in the
-    graph. `places` gives what Redis holds of every camera of the topic.
+    graph. `places` gives how far Redis holds each camera of the topic, None: nothing; those it cannot ask are left out.
     """
 
     def __init__(
@@ -47,7 +48,7 @@ class TopicConsumer(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka
         settings: TopicSettings,
         cameras: TopicCameras,
         marks: TopicMarks,
-        places: Callable[[], Awaitable[Mapping[CameraId, Position]]],
+        places: Callable[[], Awaitable[Mapping[CameraId, Position | None]]],
         on_open: Callable[[Partition], None],
         on_close: Callable[[Partition], None],
         in_flight: Callable[[Partition], int],
@@ -62,12 +63,14 @@ class TopicConsumer(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka
         self._in_flight = in_flight
         self._partitions: dict[int, Partition] = {}
         self._to_reread: set[int] = set()
+        self._leaving: set[int] = set()  # they were revoked, or are being so: nothing of them is opened any more
         self._to_open: dict[int, PartitionMark | None] = {}  # None: its mark is in Redis
         self._kept: dict[int, PartitionMark] = {}
         self._kept_at = self._looked_at = time.monotonic()
         self._dead_letters = DeadLetterQueue(settings.dead_letters_of(topic), settings)
         self._consumer: AIOKafkaConsumer | None = None
         self._is_away = False
+        self._waits_for = ""  # what was last told of Redis being away
 
     def partition(self, number: int) -> Partition | None:
         """The partition, if this reader has it now."""
@@ -113,11 +116,13 @@ class TopicConsumer(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka
         for tp in assigned:
             consumer.seek(tp, 0)
             consumer.pause(tp)
+            self._leaving.discard(tp.partition)
             self._to_open[tp.partition] = None
 
     async def on_partitions_revoked(self, revoked: Iterable[TopicPartition]) -> None:
         """Stop handing over, wait for what is under way, keep how far it came."""
         numbers = [tp.partition for tp in revoked]
+        self._leaving.update(numbers)
         for number in numbers:
             self._to_open.pop(number, None)
         gone = [self._partitions[number] for number in numbers if number in self._partitions]
@@ -173,6 +178,7 @@ class TopicConsumer(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka
             self._kept.clear()
             self._to_open.clear()
             self._to_reread.clear()
+            self._leaving.clear()
             self._consumer = None
             await consumer.stop()
 
@@ -192,10 +198,11 @@ class TopicConsumer(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka
 
     async def _open_waiting(self, consumer: AIOKafkaConsumer) -> None:
         """Partitions that were assigned, or are to be read again, begin; where Redis is away they wait."""
-        for number in self._to_reread & self._partitions.keys():
-            logger.warning("partition %s/%d: Redis lost frames of it; it is read again", self._topic, number)
-            self._to_open[number] = await self._taken_back(consumer, number)
-        self._to_reread.clear()
+        while self._to_reread:
+            number = self._to_reread.pop()
+            if number in self._partitions:
+                logger.warning("partition %s/%d: Redis lost frames of it; it is read again", self._topic, number)
+                await self._take_back(consumer, number, lambda mark: mark)
         if not self._to_open:
             return
         try:
@@ -209,20 +216,30 @@ class TopicConsumer(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka
             begin = {number: resume(mark, self._identity(number, mark), places) for number, mark in marks.items()}
             await self._marks.store({number: its.mark for number, its in begin.items()})
         except SinkUnavailable as exc:
-            logger.warning("topic %s: its partitions wait for Redis: %s", self._topic, exc)
+            if str(exc) != self._waits_for:  # once, for it is tried several times a second
+                self._waits_for = str(exc)
+                logger.warning("topic %s: its partitions wait for Redis: %s", self._topic, exc)
             return
+        self._waits_for = ""
         for number, its in begin.items():
             self._open(consumer, number, its)
 
-    async def _taken_back(self, consumer: AIOKafkaConsumer, number: int) -> PartitionMark:
-        """Hands no more of it over; how far it came."""
-        partition = self._partitions.pop(number)
-        consumer.pause(self._tp(number))
+    async def _take_back(
+        self, consumer: AIOKafkaConsumer, number: int, onward: Callable[[PartitionMark], PartitionMark]
+    ) -> None:
+        """Hands no more of it over; it is opened anew `onward` of how far it came, unless it goes meanwhile."""
+        partition = self._partitions[number]
+        try:
+            consumer.pause(self._tp(number))
+        except IllegalStateError:
+            return  # it is being revoked
         await self._close(partition)
-        return partition.mark()
+        if self._partitions.get(number) is partition and number not in self._leaving:
+            del self._partitions[number]
+            self._to_open[number] = onward(partition.mark())
 
     def _open(self, consumer: AIOKafkaConsumer, number: int, begin: Resume) -> None:
-        if number not in self._to_open:  # revoked meanwhile
+        if number not in self._to_open or number in self._leaving:  # revoked meanwhile
             return
         del self._to_open[number]
         try:
@@ -242,14 +259,14 @@ class TopicConsumer(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka
         return PartitionId(self._topic, number, mark.generation)
 
     async def _first(
-        self, consumer: AIOKafkaConsumer, number: int, places: Mapping[CameraId, Position]
+        self, consumer: AIOKafkaConsumer, number: int, places: Mapping[CameraId, Position | None]
     ) -> PartitionMark:
         """Of a partition that has no mark: where the settings say, or where its cameras stand, if they do."""
         tp, source = self._tp(number), PartitionId(self._topic, number).source
         if self._settings.start_at is StartAt.EARLIEST:
             offset = (await consumer.beginning_offsets([tp]))[tp]
         else:
-            stand = [place.major for place in places.values() if place.source == source]
+            stand = [place.major for place in places.values() if place is not None and place.source == source]
             offset = min(stand, default=(await consumer.end_offsets([tp]))[tp])
         return PartitionMark(offset, offset)
 
@@ -259,20 +276,21 @@ class TopicConsumer(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka
         for tp, wanted in offsets.items():
             if tp.partition not in self._partitions:
                 continue
-            begin, mark = begins[tp], await self._taken_back(consumer, tp.partition)
+            begin = begins[tp]
             if wanted < begin:
                 logger.error(
                     "partition %s/%d: messages %d to %d were deleted before they were read: keep them longer",
                     self._topic, tp.partition, wanted, begin - 1,
                 )  # fmt: skip
-                new = PartitionMark(begin, begin, mark.generation)
+                made_anew = 0
             else:
                 logger.error(
                     "partition %s/%d: it has no message %d any more: the topic was made anew, it is read afresh",
                     self._topic, tp.partition, wanted,
                 )  # fmt: skip
-                new = PartitionMark(begin, begin, mark.generation + 1)
-            self._to_open[tp.partition] = new
+                made_anew = 1
+            onward = partial(_from_the_beginning, begin, made_anew)
+            await self._take_back(consumer, tp.partition, onward)
 
     def _throttle(self, consumer: AIOKafkaConsumer) -> None:
         """A partition that has its share of bytes waiting is not fetched from until half of them are decoded."""
@@ -354,6 +372,10 @@ class TopicConsumer(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka
 
     def _tp(self, number: int) -> TopicPartition:
         return TopicPartition(self._topic, number)
+
+
+def _from_the_beginning(begin: int, made_anew: int, mark: PartitionMark) -> PartitionMark:
+    return PartitionMark(begin, begin, mark.generation + made_anew)
 
 
 def _raw(record: Any) -> RawMessage:

@@ -63,11 +63,11 @@ class PartitionMark:
 
     @classmethod
     def decode(cls, data: bytes) -> PartitionMark:
-        """Inverse of `encode`. Raises ValueError for what another version wrote."""
-        version, *rest = msgpack.unpackb(data)
-        if version != 1:
-            raise ValueError(f"a mark of version {version}, this Rayline knows 1")
-        offset, began, generation, cameras = rest
+        """Inverse of `encode`. Raises ValueError for what another version, or anybody else, wrote."""
+        found = msgpack.unpackb(data)
+        if not isinstance(found, list) or not found or found[0] != 1:
+            raise ValueError(f"a mark of another version than this Rayline's, which is 1: {str(found)[:40]}")
+        _, offset, began, generation, cameras = found
         return cls(
             offset,
             began,
@@ -90,11 +90,17 @@ class Resume:
         return min([self.mark.offset, *self.decode_from.values()])
 
 
-def resume(mark: PartitionMark, identity: PartitionId, stored: Mapping[CameraId, Position]) -> Resume:
-    """How to go on from `mark` where Redis holds `stored`. What it holds less than the mark says, it has lost."""
-    places = {c: place for c, place in stored.items() if place.source == identity.source}
+def resume(mark: PartitionMark, identity: PartitionId, stored: Mapping[CameraId, Position | None]) -> Resume:
+    """How to go on from `mark` where Redis holds `stored`. What it holds less than the mark says, it has lost.
+
+    Nothing is read again for a camera that is not in `stored`: it is no camera of this topic any more, or not to be
+    asked after.
+    """
+    places = {c: place for c, place in stored.items() if place is not None and place.source == identity.source}
     offset = mark.offset
     for camera_id, its in mark.cameras.items():
+        if camera_id not in stored:
+            continue
         place = places.get(camera_id)
         if place is None:
             offset = min(offset, mark.began)

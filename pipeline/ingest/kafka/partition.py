@@ -83,7 +83,7 @@ class Partition:
         return PartitionMark(self.ledger.low_water, self._mark.began, self.identity.generation, dict(self._marks))
 
     def published(self, camera_id: CameraId, position: Position) -> None:
-        """All frames of the camera up to there are published, or lost for good."""
+        """All frames of the camera up to there are published, or lost for good; this one is published."""
         keyframes = tuple(self._keyframes.get(camera_id, ()))
         self._marks[camera_id] = CameraMark(position.major, position.minor, keyframes, self._wall())
 

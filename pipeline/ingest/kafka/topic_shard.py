@@ -7,6 +7,7 @@ import logging
 import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 
 from pipeline.answers import BatchAnswer, Outcome
 from pipeline.ingest.batcher import Batcher, Gathered
@@ -22,14 +23,14 @@ from pipeline.ingest.kafka.topic_settings import TopicSettings
 from pipeline.ingest.numbering import StoredPlace
 from pipeline.ingest.totals import TotalsTold
 from pipeline.observe.metrics import Metrics
-from pipeline.sinks.errors import SinkUnavailable
+from pipeline.sinks.errors import KeyRefused, SinkUnavailable
 from stages.values import CameraId, CameraNotice, FrameBatch, Position
 
 logger = logging.getLogger(__name__)
 
 TICK_S = 0.5
 LOOK_S = 5.0  # between two looks whether Redis still holds what was published
-_SETTLED = (Outcome.PUBLISHED, Outcome.FAILED)
+_LOST_FOR_GOOD = (Outcome.FAILED, Outcome.GIVEN_UP)
 
 
 class TopicShard:
@@ -109,8 +110,8 @@ class TopicShard:
         carrying.cancel()
         ticking.cancel()
         await asyncio.gather(carrying, ticking, return_exceptions=True)
-        await self._carrier.drain(timeout_s / 3)
         self._is_stopping = True
+        await self._carrier.drain(timeout_s / 3)
         for task in reading:  # which leaves the group, and keeps the marks
             task.cancel()
         if reading:
@@ -148,13 +149,15 @@ class TopicShard:
                 continue
             if its.outcome is Outcome.BEHIND:
                 behind.add(source)
-            elif its.outcome in _SETTLED or (its.outcome is Outcome.GIVEN_UP and not self._is_stopping):
+            elif its.outcome is Outcome.PUBLISHED:
                 partition.ledger.done(frame.position.major)
                 partition.published(frame.camera_id, frame.position)
+            elif its.outcome in _LOST_FOR_GOOD and not self._is_stopping:
+                partition.ledger.done(frame.position.major)
         for camera_id, its in answer.cameras.items():
             if its.outcome is Outcome.PUBLISHED:
                 self._published.setdefault(camera_id, Published()).add(its)
-                if its.cursor is not None:
+                if its.cursor is not None and camera_id in self._tasks:
                     self._published_to[camera_id] = Position.decode(its.cursor)
         for source in behind:
             self._read_again(source)
@@ -181,16 +184,25 @@ class TopicShard:
             except SinkUnavailable:
                 continue
             for camera_id, position in before.items():
-                place = places.get(camera_id)
+                if camera_id not in places:  # nobody can tell
+                    continue
+                place = places[camera_id]
                 lacks = place is None or (place.source == position.source and place < position)
                 if lacks and self._published_to.get(camera_id) == position:
                     self._published_to.pop(camera_id)
                     self._read_again(position.source)
 
-    async def _places(self) -> dict[CameraId, Position]:
-        """How far every camera of the topic is published. Raises SinkUnavailable."""
-        found = {camera_id: await self._stored_place(camera_id) for camera_id in list(self._tasks)}
-        return {camera_id: stored.position for camera_id, stored in found.items() if stored is not None}
+    async def _places(self) -> dict[CameraId, Position | None]:
+        """How far every camera of the topic is published; without those whose keys are refused, which hold up nobody.
+
+        Raises SinkUnavailable.
+        """
+        found: dict[CameraId, Position | None] = {}
+        for camera_id in list(self._tasks):
+            with suppress(KeyRefused):  # its frames are answered so, which tells it
+                stored = await self._stored_place(camera_id)
+                found[camera_id] = None if stored is None else stored.position
+        return found
 
     # What is told
 

@@ -16,7 +16,7 @@ import orjson
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
-from pipeline.answers import BatchAnswer
+from pipeline.answers import BatchAnswer, Gap
 from pipeline.deployments.job import CameraJob
 from pipeline.deployments.track import TrackDeployment
 from pipeline.ingest.camera_settings import CameraSettings
@@ -82,9 +82,7 @@ class LocalGraph:
     async def detect(self, batch: FrameBatch) -> Detected:
         return await self._detect(batch, {})
 
-    async def track(
-        self, batch: FrameBatch, detected: Detected | None, excused: Mapping[CameraId, Position]
-    ) -> BatchAnswer:
+    async def track(self, batch: FrameBatch, detected: Detected | None, excused: Mapping[CameraId, Gap]) -> BatchAnswer:
         cameras = {f.camera_id for f in batch.frames} | {n.camera_id for n in batch.notices}
         jobs = {camera_id: self._jobs[camera_id] for camera_id in cameras}
         return await self.track_replica(batch, detected, jobs, excused)

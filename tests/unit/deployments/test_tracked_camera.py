@@ -10,7 +10,7 @@ import numpy as np
 import orjson
 import pytest
 
-from pipeline.answers import Outcome
+from pipeline.answers import Gap, Outcome
 from pipeline.deployments.job import CameraJob
 from pipeline.deployments.tracked_camera import Seen, TrackedCamera
 from pipeline.sinks.redis_streams import CameraWrite, Stored, WriteOutcome, WriteStatus
@@ -504,3 +504,32 @@ def test_a_blindness_that_was_told_is_known_to_whoever_goes_on() -> None:
     (closed,) = [m for m in messages(write.inspections) if m["kind"] == "uninspected"]
     assert (closed["interval_id"], closed["since"]) == (opened["interval_id"], opened["since"])
     assert closed["until"] is not None
+
+
+def following(n: int) -> Seen:
+    one = seen(n, FILE)
+    return replace(one, frame=replace(one.frame, follows=seen(n - 1, FILE).frame.position if n else None))
+
+
+@pytest.mark.parametrize(
+    ("stored", "behind"),
+    [
+        pytest.param(3, False, id="the last frame before the gap is stored"),
+        pytest.param(2, True, id="Redis lost frames before the gap"),
+        pytest.param(None, True, id="Redis lost everything"),
+    ],
+)
+def test_an_excuse_covers_the_frames_that_were_lost_and_none_before_them(stored: int | None, behind: bool) -> None:
+    cursor = None if stored is None else seen(stored, FILE).frame.position.encode()
+    gap = Gap(seen(3, FILE).frame.position, seen(5, FILE).frame.position)
+    assert camera(Stored(cursor)).is_behind([following(6)], None, gap) is behind
+
+
+def test_frames_that_come_again_are_noticed_where_they_can_be_read_again() -> None:
+    subject = camera()
+    subject.settle(written(work(subject, following(0), following(1))), NOW)
+    assert subject.repeats([following(1), following(2)])
+    assert not subject.repeats([following(2)])
+    live = camera()
+    live.settle(written(work(live, seen(0))), NOW)
+    assert not live.repeats([seen(0)])

@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from pipeline.answers import BatchAnswer, CameraAnswer, Outcome
+from pipeline.answers import BatchAnswer, CameraAnswer, Gap, Outcome
 from pipeline.ingest.batcher import Gathered
 from pipeline.ingest.carrier import Carrier, CarrierSettings
 from pipeline.ingest.graph import BatchRefused, GraphUnavailable
@@ -64,9 +65,7 @@ class ScriptedGraph:
         await asyncio.sleep(self.on_detect(batch.batch_no))
         return Detected((Detections.empty(),) * len(batch), (FrameFailed("no stats"),) * len(batch), MODEL)
 
-    async def track(
-        self, batch: FrameBatch, detected: Detected | None, excused: Mapping[CameraId, Position]
-    ) -> BatchAnswer:
+    async def track(self, batch: FrameBatch, detected: Detected | None, excused: Mapping[CameraId, Gap]) -> BatchAnswer:
         self.in_track += 1
         self.most_in_track = max(self.most_in_track, self.in_track)
         await asyncio.sleep(0)
@@ -215,9 +214,7 @@ class BrokenDetect(ScriptedGraph):
             raise RuntimeError("out of cheese")
         return await super().detect(batch)
 
-    async def track(
-        self, batch: FrameBatch, detected: Detected | None, excused: Mapping[CameraId, Position]
-    ) -> BatchAnswer:
+    async def track(self, batch: FrameBatch, detected: Detected | None, excused: Mapping[CameraId, Gap]) -> BatchAnswer:
         self.road.append(f"in {batch.batch_no}")
         await self.raised.wait()
         for _ in range(10):  # all that could overtake this batch has its turn on the loop
@@ -286,7 +283,7 @@ async def test_frames_on_disk_are_neither_lost_nor_published_until_they_are_stor
 async def test_a_camera_without_an_answer_has_lost_its_frames() -> None:
     class Silent(ScriptedGraph):
         async def track(
-            self, batch: FrameBatch, detected: Detected | None, excused: Mapping[CameraId, Position]
+            self, batch: FrameBatch, detected: Detected | None, excused: Mapping[CameraId, Gap]
         ) -> BatchAnswer:
             return BatchAnswer({})
 
@@ -300,7 +297,7 @@ async def test_what_a_camera_had_to_say_in_a_batch_that_was_given_up_is_said_in_
 
     class Listening(ScriptedGraph):
         async def track(
-            self, batch: FrameBatch, detected: Detected | None, excused: Mapping[CameraId, Position]
+            self, batch: FrameBatch, detected: Detected | None, excused: Mapping[CameraId, Gap]
         ) -> BatchAnswer:
             heard.append(list(batch.notices))
             return await super().track(batch, detected, excused)
@@ -314,3 +311,51 @@ async def test_what_a_camera_had_to_say_in_a_batch_that_was_given_up_is_said_in_
     ]
     await carry(graph, batches, live=True, max_in_flight=1)
     assert heard == [[], [lost], [lost], []]
+
+
+def of_file(seq: int) -> Frame:
+    follows = Position("file:a", 0, seq - 1) if seq else None
+    return replace(frame(seq), position=Position("file:a", 0, seq), follows=follows)
+
+
+class Excusing(ScriptedGraph):
+    """Remembers what it was told not to wait for."""
+
+    def __init__(self, track_answers: list[CameraAnswer | Exception]) -> None:
+        super().__init__(track_answers=track_answers)
+        self.excused: list[Gap | None] = []
+        self.asked = asyncio.Event()
+
+    async def track(self, batch: FrameBatch, detected: Detected | None, excused: Mapping[CameraId, Gap]) -> BatchAnswer:
+        self.excused.append(excused.get(CAM))
+        self.asked.set()
+        return await super().track(batch, detected, excused)
+
+
+async def test_frames_that_are_lost_for_good_are_excused_together_until_one_behind_them_is_published() -> None:
+    failed = CameraAnswer(Outcome.FAILED)
+    graph = Excusing([PUBLISHED, failed, failed, PUBLISHED, PUBLISHED])
+    await carry(graph, [Gathered((of_file(n),)) for n in range(5)], max_in_flight=1)
+    before = of_file(0).position
+    assert graph.excused == [None, None, Gap(before, of_file(1).position), Gap(before, of_file(2).position), None]
+
+
+async def test_what_a_stop_cut_short_is_not_excused() -> None:
+    """Whoever goes on reads it again: what comes behind it must not be written before."""
+    graph = Excusing([CameraAnswer(Outcome.UNAVAILABLE)] * 2 + [CameraAnswer(Outcome.BEHIND)])
+    waiting = [Gathered((of_file(n),)) for n in range(2)]
+
+    async def gather() -> Gathered:
+        if not waiting:
+            await asyncio.Event().wait()
+        return waiting.pop(0)
+
+    carrier = Carrier("shard", gather, graph, CarrierSettings(max_in_flight=2), False)
+    running = asyncio.create_task(carrier.run())
+    await asyncio.wait_for(graph.asked.wait(), 10)
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+    await carrier.drain(5)
+    assert graph.tracked == [0, 0, 1]
+    assert graph.excused == [None] * 3
+    assert carrier.figures.dropped == {}

@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 import pytest
 
-from pipeline.answers import BatchAnswer, CameraAnswer, Outcome
+from pipeline.answers import BatchAnswer, CameraAnswer, Gap, Outcome
 from pipeline.ingest import shard as shards
 from pipeline.ingest.camera_settings import CameraSettings
 from pipeline.ingest.camera_state import CameraState
@@ -43,9 +43,7 @@ class Graph:
         nothing = (Detections.empty(),) * len(batch)
         return Detected(nothing, (FrameFailed("no stats"),) * len(batch), ModelInfo("m", "1", "", ()))
 
-    async def track(
-        self, batch: FrameBatch, detected: Detected | None, excused: Mapping[CameraId, Position]
-    ) -> BatchAnswer:
+    async def track(self, batch: FrameBatch, detected: Detected | None, excused: Mapping[CameraId, Gap]) -> BatchAnswer:
         self.asked.set()
         await self.there.wait()
         self.carried.append(batch)
@@ -221,9 +219,7 @@ class Store(Graph):
         self.lost = 0
         self._full, self._kept = full, kept
 
-    async def track(
-        self, batch: FrameBatch, detected: Detected | None, excused: Mapping[CameraId, Position]
-    ) -> BatchAnswer:
+    async def track(self, batch: FrameBatch, detected: Detected | None, excused: Mapping[CameraId, Gap]) -> BatchAnswer:
         fresh = [f for f in batch.frames if f.position not in self.held]
         follows = next((each.follows for each in (*fresh, *batch.ends)), None)
         cursor = self.held[-1].encode() if self.held else None

@@ -1,0 +1,38 @@
+"""From where a partition is read on, given its mark and what Redis holds."""
+
+from __future__ import annotations
+
+import msgpack
+import pytest
+
+from pipeline.ingest.kafka.marks import CameraMark, PartitionId, PartitionMark, resume
+from stages.values import CameraId, Position
+
+HERE = PartitionId("frames", 0)
+A, B = CameraId("a"), CameraId("b")
+MARK = PartitionMark(50, 10, 0, {A: CameraMark(49, 0, (), 0.0), B: CameraMark(40, 1, (), 0.0)})
+
+
+@pytest.mark.parametrize(
+    ("stored", "offset"),
+    [
+        pytest.param({A: HERE.position(49, 0), B: HERE.position(40, 1)}, 50, id="Redis holds what the mark says"),
+        pytest.param({A: HERE.position(60, 0), B: HERE.position(40, 1)}, 50, id="it holds more"),
+        pytest.param({A: HERE.position(49, 0), B: HERE.position(40, 0)}, 40, id="it lost one of a message's pictures"),
+        pytest.param({A: HERE.position(49, 0), B: None}, 10, id="it lost a camera"),
+        pytest.param({A: HERE.position(49, 0), B: Position("live", 1, 1)}, 10, id="it knows the camera from elsewhere"),
+        pytest.param({A: HERE.position(49, 0)}, 50, id="a camera that is no more, or refused, sends nobody back"),
+    ],
+)
+def test_a_partition_is_read_on_behind_what_redis_holds(stored: dict[CameraId, Position | None], offset: int) -> None:
+    assert resume(MARK, HERE, stored).mark.offset == offset
+
+
+def test_a_mark_comes_back() -> None:
+    assert PartitionMark.decode(MARK.encode()) == MARK
+
+
+@pytest.mark.parametrize("data", [b"", b"hello", msgpack.packb(7), msgpack.packb([2, "new"]), msgpack.packb([1, 2])])
+def test_what_is_no_mark_of_this_version_is_told(data: bytes) -> None:
+    with pytest.raises(ValueError):  # noqa: PT011 - msgpack has its own words
+        PartitionMark.decode(data)

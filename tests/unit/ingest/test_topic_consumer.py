@@ -1,0 +1,147 @@
+"""Partitions that come and go while others are read again."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+from aiokafka import TopicPartition
+from aiokafka.errors import IllegalStateError
+
+from pipeline.ingest.kafka.cameras import TopicCameras
+from pipeline.ingest.kafka.consumer import TopicConsumer
+from pipeline.ingest.kafka.marks import PartitionMark
+from pipeline.ingest.kafka.partition import Partition
+from pipeline.ingest.kafka.settings import TopicSettings
+from pipeline.sinks.errors import SinkRefused
+from stages.values import CameraId, Position
+
+
+class Brokers:
+    """What aiokafka's consumer knows of the assignment."""
+
+    def __init__(self, *partitions: int) -> None:
+        self.assigned = {TopicPartition("frames", number) for number in partitions}
+        self.read: set[TopicPartition] = set()
+        self.committed: dict[TopicPartition, int] = {}
+
+    def pause(self, tp: TopicPartition) -> None:
+        self._check(tp)
+        self.read.discard(tp)
+
+    def resume(self, tp: TopicPartition) -> None:
+        self._check(tp)
+        self.read.add(tp)
+
+    def seek(self, tp: TopicPartition, offset: int) -> None:
+        self._check(tp)
+
+    async def beginning_offsets(self, partitions: list[TopicPartition]) -> dict[TopicPartition, int]:
+        return dict.fromkeys(partitions, 0)
+
+    async def commit(self, offsets: dict[TopicPartition, int]) -> None:
+        self.committed |= offsets
+
+    def _check(self, tp: TopicPartition) -> None:
+        if tp not in self.assigned:
+            raise IllegalStateError(f"no current assignment for {tp}")
+
+
+class Marks:
+    """Kept in memory."""
+
+    def __init__(self) -> None:
+        self.kept: dict[int, PartitionMark] = {}
+
+    async def load(self) -> dict[int, PartitionMark]:
+        return dict(self.kept)
+
+    async def store(self, marks: Mapping[int, PartitionMark]) -> None:
+        self.kept |= marks
+
+    async def close(self) -> None:
+        pass
+
+
+class Subject:
+    """A consumer that has these partitions; `on_close` hears of each that is closed."""
+
+    def __init__(self, brokers: Brokers) -> None:
+        self.brokers = brokers
+        self.on_close: Any = lambda partition: None
+        self.opened: list[int] = []
+        self.refuses = ""
+        marks: Any = Marks()
+        self.consumer: Any = TopicConsumer(
+            "frames", TopicSettings(brokers=("nowhere:9092",)), TopicCameras(lambda *_: None), marks,
+            self._places, self._opened, lambda partition: self.on_close(partition), lambda partition: 0,
+        )  # fmt: skip
+        self.consumer._consumer = brokers
+
+    def _opened(self, partition: Partition) -> None:
+        self.opened.append(partition.identity.partition)
+
+    async def _places(self) -> Mapping[CameraId, Position | None]:
+        if self.refuses:
+            raise SinkRefused(self.refuses)
+        return {}
+
+    async def open(self) -> None:
+        await self.consumer.on_partitions_assigned(self.brokers.assigned)
+        await self.consumer._open_waiting(self.brokers)
+
+    def numbers(self) -> list[int]:
+        return sorted(partition.identity.partition for partition in self.consumer.partitions)
+
+
+@pytest.fixture
+async def subject() -> Any:
+    made = Subject(Brokers(0, 1))
+    await made.open()
+    assert made.numbers() == [0, 1]
+    yield made
+    await made.consumer.hold()
+
+
+@pytest.mark.parametrize("goes", [0, 1])
+async def test_a_partition_that_is_revoked_while_it_is_to_be_read_again_is_let_go(subject: Subject, goes: int) -> None:
+    consumer, revoking = subject.consumer, []
+    tp = TopicPartition("frames", goes)
+
+    def revoke(partition: Partition) -> None:
+        subject.on_close = lambda _: None
+        revoking.append(asyncio.ensure_future(consumer.on_partitions_revoked([tp])))
+
+    subject.on_close = revoke
+    for number in (0, 1):
+        consumer.reread(number)
+    await consumer._open_waiting(subject.brokers)
+    await asyncio.gather(*revoking)
+    subject.brokers.assigned.discard(tp)
+    await consumer._open_waiting(subject.brokers)
+    assert subject.numbers() == [1 - goes]
+    assert consumer._to_open == {}
+
+
+async def test_a_partition_that_comes_back_is_opened_once(subject: Subject) -> None:
+    consumer, tp = subject.consumer, TopicPartition("frames", 1)
+    consumer.reread(1)
+    await consumer.on_partitions_revoked([tp])
+    await consumer.on_partitions_assigned([tp])
+    await consumer._open_waiting(subject.brokers)
+    assert subject.opened == [0, 1, 1]
+    assert subject.numbers() == [0, 1]
+
+
+async def test_a_redis_that_refuses_is_told_once(caplog: pytest.LogCaptureFixture) -> None:
+    made = Subject(Brokers(0))
+    made.refuses = "redis at nowhere: wrong password"
+    for _ in range(3):
+        await made.open()
+    assert [record.levelname for record in caplog.records if "wait for Redis" in record.message] == ["WARNING"]
+    made.refuses = ""
+    await made.open()
+    assert made.numbers() == [0]
+    await made.consumer.hold()
