@@ -8,23 +8,32 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from pathlib import Path
 from typing import Any
 
+import cv2
+import numpy as np
 import orjson
 import pytest
 from redis.asyncio import Redis
 
-from pipeline.answers import Outcome
+from pipeline.answers import BatchAnswer, Gap, Outcome
 from pipeline.deployments.track import TrackDeployment
+from pipeline.ingest import shard as shards
+from pipeline.ingest.camera_settings import CameraSettings
+from pipeline.ingest.carrier import CarrierSettings
+from pipeline.ingest.graph import GraphUnavailable
+from pipeline.ingest.numbering import StoredPlace
+from pipeline.ingest.shard import CameraTask, Shard
 from pipeline.observe.metrics import Metrics, NullMeter
 from pipeline.sinks.keys import camera_keys
 from pipeline.sinks.redis_client import connect
-from pipeline.sinks.redis_streams import RedisSettings
-from stages.values import Detected, EndOfStream, FrameBatch, LineId, Position
+from pipeline.sinks.redis_streams import RedisSettings, RedisStreams
+from stages.values import CameraId, Detected, EndOfStream, FrameBatch, LineId, Position
 from tests.redis_server import RedisServer
 from tests.services.redis.gate import Gate, gate
 from tests.unit.deployments.test_tracked_camera import CAM, FILE, MODEL, Seen, camera, seen
@@ -85,6 +94,7 @@ class World:
 
     def __init__(self, direct: RedisSettings, proxied: RedisSettings, proxy: Gate) -> None:
         self.client: Redis = connect(direct)
+        self.streams = RedisStreams(direct)
         self._settings, self._proxy = proxied, proxy
         self._replicas = [self._replica(), self._replica()]
         self._lines = 0
@@ -118,7 +128,12 @@ class World:
         detected = Detected(tuple(s.found for s in some), tuple(s.stats for s in some), MODEL) if some else None
         over = () if some or not ends else (EndOfStream(CAM, FRAMES - 1, "over", RUN[-1].frame.position),)
         batch = FrameBatch("shard", 0, tuple(s.frame for s in some), over)
-        return (await self._replicas[number](batch, detected, self.jobs)).cameras[CAM]
+        return (await self.call(number, batch, detected, {})).cameras[CAM]
+
+    async def call(
+        self, number: int, batch: FrameBatch, detected: Detected | None, excused: Mapping[CameraId, Gap]
+    ) -> BatchAnswer:
+        return await self._replicas[number](batch, detected, self.jobs, excused)
 
     # What Redis holds
 
@@ -158,6 +173,7 @@ class World:
     async def close(self) -> None:
         for replica in self._replicas:
             await replica._redis.close()
+        await self.streams.close()
         await self.client.aclose()
 
 
@@ -306,3 +322,85 @@ async def test_two_readers_at_once_in_every_order(server: RedisServer, ends: boo
             for at in itertools.combinations(range(STEPS + left), left):
                 order = tuple(n in at for n in range(STEPS + left))
                 assert await overlap(world, order, begins, ends=ends) == expected, (begins, order)
+
+
+class FaultyGraph:
+    """The road from a real shard to the replicas; detect knows what each picture shows."""
+
+    def __init__(self, world: World, fault: Fault | None) -> None:
+        self._world, self._fault = world, fault
+        self._replica = self._calls = 0
+
+    async def detect(self, batch: FrameBatch) -> Detected:
+        shown = [RUN[frame.position.minor] for frame in batch.frames]
+        return Detected(tuple(s.found for s in shown), tuple(s.stats for s in shown), MODEL)
+
+    async def track(self, batch: FrameBatch, detected: Detected | None, excused: Mapping[CameraId, Gap]) -> BatchAnswer:
+        world, fault = self._world, self._fault
+        kind = fault.kind if fault is not None and fault.at == self._calls else None
+        self._calls += 1
+        if kind is Kind.DIES_BEFORE:
+            world.die(self._replica)
+        elif kind is Kind.MOVES:
+            self._replica = 1 - self._replica
+        elif kind is Kind.LOST:
+            world.lose_an_answer()
+        elif fault is not None and kind in (Kind.BACK, Kind.BACK_SEEN):
+            await world.roll_back(min(fault.to, len(world.snapshots) - 1))
+        if kind is Kind.TWICE:
+            both = (self._replica, 1 - self._replica)
+            answer, _ = await asyncio.gather(*(world.call(n, batch, detected, excused) for n in both))
+        else:
+            answer = await world.call(self._replica, batch, detected, excused)
+        await world.remember()
+        if kind is Kind.DIES_AFTER:
+            world.die(self._replica)
+            raise GraphUnavailable("the replica died")
+        return answer
+
+    def forget(self, batch: FrameBatch) -> None:
+        pass
+
+    def failed(self, batch: FrameBatch, reason: str) -> Detected:
+        raise AssertionError(reason)
+
+
+async def read_by_a_shard(world: World, fault: Fault | None, folder: Path) -> tuple[list[Any], list[Any]]:
+    """What stands in Redis when a real shard has read the folder to its end."""
+
+    async def stored_place(_camera: CameraId) -> StoredPlace | None:
+        stored = await world.streams.load(CAM, world.line)
+        return None if stored.cursor is None else StoredPlace(Position.decode(stored.cursor), stored.captured_at)
+
+    world.begin()
+    shard = Shard(
+        "shard", False, BATCH, CarrierSettings(), FaultyGraph(world, fault), stored_place, Metrics(NullMeter())
+    )
+    shard.start()
+    await shard.apply({CAM: CameraTask(CameraSettings(camera_id=CAM, url=str(folder), resume=True))})
+    try:
+        async with asyncio.timeout(10):
+            while not (shard.ended() and await world.place() == FRAMES - 1):  # noqa: ASYNC110 - Redis tells nobody
+                await asyncio.sleep(0.005)
+        return await world.stands()
+    finally:
+        await shard.stop(2.0)
+        assert shard.failure() is None
+
+
+async def test_a_shard_reads_a_folder_through_one_fault_at_every_step(
+    server: RedisServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shards, "LOOK_S", 0.02)
+    for number in range(FRAMES):
+        cv2.imwrite(str(tmp_path / f"{number}.png"), np.zeros((200, 400, 3), np.uint8))
+    async with worlds(server) as world:
+        expected = await read_by_a_shard(world, None, tmp_path)
+        assert [seq for seq, *_ in expected[0]] == list(range(FRAMES))
+        assert len(expected[1]) == 1
+        for fault in faults(STEPS):
+            if fault.kind is Kind.BACK_SEEN:  # here nobody is made to see it first
+                continue
+            left = await read_by_a_shard(world, fault, tmp_path)
+            assert [one[1:] for one in left[0]] == [one[1:] for one in expected[0]], str(fault)
+            assert left[1] == expected[1], str(fault)
