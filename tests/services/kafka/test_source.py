@@ -51,13 +51,13 @@ async def test_a_reader_goes_on_where_the_one_before_stopped(
     broker: KafkaBroker, redis: RedisSettings, topic: TopicSettings, tmp_path: Path
 ) -> None:
     await make_topic(broker.address, 2)
-    for run in range(3):
+    for run in range(2):
         await send(broker.address, [("cam-0", jpeg(n)) for n in range(run * 10, run * 10 + 10)])
         async with reading(topic, redis, names(1), tmp_path):
             await until("the messages", lambda: has(redis, "cam-0", run * 10 + 10))  # noqa: B023 - awaited at once
     messages = await published(redis, "cam-0")
-    assert await numbers(redis, "cam-0") == list(range(30))
-    assert len({m["message_id"] for m in messages}) == 30
+    assert await numbers(redis, "cam-0") == list(range(20))
+    assert len({m["message_id"] for m in messages}) == 20
 
 
 async def test_two_readers_share_the_partitions_and_hand_them_over_without_loss(
