@@ -109,6 +109,7 @@ def test_a_track_replica_killed_while_redis_is_away_leaves_what_it_had_to_its_su
     assert {reason for m in messages for reason in m["dropped_since_last"]} <= {"queue_full", "graph_unavailable"}
 
 
+@pytest.mark.slow  # tests/e2e/test_chaos.py shows it in short
 def test_redis_away_costs_a_file_nothing(local_ray: None, workshop: Path) -> None:
     clip = numbered_file(workshop / "numbers.mp4", 200)
     with redis_server(workshop, keep=True) as redis:
@@ -157,6 +158,7 @@ def test_a_killed_camera_server_is_reconnected_to_in_a_new_epoch(local_ray: None
     assert seen == sorted(set(seen))
 
 
+@pytest.mark.slow  # tests/e2e/test_chaos.py shows it in short
 def test_a_killed_track_replica_is_replaced_and_the_line_goes_on(local_ray: None, workshop: Path) -> None:
     clip = numbered_file(workshop / "numbers.mp4", 300)
     with redis_server(workshop) as redis:
@@ -251,6 +253,7 @@ def _process(name: str) -> psutil.Process:
     return found
 
 
+@pytest.mark.slow  # tests/e2e/test_chaos.py shows it in short
 def test_a_killed_reader_is_replaced_and_goes_on_in_the_same_run_of_its_file(local_ray: None, workshop: Path) -> None:
     clip = numbered_file(workshop / "numbers.mp4", 180)
     with redis_server(workshop) as redis:

@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 from aiokafka import TopicPartition
 from aiokafka.errors import IllegalStateError
-from pipeline.ingest.kafka.settings import TopicSettings
 
 from pipeline.ingest.kafka.cameras import TopicCameras
 from pipeline.ingest.kafka.consumer import TopicConsumer
 from pipeline.ingest.kafka.marks import PartitionMark
 from pipeline.ingest.kafka.partition import Partition
+from pipeline.ingest.kafka.topic_settings import TopicSettings
 from pipeline.sinks.errors import SinkRefused
 from stages.values import CameraId, Position
 
