@@ -102,6 +102,11 @@ class CameraChain:
         """
         return self._inspector.end(at, now, blind=failed) if self._inspector else Judged()
 
+    @property
+    def size_wh(self) -> tuple[int, int]:
+        """Of the last picture that was inspected."""
+        return self._inspector.size_wh if self._inspector else (1, 1)
+
     def checkpoint(self) -> bytes:
         """Plain data (msgpack), at most 4 kB, from which another replica goes on."""
         data: bytes = msgpack.packb(
@@ -159,6 +164,15 @@ class CameraChain:
                 data={"health": health.value, "before": before.value},
             ),
         )
+
+
+def class_names_of(job: CameraJob) -> tuple[str, ...]:
+    """Every class that the model must know."""
+    names = set(job.track.classes or ())
+    if job.inspection is not None:
+        names |= {job.inspection.part_label, *(defect.label for defect in job.inspection.defects)}
+        names |= {label for feature in job.inspection.required for label in feature.labels}
+    return tuple(sorted(names))
 
 
 def failed_result(frame: Frame, reason: str, model: ModelInfo, timings_ms: Mapping[str, float]) -> FrameResult:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from pipeline.answers import CameraAnswer, Gap, Outcome
-from pipeline.deployments.chain import CameraChain, failed_result, state_event
+from pipeline.deployments.chain import CameraChain, class_names_of, failed_result, state_event
 from pipeline.deployments.job import CameraJob
 from pipeline.deployments.reader_cuts import ReaderCuts
 from pipeline.deployments.untold import MOST_CARRIED, Untold, tell_dropped
@@ -30,16 +30,19 @@ from stages.results.messages import (
 )
 from stages.values import (
     CameraNotice,
+    Clock,
     Detections,
     EndOfStream,
     Event,
     Frame,
     FrameFailed,
     FrameResult,
+    HealthState,
     Inspection,
     ModelInfo,
     PictureStats,
     Position,
+    Tracks,
 )
 
 logger = logging.getLogger(__name__)
@@ -68,6 +71,7 @@ class TrackedCamera:
         self._snapshots = snapshots
         self._cursor = stored.cursor
         self._stored_checkpoint = stored.checkpoint
+        self._stored_at = stored.captured_at
         self._context = ResultContext(job.line, job.station, job.source_kind, job.recipe, job.config_hash, job.counts)
         self._chain: CameraChain | None = None
         self._road: str | None = None  # the source whose frames the chain works on
@@ -123,15 +127,19 @@ class TrackedCamera:
             draft.events += [event_message(e, result, self._context) for e in result.events]
             draft.verdicts += self._verdicts(Judged(result.inspections, result.uninspected), result)
         judged_at_end: list[bytes] = []
+        if end is not None and self._chain is None:
+            self._take_up(end)
         if end is not None and self._chain is not None and self._last is not None:
             # What a live camera lost before it ended was unseen until now.
             ended_at = now if self._last.position.is_live else self._last.captured_at
             failed = self._state == FAILED
             judged_at_end = self._verdicts(self._chain.end(ended_at, now, failed=failed), self._last)
-        self._loose_verdicts += judged_at_end
+        # With frames that can be read again they are written at once: their checkpoint takes the parts for judged.
+        in_write = bool(results) and self.live is False
+        (draft.verdicts if in_write else self._loose_verdicts).extend(judged_at_end)
         # What is stored from before knows these parts as still under way, and of no interval that was opened: whoever
         # goes on from there would judge them again, and never close it.
-        told = judged_at_end or len(self._loose_verdicts) > loose_before
+        told = (judged_at_end and not in_write) or len(self._loose_verdicts) > loose_before
         if told and self._chain is not None and self._cursor is not None:
             self._ended = (self._cursor, self._chain.checkpoint())
         if not results:
@@ -388,6 +396,31 @@ class TrackedCamera:
             logger.warning("camera %s: checkpoint not usable, tracking starts anew: %s", self.job.camera_id, exc)
             return CameraChain(self.job, model.class_names, run)
         return chain
+
+    def _take_up(self, end: EndOfStream) -> None:
+        """Of a camera that comes here with nothing but its end: the parts that were on their way, to be judged by it.
+
+        No picture comes any more, so what the model calls its classes does not matter, but that it knows them.
+        """
+        at, last = self._stored_at, end.follows
+        if self._stored_checkpoint is None or at is None or last is None or self._cursor != last.encode():
+            return
+        chain = self._begin(last, ModelInfo(self.job.model, "", "", class_names_of(self.job)))
+        model = ModelInfo(self.job.model, "", "", ())
+        self._chain, self._road = chain, last.source
+        self._last = FrameResult(
+            camera_id=self.job.camera_id,
+            seq=end.last_seq,
+            captured_at=at,
+            clock=Clock.MEDIA,
+            position=last,
+            size_wh=chain.size_wh,
+            tracks=Tracks.empty(),
+            health=HealthState.OK,
+            model=model,
+            dropped={},
+            timings_ms={},
+        )
 
     def _tell(self, notice: CameraNotice, model: ModelInfo) -> None:
         event = state_event(notice)

@@ -127,6 +127,11 @@ class Inspector:
         lost = tuple(self._lose(part, at, at if now is None else now) for part in gone)
         return Judged(lost, () if blind else self._sight.regain(at))
 
+    @property
+    def size_wh(self) -> tuple[int, int]:
+        """Of the last picture."""
+        return self._size_wh
+
     def reset(self) -> None:
         """Forget everything: as new."""
         self._belt = Belt(self._settings.part_length)

@@ -38,6 +38,7 @@ from stages.values import (
 )
 
 CAM = CameraId("cam-1")
+NO_MODEL = ModelInfo("", "", "", ())
 MODEL = ModelInfo("m", "1", "ab", ("bottle", "cap"))
 NOW = 1_800_000_000.0
 FILE = "file:0123456789abcdef"
@@ -506,8 +507,8 @@ def test_a_blindness_that_was_told_is_known_to_whoever_goes_on() -> None:
     assert closed["until"] is not None
 
 
-def following(n: int) -> Seen:
-    one = seen(n, FILE)
+def following(n: int, x: float = 100.0) -> Seen:
+    one = seen(n, FILE, x)
     return replace(one, frame=replace(one.frame, follows=seen(n - 1, FILE).frame.position if n else None))
 
 
@@ -533,3 +534,44 @@ def test_frames_that_come_again_are_noticed_where_they_can_be_read_again() -> No
     live = camera()
     live.settle(written(work(live, seen(0))), NOW)
     assert not live.repeats([seen(0)])
+
+
+def lost_before_the_trigger() -> list[Seen]:
+    """A part that came near the trigger and was not seen any more: its verdict comes with the end."""
+    way = [following(n, x=20.0 + 12 * n) for n in range(16)]
+    return [*way[:12], *(replace(one, found=Detections.empty()) for one in way[12:])]
+
+
+@pytest.mark.parametrize("dies", [False, True])
+def test_an_end_judges_the_parts_on_their_way_though_the_replica_died_before_it(dies: bool) -> None:
+    subject, way = camera(), lost_before_the_trigger()
+    write = None
+    for one in way:
+        write = work(subject, one)
+        subject.settle(written(write), NOW)
+        assert messages(write.inspections if write else []) == []
+    if dies:
+        assert write is not None
+        subject = camera(Stored(write.new, write.checkpoint, write.new, way[-1].frame.captured_at))
+    end = EndOfStream(CAM, 15, "over", way[-1].frame.position)
+    assert not subject.is_behind([], end, None)
+    assert subject.work([], [], end, NO_MODEL, NOW) is None
+    (part,) = inspections(subject.loose().verdicts)
+    assert (part["verdict"], part["reasons"]) == ("indeterminate", ["lost"])
+    assert part["inspection_id"] == f"{CAM}/{FILE.partition(':')[2]}/{1}"
+    assert part["size"] == {"width": 400, "height": 200}
+    cursor, checkpoint = subject.loose().checkpoint or ("", b"")
+    again = camera(Stored(cursor, checkpoint, cursor, way[-1].frame.captured_at))
+    again.work([], [], end, NO_MODEL, NOW)
+    assert inspections(again.loose().verdicts) == []
+
+
+def test_what_an_end_judges_is_in_one_write_with_the_frames_it_comes_with() -> None:
+    """The checkpoint written with them takes these parts for judged: a replica that dies next would not judge them."""
+    subject, way = camera(), lost_before_the_trigger()
+    for one in way[:-1]:
+        subject.settle(written(work(subject, one)), NOW)
+    write = subject.work([way[-1]], [], EndOfStream(CAM, 15, "over", way[-1].frame.position), MODEL, NOW)
+    assert write is not None
+    assert [part["reasons"] for part in inspections(write.inspections)] == [["lost"]]
+    assert not subject.loose()
