@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import uuid
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
@@ -97,13 +98,13 @@ class World:
         self.streams = RedisStreams(direct)
         self._settings, self._proxy = proxied, proxy
         self._replicas = [self._replica(), self._replica()]
-        self._lines = 0
+        self._name, self._lines = f"once-{uuid.uuid4().hex}", 0  # the server outlives this world
         self._dead: list[TrackDeployment] = []
 
     def begin(self) -> None:
         """A new line, as if nothing had ever been."""
         self._lines += 1
-        self.line = f"once-{self._lines}"
+        self.line = f"{self._name}-{self._lines}"
         self.jobs = {CAM: replace(camera().job, line=LineId(self.line))}
         self.snapshots: list[dict[bytes, bytes]] = [{}]
         for number in range(2):
