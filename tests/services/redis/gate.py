@@ -26,6 +26,10 @@ class Gate:
         """The next request with `word` reaches the server; its answer does not come back, the line is cut."""
         self._swallow_after = word
 
+    def lose_nothing(self) -> None:
+        """What was to be lost and has not come yet will pass."""
+        self._swallow_after = None
+
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         up_reader, up_writer = await asyncio.open_connection("127.0.0.1", self._upstream_port)
         doomed = asyncio.Event()
