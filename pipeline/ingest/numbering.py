@@ -68,3 +68,12 @@ class Numbering:
         position = Position(self._source, item.major, item.minor)
         follows, self.last = self.last, position
         return Place(self.last_seq, position, follows)
+
+
+def further(known: Position | None, cursor: str) -> Position:
+    """How far a camera was published by what is known and by an answer's cursor.
+
+    One to a batch without frames tells what is stored by then: less, where Redis lost some since, which is to be seen.
+    """
+    position = Position.decode(cursor)
+    return known if known is not None and known.source == position.source and known > position else position

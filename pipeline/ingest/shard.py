@@ -17,7 +17,7 @@ from pipeline.ingest.camera_state import CameraState
 from pipeline.ingest.carrier import Carrier, CarrierSettings
 from pipeline.ingest.figures import CameraFigures, CameraTask, Published
 from pipeline.ingest.graph import Graph
-from pipeline.ingest.numbering import StoredPlace
+from pipeline.ingest.numbering import StoredPlace, further
 from pipeline.ingest.totals import TotalsTold
 from pipeline.observe.metrics import Metrics
 from pipeline.sinks.errors import KeyRefused, SinkUnavailable
@@ -259,7 +259,7 @@ class Shard:
             if its.outcome in (Outcome.PUBLISHED, Outcome.SPOOLED) and camera_id in self._published:
                 self._published[camera_id].add(its)
                 if not self._live and its.cursor is not None:
-                    self._published_to[camera_id] = Position.decode(its.cursor)
+                    self._published_to[camera_id] = further(self._published_to.get(camera_id), its.cursor)
 
     def _figures_of(self, camera_id: CameraId) -> CameraFigures:
         return self._published[camera_id].figures(self._cameras[camera_id].status(), self._carrier.figures)

@@ -20,7 +20,7 @@ from pipeline.ingest.kafka.consumer import TopicConsumer
 from pipeline.ingest.kafka.marks import TopicMarks
 from pipeline.ingest.kafka.partition import Partition
 from pipeline.ingest.kafka.topic_settings import TopicSettings
-from pipeline.ingest.numbering import StoredPlace
+from pipeline.ingest.numbering import StoredPlace, further
 from pipeline.ingest.totals import TotalsTold
 from pipeline.observe.metrics import Metrics
 from pipeline.sinks.errors import KeyRefused, SinkUnavailable
@@ -158,7 +158,7 @@ class TopicShard:
             if its.outcome is Outcome.PUBLISHED:
                 self._published.setdefault(camera_id, Published()).add(its)
                 if its.cursor is not None and camera_id in self._tasks:
-                    self._published_to[camera_id] = Position.decode(its.cursor)
+                    self._published_to[camera_id] = further(self._published_to.get(camera_id), its.cursor)
         for source in behind:
             self._read_again(source)
 
