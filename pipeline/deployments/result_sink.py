@@ -71,7 +71,9 @@ class ResultSink:
             stored = await self._redis.load(camera_id, line)
         return stored if newest is None else _further(stored, newest)
 
-    async def write(self, shard: str, writes: Sequence[CameraWrite], cameras: Mapping[str, TrackedCamera]) -> Landed:
+    async def write(
+        self, shard: str, writes: Sequence[CameraWrite], cameras: Mapping[CameraId, TrackedCamera]
+    ) -> Landed:
         """One pipelined round trip for all cameras of the batch; what waits on disk already has the new behind it."""
         held = [w for w in writes if self._spool is not None and self._spool.holds((w.line, w.camera))]
         direct = [write for write in writes if write not in held]
@@ -81,8 +83,10 @@ class ResultSink:
             return Landed(outcomes)
         started = time.perf_counter()
         # The first of them can be gone on from if this process dies: Redis will not tell then where the camera stood.
-        late = [write if write in held else cameras[write.camera].with_checkpoint(write) for write in late]
-        stored = await self._spool.put(shard, [entry_of(write, cameras[write.camera].context) for write in late])
+        late = [write if write in held else cameras[CameraId(write.camera)].with_checkpoint(write) for write in late]
+        stored = await self._spool.put(
+            shard, [entry_of(write, cameras[CameraId(write.camera)].context) for write in late]
+        )
         self._metrics().stage_took("spool", time.perf_counter() - started)
         return Landed(outcomes, frozenset(camera for _, camera in stored))
 

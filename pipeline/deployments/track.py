@@ -6,7 +6,7 @@ import asyncio
 import logging
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack, suppress
 from dataclasses import replace
 from typing import ParamSpec, TypeVar
@@ -36,6 +36,7 @@ SNAPSHOTS = "snapshots"  # what the sink is called in the metrics
 BACKLOG_A_BATCH = 4  # cameras whose last words are told behind one batch: its answer waits for them
 
 Jobs = Mapping[CameraId, CameraJob]
+ByCamera = Mapping[CameraId, Sequence[Seen]]
 
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
@@ -102,18 +103,20 @@ class TrackDeployment:
         jobs: Jobs,
         excused: Mapping[CameraId, Gap],
     ) -> BatchAnswer:
-        answers = await self._adopt(batch.shard, jobs)
+        answers, seen = await self._adopt(batch.shard, jobs), _by_camera(batch, detected)
         here = {camera_id: job for camera_id, job in jobs.items() if camera_id not in answers}
-        answers |= await self._behind(batch, detected, here, excused)
+        answers |= await self._behind(batch, seen, here, excused)
         away = any(answer.outcome is Outcome.UNAVAILABLE for answer in answers.values())
         cameras = {camera_id: self._cameras[camera_id] for camera_id in jobs if camera_id not in answers}
         with self._progress.working():
-            writes, broken = await _to_the_end(self._work, batch, detected, cameras)
+            writes, broken = await _to_the_end(self._work, batch, detected, seen, cameras)
         for camera_id in broken:
             answers[camera_id] = CameraAnswer(Outcome.FAILED)
             self._forget(camera_id)
             del cameras[camera_id]
-        landed = Landed() if away and self._spool is None else await self._publish(batch.shard, writes)
+        landed = Landed()
+        if self._spool is not None or not away:
+            landed = await self._sink.write(batch.shard, writes, self._cameras)
         away = away or landed.away
         waiting = {camera_id for camera_id, camera in cameras.items() if camera.loose()}
         if self._spool is not None or not away:
@@ -127,14 +130,14 @@ class TrackDeployment:
         return BatchAnswer(answers)
 
     async def _behind(
-        self, batch: FrameBatch, detected: Detected | None, jobs: Jobs, excused: Mapping[CameraId, Gap]
+        self, batch: FrameBatch, seen: ByCamera, jobs: Jobs, excused: Mapping[CameraId, Gap]
     ) -> dict[CameraId, CameraAnswer]:
         """Cameras whose frames do not follow what is stored, as after Redis lost its tail: they are read again.
 
         What is known here may be older than what is stored, where another replica had the camera meanwhile: so Redis is
         asked before anybody is sent back. It may be newer too: so Redis is asked before frames are taken for published.
         """
-        seen, ends = _by_camera(batch, detected), {end.camera_id: end for end in batch.ends}
+        ends = {end.camera_id: end for end in batch.ends}
 
         def is_behind(camera_id: CameraId) -> bool:
             camera = self._cameras[camera_id]
@@ -182,10 +185,13 @@ class TrackDeployment:
         return None
 
     def _work(
-        self, batch: FrameBatch, detected: Detected | None, cameras: Mapping[CameraId, TrackedCamera]
+        self,
+        batch: FrameBatch,
+        detected: Detected | None,
+        seen: ByCamera,
+        cameras: Mapping[CameraId, TrackedCamera],
     ) -> tuple[list[CameraWrite], set[CameraId]]:
         """The writes, and the cameras whose work raised: one camera's fault does not touch the others."""
-        seen = _by_camera(batch, detected)
         model = detected.model if detected is not None else NO_MODEL
         ends = {end.camera_id: end for end in batch.ends}
         now, started = time.time(), time.perf_counter()
@@ -211,9 +217,6 @@ class TrackDeployment:
         if self._broken.get(camera_id) != repr(exc):
             self._broken[camera_id] = repr(exc)
             logger.error("camera %s: its frames cannot be worked on and are lost", camera_id, exc_info=exc)
-
-    async def _publish(self, shard: str, writes: list[CameraWrite]) -> Landed:
-        return await self._sink.write(shard, writes, {str(name): camera for name, camera in self._cameras.items()})
 
     async def _publish_loose(self, shard: str, cameras: Iterable[CameraId]) -> set[CameraId]:
         """Camera states and verdicts of parts that never came to the trigger; returns whose still wait for Redis."""
@@ -315,7 +318,7 @@ async def _to_the_end(work: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwarg
         raise
 
 
-def _by_camera(batch: FrameBatch, detected: Detected | None) -> dict[CameraId, list[Seen]]:
+def _by_camera(batch: FrameBatch, detected: Detected | None) -> ByCamera:
     seen: dict[CameraId, list[Seen]] = {}
     if detected is None:
         return seen
