@@ -14,10 +14,10 @@ import orjson
 from pydantic import SecretStr
 
 from bench.chaos_clips import bottle_line
-from bench.chaos_detect import number_of
 from pipeline.demo.tally import CameraRecord, match
 from pipeline.sinks.reader import StreamReader
 from pipeline.sinks.redis_client import RedisSettings
+from tests.numbered_model import number_of
 
 Messages = Sequence[Mapping[str, Any]]
 

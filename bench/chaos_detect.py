@@ -7,18 +7,12 @@ import threading
 import time
 from pathlib import Path
 
-import cv2
-import numpy as np
-
 from pipeline.deployments.fused import FusedDeployment
 from stages.detect.detector import Detector, ModelSettings
-from stages.values import Detected, Detections, FrameFailed, ModelInfo, Prepared
-from tests.numbered import read_number
+from stages.values import Detected, ModelInfo, Prepared
+from tests.numbered_model import read_numbers
 
 NUMBERS = "numbers"  # the model that reads them
-WIDTH = 600  # a number is written as a place: x = n % WIDTH, y = n // WIDTH
-
-
 SLEEP, HOLD, SLOW = "sleep", "hold", "slow"  # orders, as empty files in the folder that is the model's `weights`
 SLOW_S = 2.0
 
@@ -52,10 +46,7 @@ class NumberReader:
         return True
 
     def _answer(self, prepared: Prepared) -> Detected:
-        found: list[Detections | FrameFailed] = [FrameFailed("not prepared") for _ in prepared.stats]
-        for row, index in enumerate(prepared.index):
-            found[index] = _written(_number(prepared, row))
-        return Detected(tuple(found), prepared.stats, self._info, {"detect": 1.0})
+        return Detected(read_numbers(prepared), prepared.stats, self._info, {"detect": 1.0})
 
 
 def _load(settings: ModelSettings, name: str) -> Detector:
@@ -66,25 +57,3 @@ class DrillFused(FusedDeployment):
     """Takes the place of FusedDeployment; batching, threads and health are its own."""
 
     load = staticmethod(_load)
-
-
-def number_of(box: list[float]) -> int:
-    """The number a published box stands for."""
-    return round(box[0]) + WIDTH * round(box[1])
-
-
-def _number(prepared: Prepared, row: int) -> int | None:
-    grey = cv2.cvtColor(np.ascontiguousarray(prepared.tensor[row].transpose(1, 2, 0)), cv2.COLOR_RGB2GRAY)
-    scale_x, scale_y, offset_x, offset_y = prepared.to_source[row]
-    width, height = prepared.source_wh[row]
-    top, left = round(float(offset_y)), round(float(offset_x))
-    return read_number(grey[top : top + round(height * scale_y), left : left + round(width * scale_x)])
-
-
-def _written(number: int | None) -> Detections | FrameFailed:
-    if number is None:
-        return FrameFailed("number not readable")
-    x, y = number % WIDTH, number // WIDTH
-    return Detections(
-        np.array([[x, y, x + 20, y + 20]], np.float32), np.array([0.9], np.float32), np.zeros(1, np.int32)
-    )

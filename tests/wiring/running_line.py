@@ -21,7 +21,8 @@ from pipeline.running import Rayline, started
 from pipeline.sinks.reader import StreamReader
 from pipeline.sinks.redis_client import RedisSettings
 from tests.numbered import numbered_picture
-from tests.wiring.numbered_detect import NumberedDetect, NumberedFused, number_of
+from tests.numbered_model import number_of
+from tests.wiring.numbered_detect import NumberedDetect, NumberedFused
 
 Messages = list[dict[str, Any]]
 

@@ -38,7 +38,8 @@ from stages.track.settings import TrackSettings
 from stages.track.zones import ZonesSettings
 from stages.values import CameraId, Detected, FrameBatch, FrameFailed, LineId, ModelInfo, Position
 from tests.numbered import numbered_picture
-from tests.wiring.numbered_detect import NumberedFused, number_of
+from tests.numbered_model import number_of
+from tests.wiring.numbered_detect import NumberedFused
 
 LINE = "line"
 TOPIC = "frames"
