@@ -14,9 +14,12 @@ import orjson
 from pydantic import SecretStr
 
 from bench.chaos_clips import bottle_line
-from pipeline.demo.tally import CameraRecord, match
+from bench.chaos_detect import NUMBERS
+from pipeline.demo.tally import CameraRecord, figures_of, match
+from pipeline.sinks.keys import camera_keys
 from pipeline.sinks.reader import StreamReader
 from pipeline.sinks.redis_client import RedisSettings
+from stages.values import Position
 from tests.numbered_model import number_of
 
 Messages = Sequence[Mapping[str, Any]]
@@ -37,12 +40,12 @@ class Counted:
 
 def detections(redis_url: str, camera: str) -> Messages:
     """All messages of a camera, in the stream's order."""
-    return asyncio.run(_read(redis_url, f"rayline:{{{camera}}}:detections:{camera}"))
+    return asyncio.run(_read(redis_url, camera_keys(camera, camera).detections))
 
 
 def inspections(redis_url: str, camera: str) -> Messages:
     """All verdicts of a camera that is a line of its own."""
-    messages = asyncio.run(_read(redis_url, f"rayline:{{{camera}}}:inspections"))
+    messages = asyncio.run(_read(redis_url, camera_keys(camera, camera).inspections))
     return [message for message in messages if message["kind"] == "inspection"]
 
 
@@ -56,7 +59,7 @@ def count_replayable(messages: Messages) -> Counted:
         lost=max(places, default=-1) + 1 - len(set(places)) + misread,
         duplicated=len(places) - len(set(places)),
         out_of_order=_falls(places),
-        failed=sum("error" in message and message["error"] is not None for message in messages),
+        failed=sum(_is_failed(message) for message in messages),
     )
 
 
@@ -67,16 +70,16 @@ def count_live(messages: Messages) -> Counted:
     for _, epoch in itertools.groupby(messages, key=_epoch):
         run = list(epoch)
         missing = sum(after["seq"] - before["seq"] - 1 for before, after in itertools.pairwise(run))
-        told = sum(sum(message["dropped_since_last"].values()) for message in run)
-        dropped += told
-        untold += max(0, missing - told)
+        told = [sum(message["dropped_since_last"].values()) for message in run]
+        dropped += sum(told)
+        untold += max(0, missing - sum(told[1:]))  # the first tells of what was lost before the epoch
     return Counted(
         published=len(messages),
         lost=0,
         duplicated=len(messages) - len({message["message_id"] for message in messages})
         + len(numbers) - len(set(numbers)),
         out_of_order=_falls(numbers),
-        failed=len(messages) - len(numbers),
+        failed=sum(_is_failed(message) for message in messages),
         dropped=dropped,
         untold=untold,
     )  # fmt: skip
@@ -93,11 +96,8 @@ def count_parts(frames: Messages, verdicts: Messages, fps: float) -> dict[str, A
     record.first_at, record.last_at = 0.0, max((_place(frame) for frame in frames), default=0) / fps - 2.0
     matched = match(record, seconds)
     return {
-        "parts_truth": len(matched.pairs),
-        "parts_inspected": sum(message is not None for _, message in matched.pairs),
+        **figures_of(matched.pairs),
         "parts_twice": matched.unexpected,
-        "verdicts_right": sum(m is not None and m["verdict"] == part.verdict for part, m in matched.pairs),
-        "indeterminate": sum(m is not None and m["verdict"] == "indeterminate" for _, m in matched.pairs),
         "missed_at_s": [round(part.trigger_at_s, 1) for part, message in matched.pairs if message is None],
     }
 
@@ -114,16 +114,21 @@ def _film_second(dated: Sequence[tuple[float, float]], at: float) -> float:
 
 
 def _place(message: Mapping[str, Any]) -> int:
-    source, major, minor = message["source"]["position"].split("|")
-    return int(major if source.startswith("kafka:") else minor)
+    position = Position.decode(message["source"]["position"])
+    return position.major if position.source.startswith("kafka:") else position.minor
 
 
-def _epoch(message: Mapping[str, Any]) -> str:
-    return str(message["source"]["position"].split("|")[1])
+def _epoch(message: Mapping[str, Any]) -> int:
+    return Position.decode(message["source"]["position"]).major
+
+
+def _is_failed(message: Mapping[str, Any]) -> bool:
+    """Published without an answer of the model; one that reads numbers has one for every picture."""
+    return message.get("error") is not None or (message["model"]["name"] == NUMBERS and not message["objects"])
 
 
 def _number(message: Mapping[str, Any]) -> int | None:
-    if message["model"]["name"] != "numbers" or not message["objects"]:
+    if message["model"]["name"] != NUMBERS or not message["objects"]:
         return None
     return number_of(message["objects"][0]["box"])
 

@@ -12,6 +12,8 @@ from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 from redis.retry import Retry
 
+from pipeline.sinks.keys import camera_keys
+
 LOOK_S = 0.1
 GAP_S = 1.0  # no result for longer: it does not flow
 STEADY_S = 3.0  # without such a gap for so long: it flows again
@@ -58,7 +60,7 @@ class Flow:
     def _look(self, client: Redis) -> None:
         with client.pipeline(transaction=False) as pipe:
             for camera in self._came:
-                pipe.xrevrange(f"rayline:{{{camera}}}:detections:{camera}", count=1)
+                pipe.xrevrange(camera_keys(camera, camera).detections, count=1)
             answers = pipe.execute()
         now = time.monotonic()
         for camera, entries in zip(self._came, answers, strict=True):

@@ -18,7 +18,9 @@ import psutil
 
 from bench.chaos_detect import HOLD, SLEEP
 from bench.chaos_line import Drilled
+from tests.wiring.processes import processes_called
 
+TAKEN_S = 10.0  # longest until an order is obeyed
 AWAY_S = 2.0  # until a Redis or a camera is started again
 CUT_OFF_S = 5.0  # a broker
 NODE_AWAY_S = 5.0  # until another machine is there
@@ -36,13 +38,8 @@ class Kind:
 
 
 def processes_of(name: str) -> list[psutil.Process]:
-    """Ours whose title begins so; Ray's workers say in it what they are."""
-    found = []
-    for process in psutil.Process().children(recursive=True):
-        with suppress(psutil.Error):
-            if " ".join(process.cmdline()).startswith(name):
-                found.append(process)
-    return sorted(found, key=lambda process: process.pid)
+    """Ours in whose title the name stands; Ray's workers say in it what they are."""
+    return sorted(processes_called(name), key=lambda process: process.pid)
 
 
 def _process(name: str, dice: random.Random) -> psutil.Process:
@@ -55,26 +52,31 @@ def _process(name: str, dice: random.Random) -> psutil.Process:
 
 
 def _killed(name: str) -> Callable[[Drilled, random.Random], str]:
-    def strike(drilled: Drilled, dice: random.Random) -> str:
-        process = _process(name, dice)
-        process.kill()
-        return f"pid {process.pid}"
-
-    return strike
+    return _hit(name, psutil.Process.kill, "")
 
 
 def _stopped(name: str) -> Callable[[Drilled, random.Random], str]:
+    return _hit(name, psutil.Process.suspend, " stands still")
+
+
+def _hit(name: str, how: Callable[[psutil.Process], None], said: str) -> Callable[[Drilled, random.Random], str]:
     def strike(drilled: Drilled, dice: random.Random) -> str:
         process = _process(name, dice)
-        process.suspend()
-        return f"pid {process.pid} stands still"
+        how(process)
+        return f"pid {process.pid}{said}"
 
     return strike
 
 
 def _ordered(order: str) -> Callable[[Drilled, random.Random], str]:
     def strike(drilled: Drilled, dice: random.Random) -> str:
-        (drilled.folder / order).touch()
+        lies = drilled.folder / order
+        lies.touch()
+        until = time.monotonic() + TAKEN_S
+        while lies.exists():  # whoever sees it first takes it away
+            if time.monotonic() > until:
+                raise LookupError(f"nobody took the order to {order}")
+            time.sleep(0.05)
         return "told to " + order
 
     return strike
@@ -110,32 +112,30 @@ def _camera(drilled: Drilled, dice: random.Random) -> str:
     return f"away for {AWAY_S:.0f} s"
 
 
-def _node(drilled: Drilled, dice: random.Random) -> str:
-    said = _to_the_node(drilled, signal.SIGKILL)
-    time.sleep(NODE_AWAY_S)
-    drilled.nodes.add_worker()
-    return said
+def _node(number: signal.Signals) -> Callable[[Drilled, random.Random], str]:
+    def strike(drilled: Drilled, dice: random.Random) -> str:
+        ours = _to_the_node(drilled, number)
+        time.sleep(NODE_AWAY_S)
+        drilled.nodes.add_worker()
+        return f"with {', '.join(ours)}, another after {NODE_AWAY_S:.0f} s"
+
+    return strike
 
 
-def _frozen_node(drilled: Drilled, dice: random.Random) -> str:
-    said = _to_the_node(drilled, signal.SIGSTOP)
-    time.sleep(NODE_AWAY_S)
-    drilled.nodes.add_worker()
-    return said
-
-
-def _to_the_node(drilled: Drilled, number: signal.Signals) -> str:
-    """What of ours was there."""
+def _to_the_node(drilled: Drilled, number: signal.Signals) -> list[str]:
+    """What of ours was there. Raises LookupError where nothing was: then nothing is shown by its death."""
     pids = drilled.nodes.worker_pids()
     titles = []
     for pid in pids:
         with suppress(psutil.Error):
             titles.append(" ".join(psutil.Process(pid).cmdline()))
+    ours = sorted(title.split(":")[-1].split(".")[0].strip() for title in titles if title.startswith(_OURS))
+    if not ours:
+        raise LookupError("the worker node holds nothing of ours")
     for pid in pids:
         with suppress(ProcessLookupError):
             os.kill(pid, number)
-    ours = sorted(title.split(":")[-1].split(".")[0].strip() for title in titles if title.startswith(_OURS))
-    return f"with {', '.join(ours) or 'nothing of ours'}, another after {NODE_AWAY_S:.0f} s"
+    return ours
 
 
 def _together(*names: str) -> Callable[[Drilled, random.Random], str]:
@@ -155,8 +155,8 @@ KINDS: Mapping[str, Kind] = {
     "redis-tail": Kind(_redis_tail),
     "broker": Kind(_broker),
     "rtsp": Kind(_camera),
-    "node": Kind(_node, NODE_BOUND_S),
-    "frozen-node": Kind(_frozen_node, NODE_BOUND_S),
+    "node": Kind(_node(signal.SIGKILL), NODE_BOUND_S),
+    "frozen-node": Kind(_node(signal.SIGSTOP), NODE_BOUND_S),
     "asleep-detect": Kind(_ordered(SLEEP)),
     "held-detect": Kind(_ordered(HOLD)),
     "frozen-detect": Kind(_stopped("ray::ServeReplica:rayline:detect")),

@@ -37,7 +37,7 @@ HEALTH_OF_NODES = {
     "RAY_health_check_timeout_ms": "3000",
     "RAY_health_check_failure_threshold": "3",
 }
-GRACE_S = 60.0  # films are longer than the drill by this
+GRACE_S = 150.0  # films are longer than the drill by this: its start, and the last death's bound, count too
 
 
 class RtspProcess:
@@ -123,9 +123,9 @@ class Drilled:
 
 
 @contextmanager
-def running_drill(folder: Path, seconds: float, logs: bool = False, **graph: Any) -> Iterator[Drilled]:
+def running_drill(folder: Path, seconds: float, logs: bool = False) -> Iterator[Drilled]:
     """All of it started, and stopped on leaving."""
-    config = functools.partial(_config, folder, seconds, graph)
+    config = functools.partial(_config, folder, seconds)
     with ExitStack() as stack:
         redis = stack.enter_context(redis_server(folder, keep=True, appendfsync="everysec", **_PLAIN_LOG))
         broker = stack.enter_context(kafka_broker())
@@ -162,9 +162,7 @@ def _ray(logs: bool) -> Iterator[Nodes]:
         nodes.close()
 
 
-def _config(
-    folder: Path, seconds: float, graph: dict[str, Any], redis_url: str, broker: str, camera_url: str
-) -> dict[str, Any]:
+def _config(folder: Path, seconds: float, redis_url: str, broker: str, camera_url: str) -> dict[str, Any]:
     demo = yaml.safe_load((resources.files("configs") / "demo.yaml").read_text())
     film = numbered_film(folder / "film.mp4", seconds + GRACE_S, FPS)
     parts = parts_film(folder / "parts.mp4", seconds + GRACE_S, FPS)
@@ -183,6 +181,7 @@ def _config(
             "parts": {"url": str(parts), "pace": "realtime", "recipe": "bottles", "belt_speed": 0.2},
             "live": {"url": camera_url, "recipe": "count"},
         },
-        "graph": {"ingest_cpus": 0.2, "detect_cpus": 0.4, "track_cpus": 0.4, **graph},
+        "graph": {"ingest_cpus": 0.2, "detect_cpus": 0.4, "track_cpus": 0.4},
+        "spool": {"dir": str(folder / "spool")},
         "observe": {"metrics_port": None, "level": "warning"},
     }

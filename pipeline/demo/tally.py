@@ -96,7 +96,7 @@ def match(record: CameraRecord, captured_at: Mapping[str, float]) -> Matched:
 def summary(records: Mapping[str, CameraRecord], captured_at: Mapping[str, float]) -> dict[str, Any]:
     """The demo's JSON: counts over all cameras, then camera by camera."""
     matched = {name: match(record, captured_at) for name, record in records.items()}
-    total = _figures([pair for m in matched.values() for pair in m.pairs])
+    total = figures_of([pair for m in matched.values() for pair in m.pairs])
     latencies = [ms for record in records.values() for ms in record.latencies_ms]
     return {
         **total,
@@ -109,7 +109,7 @@ def summary(records: Mapping[str, CameraRecord], captured_at: Mapping[str, float
         "cameras": [
             {
                 "camera": name,
-                **_figures(matched[name].pairs),
+                **figures_of(matched[name].pairs),
                 "duplicates": record.duplicates + matched[name].unexpected,
                 "frames_published": record.frames,
                 "frames_dropped": dict(record.dropped),
@@ -145,7 +145,8 @@ def _showed_enough(figures: Mapping[str, Any]) -> bool:
     )
 
 
-def _figures(pairs: Sequence[tuple[PartTruth, Mapping[str, Any] | None]]) -> dict[str, Any]:
+def figures_of(pairs: Sequence[tuple[PartTruth, Mapping[str, Any] | None]]) -> dict[str, Any]:
+    """What was judged, against what was there: each part with its verdict's message, or None."""
     judged = [(part, message["verdict"]) for part, message in pairs if message is not None]
     rejects = [part for part, _ in pairs if part.verdict == "reject"]
     return {

@@ -21,7 +21,7 @@ POLL_S = 0.5
 
 
 class Command:
-    """A running `rayline` command; its output goes to files and may be read at any time.
+    """A running command; its output goes to files and may be read at any time.
 
     What it starts is noted while it runs: its children and theirs, and whatever is in its session.
     """
@@ -32,7 +32,7 @@ class Command:
         self._seen: set[psutil.Process] = set()
         with self._out.open("wb") as out, self._err.open("wb") as err:
             self.process = subprocess.Popen(
-                [str(RAYLINE), *map(str, arguments)],
+                [*map(str, arguments)],
                 stdin=subprocess.DEVNULL,
                 stdout=out,
                 stderr=err,
@@ -123,7 +123,7 @@ class Rayline:
     @contextmanager
     def running(self, *arguments: str | Path) -> Iterator[Command]:
         """A command that runs inside the block, and of which nothing is left after it."""
-        command = Command(arguments, self._folder, self._environ)
+        command = Command((RAYLINE, *arguments), self._folder, self._environ)
         try:
             yield command
         finally:

@@ -64,6 +64,11 @@ def test_what_a_live_camera_lost_must_have_been_told_within_its_epoch() -> None:
     assert (counted.dropped, counted.untold, counted.duplicated, counted.out_of_order) == (2, 3, 0, 0)
 
 
+def test_what_the_first_message_of_an_epoch_tells_was_lost_before_it() -> None:
+    counted = count_live([frame("live|1|0", 0, 0, queue_full=5), frame("live|1|4", 4, 4)])
+    assert (counted.dropped, counted.untold) == (5, 3)
+
+
 def test_a_live_picture_that_comes_again_in_a_new_epoch_is_there_twice_and_out_of_order() -> None:
     counted = count_live([frame("live|1|0", 5), frame("live|1|1", 6, 1), frame("live|2|0", 5)])
     assert (counted.duplicated, counted.out_of_order) == (1, 1)
@@ -97,7 +102,7 @@ def test_every_kind_comes_as_often_as_the_others() -> None:
 
 GOOD = {
     "kills": 3, "lost": 0, "duplicated": 0, "out_of_order": 0, "late": 0, "parts_truth": 9, "parts_inspected": 9,
-    "parts_twice": 0, "live": {"untold": 0, "untold_allowed": 0},
+    "parts_twice": 0, "false_pass": 0, "live": {"untold": 0, "untold_allowed": 0, "failed": 0},
 }  # fmt: skip
 
 
@@ -105,7 +110,9 @@ GOOD = {
     "wrong",
     [
         {"kills": 0}, {"lost": 1}, {"duplicated": 1}, {"out_of_order": 1}, {"late": 1}, {"parts_inspected": 8},
-        {"parts_truth": 0, "parts_inspected": 0}, {"parts_twice": 1}, {"live": {"untold": 1, "untold_allowed": 0}},
+        {"parts_truth": 0, "parts_inspected": 0}, {"parts_twice": 1}, {"false_pass": 1},
+        {"live": {"untold": 1, "untold_allowed": 0, "failed": 0}},
+        {"live": {"untold": 0, "untold_allowed": 0, "failed": 1}},
     ],
     ids=str,
 )  # fmt: skip
