@@ -26,6 +26,7 @@ class Reader:
     actor: Any  # None: it rests
     began_at: float = field(default_factory=time.monotonic)
     begin_at: float = 0.0
+    is_adopted: bool = False  # it ran before this supervisor did: it need not be waited for as one that starts
     told: str = ""
     telling: asyncio.Task[None] | None = None
     asking: asyncio.Future[ShardReport] | None = None  # the report it was asked for and has not given yet

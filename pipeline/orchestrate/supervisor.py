@@ -169,17 +169,19 @@ class Supervisor:
 
     async def _adopt(self) -> None:
         """Take over the readers that a supervisor before this one left running, and leave their cameras in place."""
-        for shard, actor in _readers_there().items():
-            if shard in self._readers:
-                continue
-            reader = self._readers[shard] = Reader(actor)
-            try:
-                report: ShardReport = await asyncio.wait_for(reader.actor.report.remote(), CALL_TIMEOUT_S)
-            except (RayError, TimeoutError) as exc:  # kept all the same: it is ended or replaced as any that is silent
-                logger.warning("shard %s: its reader does not answer: %s", shard, exc)
-                continue
-            self._placed |= {figures.status.camera_id: shard for figures in report.cameras}
+        there = {shard: actor for shard, actor in _readers_there().items() if shard not in self._readers}
+        await _all({shard: self._adopt_one(shard, actor) for shard, actor in there.items()})
         self._is_adopted = True
+
+    async def _adopt_one(self, shard: str, actor: Any) -> None:
+        reader = self._readers[shard] = Reader(actor, is_adopted=True)
+        try:
+            report: ShardReport = await asyncio.wait_for(actor.report.remote(), CALL_TIMEOUT_S)
+        except (RayError, TimeoutError) as exc:  # kept all the same: it is ended or replaced as any that is silent
+            logger.warning("shard %s: its reader does not answer: %s", shard, exc)
+            return
+        reader.note(report)
+        self._placed |= {figures.status.camera_id: shard for figures in report.cameras}
 
     async def _desired_now(self) -> DesiredState:
         """What Redis says; while it is away, what it said last, and where it lost that, the same, put back."""
@@ -225,7 +227,8 @@ class Supervisor:
             reader.asking = asyncio.ensure_future(reader.actor.report.remote())
         await asyncio.wait({reader.asking}, timeout=REPORT_WAITED_S)
         if not reader.asking.done():
-            limit = MISSED_BEFORE_REPLACED if reader.report is not None else STARTING_BEFORE_REPLACED
+            may_start = reader.report is None and not reader.is_adopted
+            limit = STARTING_BEFORE_REPLACED if may_start else MISSED_BEFORE_REPLACED
             self._missed(plan, reader, "it does not report", limit)
             return
         asked, reader.asking = reader.asking, None

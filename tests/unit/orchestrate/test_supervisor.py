@@ -157,6 +157,24 @@ async def test_a_reader_that_stands_still_is_replaced_sooner_where_it_has_report
     assert "it does not report" in subject._readers[plan.name].last_error
 
 
+@pytest.mark.parametrize("answers", [True, False])
+async def test_a_reader_that_was_taken_over_is_not_waited_for_as_one_that_starts(
+    subject: Any, monkeypatch: pytest.MonkeyPatch, answers: bool
+) -> None:
+    plan = one_plan(subject)
+    silent = FakeActor(may_report=asyncio.Event())
+    if answers and silent.may_report is not None:
+        silent.may_report.set()
+    monkeypatch.setattr(module, "CALL_TIMEOUT_S", 0.001 if not answers else 5.0)
+    monkeypatch.setattr(module, "_readers_there", lambda: {plan.name: silent})
+    await subject._adopt()
+    assert silent.may_report is not None
+    silent.may_report.clear()
+    for _ in range(module.MISSED_BEFORE_REPLACED):
+        await subject._keep(plan)
+    assert subject._readers[plan.name].state == "resting"
+
+
 async def test_once_it_is_told_to_stop_no_reader_is_made(subject: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "_readers_there", dict)
     monkeypatch.setattr(subject, "_actor_of", lambda _: FakeActor())
