@@ -21,7 +21,7 @@ demo: setup ## the main job, end to end: make demo [DURATION=90] [JSON=out.json]
 	$(PY) -m pipeline.cli demo $(if $(DURATION),--duration $(DURATION)) $(if $(JSON),--json $(JSON)) $(if $(SEED),--seed $(SEED))
 
 test: setup-test ## all tests: unit, contracts, wiring, services, e2e (under 15 minutes on 2 cores)
-	$(PY) -m pytest tests/unit tests/contracts tests/services -m "not slow and not gpu" -n 4 --dist worksteal
+	$(PY) -m pytest tests --ignore=tests/wiring --ignore=tests/e2e -m "not slow and not gpu" -n 4 --dist worksteal
 	$(PY) -m pytest tests/wiring tests/e2e -m "not slow and not gpu"
 
 check: setup ## format, lint, types, unit tests (under a minute)

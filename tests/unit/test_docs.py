@@ -143,7 +143,10 @@ def column(name: str, heading: str) -> list[str]:
 
 
 def test_every_drop_reason_is_told() -> None:
-    assert set(column("docs/operations.md", "reason")) == {QUEUE_FULL, BEHIND, DECODE_ERROR, *_REASONS.values(), *SPOOL}
+    reasons = {QUEUE_FULL, BEHIND, DECODE_ERROR, *_REASONS.values(), *SPOOL}
+    assert set(column("docs/operations.md", "reason")) == reasons
+    (told,) = [line for line in TEXTS["docs/schema.md"].splitlines() if line.startswith("| `dropped_since_last`")]
+    assert set(re.findall(r"`(\w+)`", told)) == {"dropped_since_last", *reasons}
 
 
 def test_every_reason_a_message_is_refused_for_is_told() -> None:

@@ -253,7 +253,6 @@ def _process(name: str) -> psutil.Process:
     return found
 
 
-@pytest.mark.slow  # tests/e2e/test_chaos.py shows it in short
 def test_a_killed_reader_is_replaced_and_goes_on_in_the_same_run_of_its_file(local_ray: None, workshop: Path) -> None:
     clip = numbered_file(workshop / "numbers.mp4", 180)
     with redis_server(workshop) as redis:

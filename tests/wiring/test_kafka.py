@@ -24,7 +24,6 @@ pytestmark = [pytest.mark.ray, pytest.mark.services, pytest.mark.timeout(150)]
 MESSAGES = 300
 
 
-@pytest.mark.slow  # the short drill in tests/e2e shows the same; this one says what is broken
 def test_a_topics_messages_are_published_once_though_its_reader_and_the_track_replica_die(
     local_ray: None, workshop: Path
 ) -> None:
