@@ -16,6 +16,7 @@ from ultralytics.trackers.basetrack import TrackState
 from stages.geometry import box_iou
 from stages.track.belt_track import BeltTrack, BotTrack, Boxes, ByteTrack, OcTrack
 from stages.track.checkpoint import pack_tracks, round_state, unpack_tracks
+from stages.track.motion_filter import AspectHeightFilter, WidthHeightFilter, predict
 from stages.track.settings import TrackerKind, TrackSettings
 from stages.values import Detections, Float32
 
@@ -57,6 +58,7 @@ class _BeltTracker(BYTETracker):
     tracked_stracks: list[Any]
     lost_stracks: list[Any]
     keeps_history = False  # past sightings belong to the state
+    still_when_lost = slice(7, 8)  # rates in the state that a lost track loses: its height's
 
     def __init__(self, settings: TrackSettings) -> None:
         super().__init__(_library_args(settings))
@@ -75,8 +77,7 @@ class _BeltTracker(BYTETracker):
 
     def coast(self, frames: int) -> None:
         self.frame_id += frames
-        for _ in range(frames):
-            self.multi_predict([t for t in self._all_tracks() if t.is_activated])
+        self._predict(self._all_tracks(), frames)
 
     def drop_all(self) -> None:
         self.tracked_stracks, self.lost_stracks = [], []
@@ -108,7 +109,14 @@ class _BeltTracker(BYTETracker):
 
     def multi_predict(self, tracks: list[BeltTrack]) -> None:
         """The library's hook: move the pool one frame on; unconfirmed tracks, which it leaves standing, move too."""
-        super().multi_predict([*tracks, *(t for t in self.tracked_stracks if not t.is_activated)])
+        self._predict([*tracks, *(t for t in self.tracked_stracks if not t.is_activated)], 1)
+
+    def get_kalmanfilter(self) -> Any:
+        """The library's hook."""
+        return AspectHeightFilter()
+
+    def _predict(self, tracks: list[BeltTrack], frames: int) -> None:
+        predict(self.kalman_filter, tracks, frames, self.still_when_lost)
 
     def get_dists(self, tracks: list[BeltTrack], detections: list[BeltTrack]) -> Float32:
         """The library's hook: cost of each pair, 0..1; rows whose speed cannot be trusted get the wide comparison."""
@@ -156,7 +164,7 @@ class _BeltTracker(BYTETracker):
         velocities = np.array([t.mean[4:6] for t in seen if t.sightings >= SIGHTINGS_TO_TEACH])
         if not self._settings.common_motion or not len(velocities):
             return
-        common = np.median(velocities, axis=0)
+        common = _median(velocities)
         allowed = max(AGREE_PX, AGREE_SHARE * float(np.linalg.norm(common)))
         agreeing = np.linalg.norm(velocities - common, axis=1) <= allowed
         if 2 * np.count_nonzero(agreeing) > len(velocities):
@@ -173,6 +181,11 @@ class _BeltTracker(BYTETracker):
 
 class _BotTracker(_BeltTracker, BOTSORT):
     track_class = BotTrack
+    still_when_lost = slice(6, 8)
+
+    def get_kalmanfilter(self) -> Any:
+        """The library's hook."""
+        return WidthHeightFilter()
 
 
 class _OcTracker(_BeltTracker, OCSORT):
@@ -206,6 +219,14 @@ def _library_args(settings: TrackSettings) -> SimpleNamespace:
         appearance_thresh=0.8,
         use_byte=True,
     )
+
+
+def _median(points: Float) -> Float:
+    """(2,) of points (N, 2), axis by axis; `np.median` takes five times as long over so few."""
+    ordered = np.sort(points, axis=0)
+    middle = len(points) // 2
+    median: Float = ordered[middle] if len(points) % 2 else (ordered[middle - 1] + ordered[middle]) / 2
+    return median
 
 
 def _widened(boxes: Float, margin: float) -> Float:
