@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -180,19 +181,26 @@ class RaylineConfig(Settings):
         return tuple(CameraId(name) for name in sorted(self.cameras))
 
     def camera(self, camera_id: str) -> ResolvedCamera:
-        """The camera with everything it names. Raises KeyError."""
+        """The camera with everything it names. Raises KeyError. For all of them, `resolved` looks up less."""
+        line = self.cameras[camera_id].line or camera_id
+        return self._resolve(camera_id, [other.line or name for name, other in self.cameras.items()].count(line))
+
+    def resolved(self) -> dict[CameraId, ResolvedCamera]:
+        """Every camera with everything it names, in the order of their names."""
+        on_line = Counter(camera.line or name for name, camera in self.cameras.items())
+        return {name: self._resolve(name, on_line[self.cameras[name].line or name]) for name in self.camera_ids()}
+
+    def _resolve(self, camera_id: str, cameras_on_line: int) -> ResolvedCamera:
         settings = self.cameras[camera_id]
         recipe_name = self._recipe_name(settings)
         assert recipe_name is not None  # noqa: S101 - checked when the config was made
         recipe = self.recipes[recipe_name]
-        line = settings.line or camera_id
-        alone = sum((other.line or name) == line for name, other in self.cameras.items()) == 1
         return ResolvedCamera(
             camera_id=CameraId(camera_id),
             settings=settings.model_copy(update={"camera_id": CameraId(camera_id)}),
-            line=LineId(line),
+            line=LineId(settings.line or camera_id),
             station=settings.station or camera_id,
-            counts=alone if settings.counts is None else settings.counts,
+            counts=cameras_on_line == 1 if settings.counts is None else settings.counts,
             recipe_name=recipe_name,
             recipe=recipe,
             model_name=recipe.model,
@@ -227,7 +235,7 @@ class RaylineConfig(Settings):
 
     def models_in_use(self) -> dict[str, ModelSettings]:
         """The models that at least one camera uses, by name."""
-        used = {self.camera(camera).model_name for camera in self.cameras}
+        used = {camera.model_name for camera in self.resolved().values()}
         return {name: self.models[name] for name in sorted(used)}
 
     def line_ids(self) -> tuple[str, ...]:
@@ -236,7 +244,7 @@ class RaylineConfig(Settings):
 
     def shard_count(self) -> int:
         """Shards the cameras make when all start together."""
-        groups = {c: self.camera(c).shard_group for c in self.camera_ids() if self.cameras[c].topic is None}
+        groups = {c: camera.shard_group for c, camera in self.resolved().items() if camera.settings.topic is None}
         readers = sum(self.topics[topic].readers for topic in self.topics_in_use())
         return len(set(assign(groups, self.graph.shard_size).values())) + readers
 

@@ -247,7 +247,7 @@ def _relays(config: RaylineConfig) -> Iterator[Finding]:
 
 
 def _unused(config: RaylineConfig) -> Iterator[Finding]:
-    cameras = [config.camera(name) for name in config.camera_ids()]
+    cameras = list(config.resolved().values())
     used_recipes = {camera.recipe_name for camera in cameras} | {line.recipe for line in config.lines.values()}
     used_models = {config.recipes[name].model for name in used_recipes}
     used_lines = {camera.line for camera in cameras}

@@ -63,7 +63,7 @@ def tell(found: list[Finding], file: str) -> None:
 
 
 def _summary(config: RaylineConfig) -> str:
-    lines = {config.camera(name).line for name in config.camera_ids()}
+    lines = {camera.line for camera in config.resolved().values()}
     models = config.models_in_use()
     shards = config.shard_count()
     cpus = config.graph.cpus_needed(shards, len(models), len(config.relays))

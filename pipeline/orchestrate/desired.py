@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
+from functools import cached_property
 from typing import Any
 
 from pydantic import Field, ValidationError
 
-from pipeline.config import CameraConfig, RaylineConfig
+from pipeline.config import CameraConfig, RaylineConfig, ResolvedCamera
 from pipeline.config_errors import ConfigError, Problem, dotted, problems_of
 from pipeline.masking import mask
 from pipeline.plain import plain
@@ -49,7 +50,7 @@ class CameraOverride(Settings):
         return OverrideKind.CHANGED if self.changed else None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)  # no slots: the cameras are looked up once
 class DesiredState:
     """What is to run, at one version. `config` holds the cameras as they are to run, paused ones included."""
 
@@ -59,6 +60,11 @@ class DesiredState:
     overrides: Mapping[CameraId, CameraOverride] = field(default_factory=dict)
     problems: Mapping[CameraId, str] = field(default_factory=dict)  # override -> why it is not in force
     run_id: str = ""  # of the `up` that published the file
+
+    @cached_property
+    def cameras(self) -> Mapping[CameraId, ResolvedCamera]:
+        """The cameras of `config`, each with everything it names."""
+        return self.config.resolved()
 
     def is_paused(self, camera_id: CameraId) -> bool:
         """True where the camera keeps its place and is not read."""
@@ -120,7 +126,7 @@ def _overridden(
 ) -> RaylineConfig:
     config = file.with_cameras(_with_overrides(cameras, overrides))
     running = file.models_in_use()  # `up` starts the models of the file's cameras, and none later
-    used = {camera_id: config.camera(camera_id).model_name for camera_id in config.camera_ids()}
+    used = {camera_id: camera.model_name for camera_id, camera in config.resolved().items()}
     problems = [_not_running(camera_id, model) for camera_id, model in used.items() if model not in running]
     if problems:
         raise ConfigError(problems)

@@ -53,6 +53,7 @@ class DesiredStore:
         self._redis = redis
         self._key = f"{prefix}:desired"
         self._clock = clock
+        self._read: tuple[Mapping[Any, Any], DesiredState] | None = None  # what was stored, and what it meant
 
     async def publish(self, config: RaylineConfig) -> int:
         """Make `config` the file that overrides lie over; they stay, and a new run begins. Returns the new version."""
@@ -82,9 +83,16 @@ class DesiredStore:
     async def read(self, file: RaylineConfig | None = None) -> DesiredState:
         """What is to run now: the overrides over `file`, by default over the config that was published.
 
+        The very same state as long as nothing changes: hundreds of cameras are not looked up anew at every look.
+
         Raises NothingDesired where there is neither, ConfigError where the stored config is of another version.
         """
-        return _state_of(await self._redis.hgetall(self._key), file)
+        stored = await self._redis.hgetall(self._key)
+        if file is not None:
+            return _state_of(stored, file)
+        if self._read is None or self._read[0] != stored:
+            self._read = (stored, _state_of(stored))
+        return self._read[1]
 
     async def add(self, camera: str, settings: Mapping[str, Any], expected_version: int | None = None) -> int:
         """A new camera. Raises ConfigError where its settings do not fit, DesiredError where the name is taken."""

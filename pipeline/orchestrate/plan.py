@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 from pipeline.config import RaylineConfig, ResolvedCamera, config_hash
 from pipeline.deployments.job import CameraJob
@@ -15,7 +16,7 @@ from pipeline.orchestrate.shards import assign, members_of
 from stages.values import CameraId
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)  # no slots: the tag is worked out once
 class ShardPlan:
     """One shard's cameras, all of one model and one kind (live, or read at our pace)."""
 
@@ -27,7 +28,7 @@ class ShardPlan:
     jobs: Mapping[CameraId, CameraJob]
     topic: TopicShare | None = None  # where all of it comes in one topic
 
-    @property
+    @cached_property
     def tag(self) -> str:
         """Changes when the shard must be told anew."""
         # The address in clear: a changed password is a change, though nothing that is shown says so.
@@ -45,7 +46,7 @@ def plan_shards(
     run_id: str = "",
 ) -> dict[str, ShardPlan]:
     """Shard name -> plan. Cameras stay where `previous` has them if they can. `run_id` is that of this `up`."""
-    cameras = {camera_id: config.camera(camera_id) for camera_id in config.camera_ids()}
+    cameras = config.resolved()
     groups = {c: camera.shard_group for c, camera in cameras.items() if camera.settings.topic is None}
     assignment = assign(groups, config.graph.shard_size, previous)
     plans = {}

@@ -71,7 +71,7 @@ def _camera_report(
 ) -> CameraReport:
     status = figures.status
     camera_id = status.camera_id
-    camera = desired.config.camera(camera_id)
+    camera = desired.cameras[camera_id]
     p50, p95 = _percentiles(figures.latencies_s)
     kind = desired.kind(camera_id)
     return CameraReport(

@@ -67,6 +67,7 @@ class Supervisor:
         self._readers: dict[str, Reader] = {}
         self._placed: dict[CameraId, str] = {}
         self._plans: dict[str, ShardPlan] = {}
+        self._planned: DesiredState | None = None  # that the plans are for
         self._started_at = time.time()
         self._last: DesiredState | None = None
         self._one_at_a_time = asyncio.Lock()
@@ -88,7 +89,7 @@ class Supervisor:
                 await self._adopt()
                 await self._end_all(CALL_TIMEOUT_S)
                 await self._relays.begin()
-                self._placed = {}
+                self._placed, self._planned = {}, None
             await self._reconcile()
 
     async def job(self) -> str:
@@ -153,15 +154,20 @@ class Supervisor:
         self._counting.begin(desired.config)
         if not self._is_adopted:
             await self._adopt()
-        paused = {c for c in desired.config.camera_ids() if desired.is_paused(c)}
-        self._plans = plan_shards(desired.config, paused, self._placed, desired.run_id)
-        self._placed = {c: plan.name for plan in self._plans.values() for c in plan.tasks}
+        if desired is not self._planned:
+            self._plan(desired)
         for name in self._readers.keys() - self._plans.keys():
             await self._end(name, CALL_TIMEOUT_S)
         try:
             await _all({name: self._keep(plan) for name, plan in self._plans.items()} | {"relays": self._keep_relays()})
         finally:  # whatever went wrong with one shard, the others are reported
             await self._publish(desired)
+
+    def _plan(self, desired: DesiredState) -> None:
+        paused = {c for c in desired.cameras if desired.is_paused(c)}
+        self._plans = plan_shards(desired.config, paused, self._placed, desired.run_id)
+        self._placed = {c: plan.name for plan in self._plans.values() for c in plan.tasks}
+        self._planned = desired
 
     async def _keep_relays(self) -> None:
         if not self._is_stopping:

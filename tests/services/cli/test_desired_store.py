@@ -40,6 +40,13 @@ async def test_changes_at_once_all_come_in(store: DesiredStore) -> None:
     assert state.removed() == ("cam-2",)
 
 
+async def test_what_nobody_changed_is_the_very_same_state(store: DesiredStore) -> None:
+    before = await store.read()
+    assert await store.read() is before
+    await store.pause("gate")
+    assert (await store.read()).is_paused("gate")
+
+
 async def test_a_change_of_what_has_changed_since_is_refused(store: DesiredStore) -> None:
     seen = await store.version()
     await store.pause("gate", expected_version=seen)
