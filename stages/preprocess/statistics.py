@@ -22,11 +22,12 @@ def measure(picture: Picture) -> PictureStats:
     while small.shape[1] > WIDEST:
         small = _halved(small)
     mean, deviation = cv2.meanStdDev(small)
-    _, edge_deviation = cv2.meanStdDev(cv2.Laplacian(small, cv2.CV_16S))
+    edges = cv2.Laplacian(small, cv2.CV_16S)
     return PictureStats(
         mean=float(mean[0, 0]),
         deviation=float(deviation[0, 0]),
-        sharpness=float(edge_deviation[0, 0]) ** 2,
+        # The variance, by sums: for 16 bits `meanStdDev` takes ten times as long.
+        sharpness=max(0.0, cv2.norm(edges, cv2.NORM_L2SQR) / edges.size - cv2.mean(edges)[0] ** 2),
         thumbnail=cv2.resize(small, THUMBNAIL_WH, interpolation=cv2.INTER_AREA).tobytes(),
     )
 
