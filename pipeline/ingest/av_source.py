@@ -42,17 +42,19 @@ _ATTACHED_PICTURE = 0x400  # AV_DISPOSITION_ATTACHED_PIC: an album's cover is no
 
 
 class AvSource:
-    """One run of one address FFmpeg can read. Live where the settings say so."""
+    """One run of one address FFmpeg can read. Live where the settings say so; then `turn` is as of RateSampler."""
 
     def __init__(
         self,
         settings: CameraSettings,
+        turn: float = 0.0,
         wall: Callable[[], float] = time.time,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self.live = settings.is_live
         self.identity = ""
         self._settings = settings
+        self._turn = turn
         self._wall = wall
         self._monotonic = monotonic
         self._secrets = settings.url.secrets()
@@ -178,7 +180,7 @@ class AvSource:
 
     def _live_frames(self) -> Iterator[SourceFrame | BadFrame]:
         capture = CaptureClock(self._settings.camera_id, self._settings.max_clock_skew_s)
-        sampler = RateSampler(self._settings.fps)
+        sampler = RateSampler(self._settings.fps, self._turn)
         # HLS comes in pieces, each faster than it was made: how late its packets are read tells nothing.
         in_pieces, finite = self._is_hls, self._is_hls and bool(self._duration)
         keyframes_only = KeyframesOnly(None if in_pieces else self._settings.keyframes_only_behind_s)
@@ -202,7 +204,7 @@ class AvSource:
             media = _seconds(item)
             if pacer is not None and media is not None:
                 pacer.wait_until(media)
-            if not sampler.take(arrived if media is None else media):
+            if not sampler.take(arrived if media is None else media, arrived):
                 continue
             at, clock = capture.at(media, arrived)
             yield SourceFrame(self._pictures.of(item), at, clock, self._wall(), 0, minor)

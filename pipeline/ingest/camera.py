@@ -44,8 +44,8 @@ _REFUSED_WAIT_S = 5.0  # a wrong password does not get right by asking often, an
 OnState = Callable[[CameraId, CameraState, str], None]
 
 
-def make_source(settings: CameraSettings) -> Source:
-    """The source an address asks for; not opened yet."""
+def make_source(settings: CameraSettings, turn: float = 0.0) -> Source:
+    """The source an address asks for; not opened yet. `turn`: when a live one's pictures are taken, see `Turns`."""
     if settings.topic is not None:
         raise SourceInvalid(f"{settings.url} is read with all its topic, not by itself")
     if settings.url.scheme == "file" and Path(settings.url.path).is_dir():
@@ -53,7 +53,7 @@ def make_source(settings: CameraSettings) -> Source:
         from pipeline.ingest.image_folder import ImageFolderSource
 
         return ImageFolderSource(settings)
-    return AvSource(settings)
+    return AvSource(settings, turn)
 
 
 def make_handoff(settings: CameraSettings) -> Handoff:

@@ -63,8 +63,9 @@ class CameraSettings(Settings):
         gt=0,
         le=1000,
         description="Pictures taken per second, on average; the rest is decoded and left out before it is copied. "
-        "Less costs less everywhere behind it; too few and parts pass between two pictures. null: all "
-        "the source gives.",
+        "Less costs less everywhere behind it; too few and parts pass between two pictures. The live "
+        "cameras of a shard take theirs one after another, so that none waits for the others. null: all the source "
+        "gives.",
     )
     live: bool | None = Field(
         None,

@@ -3,25 +3,43 @@
 from __future__ import annotations
 
 _SLACK = 0.25  # of one target interval: time stamps rounded to milliseconds must not cost a picture
+_PULL = 0.2  # of the way to its turn, with each picture: no step is seen
+_NEAR_ENOUGH = 0.6  # of the time between two pictures of the source: none lies nearer
 
 
 class RateSampler:
-    """Takes pictures at `fps` on average from a faster stream; all of a slower one, or of any if None."""
+    """Takes pictures at `fps` on average from a faster stream; all of a slower one, or of any if None.
 
-    def __init__(self, fps: float | None) -> None:
+    `turn`: where in the interval they are to be taken, 0..1 by the wall clock; see `Turns`.
+    """
+
+    def __init__(self, fps: float | None, turn: float = 0.0) -> None:
         self._interval_s = 1.0 / fps if fps else 0.0
+        self._turn = turn
         self._due: float | None = None
+        self._offered: float | None = None  # the picture before, taken or not
 
-    def take(self, at_s: float) -> bool:
-        """True if the picture at this time is wanted. A jump of time starts the rhythm anew."""
+    def take(self, at_s: float, wall_s: float | None = None) -> bool:
+        """True if the picture at this time is wanted. A jump of time starts the rhythm anew.
+
+        With `wall_s`, when it came, the rhythm is drawn to its turn; the camera's own clock may run as it likes.
+        """
         if not self._interval_s:
             return True
+        before, self._offered = self._offered, at_s
         if self._due is None or not -2 * self._interval_s < at_s - self._due < self._interval_s:
             self._due = at_s
         if at_s + _SLACK * self._interval_s < self._due:
             return False
         self._due += self._interval_s
+        if wall_s is not None and before is not None:
+            late_s = self._late_s(wall_s)
+            self._due -= _PULL * late_s if abs(late_s) > _NEAR_ENOUGH * abs(at_s - before) else 0.0
         return True
+
+    def _late_s(self, wall_s: float) -> float:
+        """How far behind its turn a picture came, at most half an interval either way."""
+        return ((wall_s / self._interval_s - self._turn + 0.5) % 1.0 - 0.5) * self._interval_s
 
 
 class Lag:

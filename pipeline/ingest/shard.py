@@ -8,17 +8,19 @@ import logging
 import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
 
 from pipeline.answers import BatchAnswer, Outcome
 from pipeline.ingest.backoff import backoff_delays
 from pipeline.ingest.batcher import Batcher, Gathered
-from pipeline.ingest.camera import Camera, make_handoff
+from pipeline.ingest.camera import Camera, make_handoff, make_source
 from pipeline.ingest.camera_state import CameraState
 from pipeline.ingest.carrier import Carrier, CarrierSettings
 from pipeline.ingest.figures import CameraFigures, CameraTask, Published
 from pipeline.ingest.graph import Graph
 from pipeline.ingest.numbering import StoredPlace, further
 from pipeline.ingest.totals import TotalsTold
+from pipeline.ingest.turns import Turns
 from pipeline.observe.metrics import Metrics
 from pipeline.sinks.errors import KeyRefused, SinkUnavailable
 from stages.values import CameraId, CameraNotice, EndOfStream, FrameBatch, Position
@@ -59,6 +61,7 @@ class Shard:
         self._applying = asyncio.Lock()
         self._is_applied = False  # False while a camera may be missing: on its way out and in again, or not added
         self._notice_numbers: dict[CameraId, int] = {}
+        self._turns = Turns(name)
         self._runs: Counter[CameraId] = Counter()  # a camera made anew speaks under a new number
         self._published_to: dict[CameraId, Position] = {}  # of sources that can be read again
         self._current_from: dict[CameraId, int] = {}  # batches before that one hold frames of a run that was broken off
@@ -154,7 +157,10 @@ class Shard:
             # Called on whichever thread moved the camera; the notice is made on the loop, in order.
             loop.call_soon_threadsafe(self._tell, camera, run, state, reason, time.time())
 
-        camera = Camera(task.settings, handoff, on_state=on_state, stored=stored, run_id=run_id)
+        open_source = partial(make_source, turn=self._turns.of(camera_id))
+        camera = Camera(
+            task.settings, handoff, open_source=open_source, on_state=on_state, stored=stored, run_id=run_id
+        )
         self._cameras[camera_id] = camera
         self._under_way.add(camera_id)
         self._ends.pop(camera_id, None)
@@ -210,6 +216,7 @@ class Shard:
         """Stop the camera; the batcher carries what it left and forgets it at its end."""
         camera = self._cameras.pop(camera_id)
         self._tasks.pop(camera_id, None)
+        self._turns.give_back(camera_id)
         self._published_to.pop(camera_id, None)
         await asyncio.to_thread(camera.stop, timeout_s)
         self._totals.gone(camera.status())

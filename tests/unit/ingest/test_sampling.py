@@ -6,6 +6,8 @@ import pytest
 
 from pipeline.ingest.pacing import LivePacer, Pacer
 from pipeline.ingest.sampling import KeyframesOnly, Lag, RateSampler
+from pipeline.ingest.turns import Turns
+from stages.values import CameraId
 from tests.fakes import ManualClock
 
 
@@ -124,3 +126,34 @@ def test_a_piece_that_comes_late_is_caught_up_with_gradually() -> None:
 def test_the_rhythm_of_live_pieces_starts_anew(arrives_s: float, first_media_s: float, second_s: float) -> None:
     given = given_at([(0.0, tenths(0, 10)), (arrives_s, [first_media_s, first_media_s + 0.1])])
     assert given[10:] == [arrives_s, second_s]
+
+
+@pytest.mark.parametrize("turn", [0.0, 0.3, 0.75])
+def test_a_rhythm_is_drawn_to_its_turn_and_keeps_its_rate(turn: float) -> None:
+    sampler, start = RateSampler(5, turn), 1_000.013
+    times = [i / 30 for i in range(60 * 30)]
+    came = [start + times[i] for i in range(len(times)) if sampler.take(times[i], start + times[i])]
+    assert len(came) == pytest.approx(300, abs=2)
+    late = [((at * 5 - turn + 0.5) % 1.0 - 0.5) / 5 for at in came[-50:]]
+    assert max(map(abs, late)) <= 0.6 / 30 + 1e-9
+    assert max(b - a for a, b in pairwise(came)) <= 1.3 / 5
+
+
+@pytest.mark.parametrize("source_fps", [30.0, 29.97, 25.0])
+def test_a_turn_takes_no_picture_from_a_source_that_is_hardly_faster(source_fps: float) -> None:
+    sampler = RateSampler(30, 0.5)
+    assert all(sampler.take(i / source_fps, 50.0 + i / source_fps) for i in range(1000))
+
+
+def test_a_shards_cameras_take_their_pictures_one_after_another() -> None:
+    turns = Turns("shard-1")
+    places = sorted((turns.of(CameraId(f"cam-{n}")) - turns.of(CameraId("cam-0"))) % 1.0 for n in range(4))
+    assert places == pytest.approx([0, 0.25, 0.5, 0.75])
+
+
+def test_a_camera_keeps_its_turn_until_it_leaves() -> None:
+    turns = Turns("shard-1")
+    first, second = turns.of(CameraId("a")), turns.of(CameraId("b"))
+    assert turns.of(CameraId("a")) == first
+    turns.give_back(CameraId("b"))
+    assert turns.of(CameraId("c")) == second
