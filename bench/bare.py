@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import subprocess
 import sys
 import time
 from statistics import median
@@ -15,6 +16,8 @@ from stages.detect.settings import ModelSettings, Runtime
 
 BATCHES = (1, 2, 4, 8)
 ROUNDS = 5
+COCO_SIZE = (384, 640)
+TIMEOUT_S = 600.0
 
 
 def main() -> None:
@@ -22,23 +25,34 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--weights", required=True)
     parser.add_argument("--runtimes", default="openvino,onnx")
+    parser.add_argument("--image-size", default="x".join(map(str, COCO_SIZE)), help="height and width, as 384x640")
     parser.add_argument("--seconds", type=float, default=2.0, help="per runtime and batch")
     options = parser.parse_args()
+    height, width = map(int, options.image_size.split("x"))
     figures = {
         f"{runtime} b{batch}": fps
         for runtime in options.runtimes.split(",")
-        for batch, fps in _runtime(options.weights, runtime, options.seconds).items()
+        for batch, fps in _runtime(options.weights, runtime, (height, width), options.seconds).items()
     }
     sys.stdout.write(json.dumps(figures) + "\n")
 
 
-def _runtime(weights: str, runtime: str, seconds: float) -> dict[int, float]:
-    settings = ModelSettings(weights=weights, image_size=(384, 640), runtime=Runtime(runtime), max_batch=max(BATCHES))
+def bare_fps(weights: str, runtimes: str, image_size: tuple[int, int] = COCO_SIZE) -> dict[str, float]:
+    """Images a second by `RUNTIME bBATCH`, measured in a process of its own."""
+    command = [sys.executable, "-m", "bench.bare", "--weights", weights, "--runtimes", runtimes]
+    command += ["--image-size", "x".join(map(str, image_size))]
+    answer = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True, timeout=TIMEOUT_S)  # noqa: S603 - ours
+    figures: dict[str, float] = json.loads(answer.stdout.strip().splitlines()[-1])
+    return figures
+
+
+def _runtime(weights: str, runtime: str, image_size: tuple[int, int], seconds: float) -> dict[int, float]:
+    settings = ModelSettings(weights=weights, image_size=image_size, runtime=Runtime(runtime), max_batch=max(BATCHES))
     backend = load_backend(settings)
     rng = np.random.default_rng(0)
     figures = {}
     for batch in BATCHES:
-        tensor = rng.integers(0, 256, (batch, 3, 384, 640), dtype=np.uint8)
+        tensor = rng.integers(0, 256, (batch, 3, *image_size), dtype=np.uint8)
         backend.infer(tensor)
         rates = []
         for _ in range(ROUNDS):

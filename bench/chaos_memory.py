@@ -6,9 +6,7 @@ import threading
 import time
 from collections.abc import Mapping, Sequence
 
-import numpy as np
-
-from bench import processes
+from bench import figures, processes
 
 EVERY_S = 5.0
 NOT_OURS = {"bench", "redis", "gone"}  # the drill itself, and results it keeps on purpose
@@ -46,9 +44,6 @@ class Memory:
 
 
 def slope(samples: Sequence[tuple[float, float]]) -> float | None:
-    """MB a minute: the median over all pairs (Theil and Sen), for each death is a dip and each start a step."""
-    if len(samples) < 4:
-        return None
-    at, held = np.array(samples).T
-    first, second = np.triu_indices(len(at), 1)
-    return round(float(np.median((held[second] - held[first]) / (at[second] - at[first]))) * 60, 2)
+    """MB a minute, as `figures.slope`."""
+    found = figures.slope(samples)
+    return None if found is None else round(found.per_s * 60, 2)

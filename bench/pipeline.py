@@ -9,49 +9,42 @@ data is absent).
 from __future__ import annotations
 
 import argparse
-import asyncio
-import json
-import platform
-import subprocess
-import sys
-import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from statistics import median
-from typing import Any
 
-import orjson
-import psutil
-from pydantic import SecretStr
-
-from bench import processes
+from bench.bare import bare_fps
+from bench.cameras import farm
+from bench.figures import spread
+from bench.machine import machine, weights, weights_name
+from bench.measured import measure
+from bench.results import tell
 from pipeline.config import RaylineConfig, config_of_data
-from pipeline.running import Rayline, started
-from pipeline.sinks.reader import StreamReader
-from pipeline.sinks.redis_client import RedisSettings
 
-SHARED_WEIGHTS = Path(__file__).parents[2] / "shared" / "data" / "weights" / "yolo11n.pt"
-WARM_UP_S = 8.0
-LATENCY_KEYS = (50, 95, 99)
+WINDOWS = 3  # a median and its spread
 
 
 def main() -> None:
     """Measure and tell."""
     options = _options()
-    weights = _weights()
-    before = _bare(weights, options.runtimes)
-    with _farm(options.cameras) as urls:
-        saturated = _pipeline(_config(urls, weights, None), options.seconds)
-    between = _bare(weights, options.runtimes)
+    here, path = machine(), weights()
+    before = bare_fps(path, options.runtimes)
+    with farm(options.cameras) as urls:
+        saturated = measure(coco_config(urls, path), options.seconds, WINDOWS).report()
+    between = bare_fps(path, options.runtimes)
     half = saturated["fps"] / 2 / options.cameras
-    with _farm(options.cameras) as urls:
-        half_load = _pipeline(_config(urls, weights, half), options.seconds)
-    after = _bare(weights, options.runtimes)
-    bare = median([max(before.values()), max(between.values()), max(after.values())])
+    with farm(options.cameras) as urls:
+        half_load = measure(coco_config(urls, path, half), options.seconds, WINDOWS).report()
+    after = bare_fps(path, options.runtimes)
+    bests = [max(before.values()), max(between.values()), max(after.values())]
+    bare = median(bests)
     report = {
+        "bench": "pipeline",
         "bare_fps": round(bare, 2),
+        "bare_fps_spread": spread(bests),
+        "bare_ms_one_image": round(1e3 / max(fps for name, fps in between.items() if name.endswith(" b1")), 2),
         "fps": saturated["fps"],
+        "fps_spread": saturated["fps_spread"],
         "ratio": round(saturated["fps"] / bare, 3),
         "latency_ms": {"saturated": saturated["latency_ms"], "half_load": half_load["latency_ms"]},
         "cpu_ms_per_frame": saturated["cpu_ms_per_frame"],
@@ -60,62 +53,14 @@ def main() -> None:
         "bare": {"before": before, "between": between, "after": after},
         "dropped": saturated["dropped"],
         "cameras": options.cameras,
-        "weights": "shared yolo11n" if weights == str(SHARED_WEIGHTS) else "random yolo11n",
-        "machine": _machine(),
+        "weights": weights_name(path),
+        "machine": here,
     }
-    text = json.dumps(report, indent=2)
-    sys.stdout.write(text + "\n")
-    if options.json is not None:
-        options.json.write_text(text + "\n")
+    tell(report, options.json)
 
 
-def _pipeline(config: RaylineConfig, seconds: float) -> dict[str, Any]:
-    with started(config) as rayline:
-        _until_published(rayline)
-        time.sleep(WARM_UP_S)
-        cpu, since = processes.cpu_seconds(), time.time()
-        peak: dict[str, float] = {}
-        while time.time() - since < seconds:
-            time.sleep(1.0)
-            for name, held in processes.rss_mb().items():
-                peak[name] = max(peak.get(name, 0.0), held)
-        used, until = processes.cpu_seconds(), time.time()
-        messages = asyncio.run(_published(rayline.redis_url))
-    inside = [m for m in messages if since <= m["published"] < until]
-    latencies = sorted(m["latency_ms"]["total"] for m in inside)
-    return {
-        "fps": round(len(inside) / (until - since), 2),
-        "latency_ms": {f"p{q}": round(latencies[len(latencies) * q // 100], 1) for q in LATENCY_KEYS},
-        "cpu_ms_per_frame": {
-            name: round((used[name] - cpu[name]) * 1e3 / max(1, len(inside)), 2) for name in sorted(used)
-        },
-        "rss_mb": {**{name: round(held) for name, held in sorted(peak.items())}, "total": round(sum(peak.values()))},
-        "dropped": sum(sum(m["dropped_since_last"].values()) for m in inside),
-    }
-
-
-def _until_published(rayline: Rayline, timeout_s: float = 180.0) -> None:
-    deadline = time.monotonic() + timeout_s
-    while not asyncio.run(_published(rayline.redis_url, 1)):
-        if time.monotonic() > deadline:
-            raise TimeoutError(f"nothing was published within {timeout_s:.0f} s")
-        time.sleep(0.5)
-
-
-async def _published(redis_url: str, count: int = 100_000) -> list[dict[str, Any]]:
-    """All detection messages so far, each with `published`: Unix seconds."""
-    messages = []
-    async with StreamReader(RedisSettings(url=SecretStr(redis_url))) as reader:
-        for seen in await reader.cameras():
-            stream = f"rayline:{{{seen.line}}}:detections:{seen.camera}"
-            for entry in await reader.read(stream, count=count):
-                message = orjson.loads(entry.data)
-                message["published"] = int(entry.entry_id.partition("-")[0]) / 1e3
-                messages.append(message)
-    return messages
-
-
-def _config(urls: Sequence[str], weights: str, fps: float | None) -> RaylineConfig:
+def coco_config(urls: Sequence[str], weights: str, fps: float | None = None) -> RaylineConfig:
+    """The main job on these cameras, with a Redis of its own; `fps`: what is taken of each, None for all."""
     return config_of_data(
         {
             "redis": {"url": "embedded"},
@@ -128,49 +73,6 @@ def _config(urls: Sequence[str], weights: str, fps: float | None) -> RaylineConf
     )
 
 
-def _bare(weights: str, runtimes: str) -> dict[str, float]:
-    command = [sys.executable, "-m", "bench.bare", "--weights", weights, "--runtimes", runtimes]
-    answer = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True, timeout=600)  # noqa: S603 - ours
-    figures: dict[str, float] = json.loads(answer.stdout.strip().splitlines()[-1])
-    return figures
-
-
-@contextmanager
-def _farm(cameras: int) -> Iterator[list[str]]:
-    command = [sys.executable, "-m", "bench.farm", f"--cameras={cameras}"]
-    farm = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)  # noqa: S603 - ours
-    assert farm.stdin is not None  # noqa: S101 - asked for above
-    assert farm.stdout is not None  # noqa: S101 - asked for above
-    try:
-        yield json.loads(farm.stdout.readline())
-    finally:
-        farm.stdin.close()
-        farm.wait(15)
-
-
-def _weights() -> str:
-    if SHARED_WEIGHTS.exists():
-        return str(SHARED_WEIGHTS)
-    from ultralytics import YOLO
-
-    path = Path.home() / ".cache" / "rayline" / "yolo11n-random.pt"
-    if not path.exists():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        YOLO("yolo11n.yaml").save(str(path))
-    return str(path)
-
-
-def _machine() -> dict[str, Any]:
-    cpuinfo = Path("/proc/cpuinfo")
-    names = [line.partition(":")[2].strip() for line in cpuinfo.read_text().splitlines() if "model name" in line]
-    return {
-        "cpu": names[0] if names else platform.processor(),
-        "cores": psutil.cpu_count(),
-        "memory_gb": round(psutil.virtual_memory().total / 1e9, 1),
-        "python": platform.python_version(),
-    }
-
-
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--cameras", type=int, default=4)
@@ -178,6 +80,10 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--runtimes", default="openvino,onnx,torch", help="runtimes the bare model is measured with")
     parser.add_argument("--json", type=Path)
     return parser.parse_args()
+
+
+# Names other benchmarks have used.
+_bare, _config, _farm, _machine, _weights = bare_fps, coco_config, farm, machine, weights
 
 
 if __name__ == "__main__":

@@ -1,4 +1,6 @@
-"""One live stream: a thread that renders and codes frame n at its wall time, for whoever is watching."""
+"""One live stream: a thread that renders and codes frame n, or takes it from a loop, at its wall time, for whoever is
+watching.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +16,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.demo.encoder import StreamSettings, VideoEncoder
+from pipeline.demo.encoder import CodedPicture, StreamSettings, VideoEncoder
+from pipeline.demo.loop import Coder, Loop
 from pipeline.demo.rtp import Codec, EncodedFrame, Stamper
 
 logger = logging.getLogger(__name__)
@@ -63,12 +66,12 @@ class Pace:
 
 
 class LiveStream:
-    """Renders, codes and hands over frames in its own thread while somebody is watching."""
+    """Renders, codes and hands over frames in its own thread while somebody is watching; those of a loop are there."""
 
     def __init__(
         self,
         settings: StreamSettings,
-        picture_at: PictureAt,
+        pictures: PictureAt | Loop,
         deliver: Deliver,
         on_frame: OnFrame | None = None,
         on_failure: Callable[[], None] = lambda: None,
@@ -79,23 +82,25 @@ class LiveStream:
         self.error: Exception | None = None
         self.pace = Pace(0.0, settings.fps, late_s)
         self.stamper = Stamper(random.getrandbits(32), random.getrandbits(16), random.getrandbits(32))
-        self._picture_at, self._deliver = picture_at, deliver
+        self._pictures, self._deliver = pictures, deliver
+        self._is_loop = isinstance(pictures, Loop)
         self._on_frame, self._on_failure = on_frame, on_failure
         self._changed = threading.Condition()
         self._watched = self._stopping = False
         self._keyframe_wanted = True
+        self._is_broken = False  # a frame was dropped: what refers to it is of no use
         self._number = -1
         self._unsent = threading.BoundedSemaphore(_UNSENT_LIMIT)
         self._first_captured_at = 0.0
-        self._encoder: VideoEncoder | None = None
+        self._coder: Coder | None = None
         self._thread: threading.Thread | None = None
         self.parameters: tuple[bytes, ...] = ()
 
     def start(self) -> None:
         """Begin: frame 0 is now. Raises av.error.FFmpegError if the settings cannot be coded."""
-        self._encoder = VideoEncoder(self.settings)
-        self.parameters = self._encoder.parameters
-        self._stopping, self._number, self.error = False, -1, None
+        self._coder = self._coder_for(self.settings)
+        self.parameters = self._coder.parameters
+        self._stopping, self._is_broken, self._number, self.error = False, False, -1, None
         self._unsent = threading.BoundedSemaphore(_UNSENT_LIMIT)
         self.pace.first_frame_wall = self._first_captured_at = time.time()
         self._thread = threading.Thread(target=self._run, name="rtsp-encoder", daemon=True)
@@ -125,12 +130,14 @@ class LiveStream:
             self._keyframe_wanted = True
 
     def change_size(self, width: int, height: int) -> None:
-        """Another picture size from the next frame on. Raises ValueError if it cannot be coded."""
+        """Another picture size from the next frame on. Raises ValueError if it cannot be coded, as a loop cannot."""
+        self._refuse_for_loop()
         with self._changed:
             self.settings = replace(self.settings, width=width, height=height)
 
     def change_fps(self, fps: float) -> None:
-        """Another frame rate from the next frame on. Raises ValueError if it cannot be coded."""
+        """Another frame rate from the next frame on. Raises ValueError if it cannot be coded, as a loop cannot."""
+        self._refuse_for_loop()
         with self._changed:
             self.settings = replace(self.settings, fps=fps)
             self.pace.change_fps(fps, max(0, self._number))
@@ -141,6 +148,13 @@ class LiveStream:
         """What the stream is coded with."""
         return Codec(self.settings.codec)
 
+    def _refuse_for_loop(self) -> None:
+        if self._is_loop:
+            raise ValueError("a loop is coded already: neither its size nor its rate can change")
+
+    def _coder_for(self, settings: StreamSettings) -> Coder:
+        return self._pictures if isinstance(self._pictures, Loop) else _Rendered(settings, self._pictures)
+
     def _run(self) -> None:
         try:
             self._render_while_watched()
@@ -149,9 +163,9 @@ class LiveStream:
             self.error = exc
             self._on_failure()
         finally:
-            if self._encoder is not None:
-                self._encoder.close()
-                self._encoder = None
+            if self._coder is not None:
+                self._coder.close()
+                self._coder = None
 
     def _render_while_watched(self) -> None:
         coded_with = self.settings
@@ -160,7 +174,7 @@ class LiveStream:
             if number is None:
                 continue
             if self.settings != coded_with:
-                coded_with = self._new_encoder()
+                coded_with = self._new_coder()
             self._render(number)
 
     def _wait_for_watchers(self) -> bool:
@@ -187,13 +201,13 @@ class LiveStream:
                 return number
             return None
 
-    def _new_encoder(self) -> StreamSettings:
+    def _new_coder(self) -> StreamSettings:
         with self._changed:
             settings = self.settings
-        if self._encoder is not None:
-            self._encoder.close()
-        self._encoder = VideoEncoder(settings)
-        self.parameters = self._encoder.parameters
+        if self._coder is not None:
+            self._coder.close()
+        self._coder = self._coder_for(settings)
+        self.parameters = self._coder.parameters
         self.want_keyframe()
         return settings
 
@@ -201,8 +215,8 @@ class LiveStream:
         with self._changed:
             keyframe, self._keyframe_wanted = self._keyframe_wanted, False
             captured_at = self.pace.captured_at(number)
-        assert self._encoder is not None  # noqa: S101 - made in start, let go of when the thread ends
-        coded = self._encoder.encode(self._picture_at(number), keyframe=keyframe)
+        assert self._coder is not None  # noqa: S101 - made in start, let go of when the thread ends
+        coded = self._coder.code(number, keyframe=keyframe)
         rtp_time = self.stamper.rtp_time(captured_at - self._first_captured_at)
         packets = tuple(self.stamper.stamp(packet, rtp_time) for packet in coded.packets)
         self.frames_encoded += 1
@@ -211,7 +225,25 @@ class LiveStream:
             self._on_frame(number, captured_at)
 
     def _hand_over(self, frame: EncodedFrame) -> None:
-        if self._unsent.acquire(blocking=False):
-            self._deliver(frame, self._unsent.release)
-        else:
+        if self._is_broken and not frame.keyframe:
+            return
+        self._is_broken = not self._unsent.acquire(blocking=False)
+        if self._is_broken:
             self.want_keyframe()
+        else:
+            self._deliver(frame, self._unsent.release)
+
+
+class _Rendered:
+    """Pictures rendered and coded when their moment has come, a keyframe whenever one is wanted."""
+
+    def __init__(self, settings: StreamSettings, picture_at: PictureAt) -> None:
+        self._encoder = VideoEncoder(settings)
+        self._picture_at = picture_at
+        self.parameters = self._encoder.parameters
+
+    def code(self, number: int, *, keyframe: bool) -> CodedPicture:
+        return self._encoder.encode(self._picture_at(number), keyframe=keyframe)
+
+    def close(self) -> None:
+        self._encoder.close()

@@ -18,6 +18,7 @@ from urllib.parse import quote
 
 from pipeline.demo.encoder import StreamSettings
 from pipeline.demo.live import LiveStream, OnFrame, PictureAt
+from pipeline.demo.loop import Loop
 from pipeline.demo.rtp import EncodedFrame
 from pipeline.demo.rtsp_auth import Login, Scheme
 from pipeline.demo.rtsp_connection import Connection
@@ -89,12 +90,14 @@ class RtspServer:
         `on_frame(n, captured_at)`, called after each. When rendering is late by more than 0.25 s, frame numbers are
         skipped; with `realtime` False none ever is, and frames come late. Raises ValueError if the path is taken.
         """
-        mount = Mount(_clean(path), self._new_stream(settings, picture_at, on_frame, realtime))
-        self._check_free(mount.path)
-        if self._loop is not None:
-            mount.stream.start()
-        self._streams.append(mount.stream)
-        self._mounts[mount.path] = mount
+        self._add(path, self._new_stream(settings, picture_at, on_frame, 0.25 if realtime else math.inf))
+
+    def add_loop(self, path: str, loop: Loop, on_frame: OnFrame | None = None) -> None:
+        """A camera under `path` that sends a loop, frame n being its picture n modulo its length; none is skipped.
+
+        A newcomer waits for the loop's next keyframe, as at most real cameras. Raises ValueError if the path is taken.
+        """
+        self._add(path, self._new_stream(loop.settings, loop, on_frame, math.inf))
 
     def add_alias(self, path: str, other_path: str) -> None:
         """Another camera that shows what `other_path` shows, from the same encoder; its faults are its own."""
@@ -229,16 +232,24 @@ class RtspServer:
 
     # -- inside
 
+    def _add(self, path: str, stream: LiveStream) -> None:
+        mount = Mount(_clean(path), stream)
+        self._check_free(mount.path)
+        if self._loop is not None:
+            stream.start()
+        self._streams.append(stream)
+        self._mounts[mount.path] = mount
+
     def _new_stream(
-        self, settings: StreamSettings, picture_at: PictureAt, on_frame: OnFrame | None, realtime: bool
+        self, settings: StreamSettings, pictures: PictureAt | Loop, on_frame: OnFrame | None, late_s: float
     ) -> LiveStream:
         stream = LiveStream(
             settings,
-            picture_at,
+            pictures,
             deliver=lambda frame, sent: self._call_soon(self._deliver, stream, frame, sent),
             on_frame=on_frame,
             on_failure=lambda: self._call_soon(self._drop_all_of, stream),
-            late_s=0.25 if realtime else math.inf,
+            late_s=late_s,
         )
         return stream
 

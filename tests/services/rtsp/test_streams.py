@@ -1,7 +1,10 @@
 """What a client sees of a stream: every frame, in order, with the time it was captured."""
 
+from itertools import pairwise
+
 import pytest
 
+from pipeline.demo.loop import Loop
 from pipeline.demo.rtsp_server import RtspServer
 from tests.services.rtsp.client import BareClient, numbered, numbers, open_camera, soon, take
 
@@ -30,6 +33,22 @@ def test_numbers_rise_and_capture_times_are_the_frames_own(codec: str, transport
     told = [frame.captured_at for frame in seen]
     assert None not in told, "the sender's report comes before the first frame"
     assert told == pytest.approx(due, abs=0.002)
+
+
+@pytest.mark.parametrize("transport", ["tcp", "udp"])
+def test_a_loop_is_seen_whole_again_and_again_at_the_times_of_its_frames(transport: str) -> None:
+    settings = soon(fps=30)
+    with RtspServer() as server:
+        server.add_loop("cam", Loop(settings, [numbered()(n) for n in range(12)]))
+        server.add_alias("other", "cam")
+        with open_camera(server.url("other"), transport) as camera:
+            seen = take(camera, 40)
+            first = server.first_frame_wall("cam")
+    assert {(after - before) % 12 for before, after in pairwise(numbers(seen))} == {1}
+    told = [frame.captured_at for frame in seen if frame.captured_at is not None]
+    periods = [(at - first) * 30 for at in told]
+    assert periods == pytest.approx([round(n) for n in periods], abs=0.06)
+    assert [round(n) % 12 for n in periods] == numbers(seen)
 
 
 def test_frame_n_shows_n_periods_after_the_first() -> None:
