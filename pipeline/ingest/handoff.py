@@ -84,15 +84,17 @@ class Handoff:
         while len(self._held) >= self._capacity and not isinstance(self._held[0][0], EndOfStream):
             _, lost = self._held.popleft()
             self._totals[QUEUE_FULL] += 1
-            self._carry((lost or Counter()) + Counter({QUEUE_FULL: 1}))
+            lost = Counter() if lost is None else lost
+            lost[QUEUE_FULL] += 1
+            self._carry(lost)
 
     def _carry(self, lost: Counter[str]) -> None:
-        """Losses before the head belong to the frame now at the head."""
+        """Losses before the head belong to the frame now at the head. Called for every frame under load."""
         if not self._held:
-            self._lost = lost + (self._lost or Counter())
+            self._lost = _both(lost, self._lost)
             return
         item, own = self._held[0]
-        self._held[0] = (item, lost + (own or Counter()))
+        self._held[0] = (item, _both(lost, own))
 
     def count_drop(self, reason: str, count: int = 1) -> None:
         """Counts frames that were lost before they could be put; the next frame put will carry it."""
@@ -167,6 +169,12 @@ class Handoff:
 
     def __len__(self) -> int:
         return len(self._held)
+
+
+def _both(lost: Counter[str], others: Counter[str] | None) -> Counter[str]:
+    if others:
+        lost.update(others)
+    return lost
 
 
 def _made(item: Frame | UnmadeFrame | EndOfStream, lost: Counter[str] | None) -> Frame | EndOfStream:
