@@ -11,6 +11,7 @@ import numpy.typing as npt
 Array = npt.NDArray[np.float32]
 Bools = npt.NDArray[np.bool_]
 Point = tuple[float, float]
+Roi = tuple[float, float, float, float]  # region of interest: x1 y1 x2 y2, fractions of the picture
 
 
 def box_area(boxes: npt.ArrayLike) -> Array:

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from pipeline.deployments.detect import DetectReplica
 from pipeline.observe.settings import LogSettings
 from stages.detect.detector import ModelSettings
-from stages.preprocess.letterbox import Preprocessor, Roi
+from stages.geometry import Roi
+from stages.preprocess.letterbox import Preprocessor
 from stages.values import CameraId, Detected, FrameBatch, Prepared
 
 

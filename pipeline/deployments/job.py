@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from stages.geometry import Roi
 from stages.health.camera_health import HealthSettings
 from stages.inspection.settings import InspectionSettings
-from stages.preprocess.letterbox import Roi
 from stages.track.settings import TrackSettings
 from stages.track.zones import ZonesSettings
 from stages.values import CameraId, LineId

@@ -8,7 +8,8 @@ from collections.abc import Mapping
 from pipeline.deployments.identity import set_up_replica_logs
 from pipeline.deployments.progress import Progress
 from pipeline.observe.settings import LogSettings
-from stages.preprocess.letterbox import Preprocessor, Roi
+from stages.geometry import Roi
+from stages.preprocess.letterbox import Preprocessor
 from stages.values import CameraId, FrameBatch, Prepared
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from stages.geometry import Roi
 from stages.preprocess.pixels import crop, to_rgb
 from stages.preprocess.statistics import measure
 from stages.values import CameraId, Frame, FrameFailed, Picture, PictureStats, Prepared, UInt8
@@ -17,7 +18,6 @@ from stages.values import CameraId, Frame, FrameFailed, Picture, PictureStats, P
 logger = logging.getLogger(__name__)
 
 PADDING = 114  # the grey the models were trained with
-Roi = tuple[float, float, float, float]  # x1 y1 x2 y2, fractions of the picture
 WHOLE: Roi = (0.0, 0.0, 1.0, 1.0)
 
 cv2.setNumThreads(1)  # a frame is too small to share out, and the other core is the model's

@@ -9,7 +9,8 @@ from pathlib import Path
 
 from pipeline.observe.settings import LogSettings
 from stages.detect.settings import ModelSettings
-from stages.preprocess.letterbox import Preprocessor, Roi
+from stages.geometry import Roi
+from stages.preprocess.letterbox import Preprocessor
 from stages.values import CameraId, Detected, FrameBatch, ModelInfo, Prepared
 from tests.numbered_model import read_numbers
 
