@@ -4,35 +4,26 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import ssl
+import time
 from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any
 
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import (
-    AuthenticationFailedError,
-    AuthenticationMethodNotSupported,
-    ClusterAuthorizationFailedError,
-    IncompatibleBrokerVersion,
-    InvalidTopicError,
     KafkaConnectionError,
     KafkaError,
     MessageSizeTooLargeError,
     ProducerClosed,
     RecordListTooLargeError,
-    SaslAuthenticationFailed,
-    TopicAuthorizationFailedError,
     UnknownTopicOrPartitionError,
-    UnsupportedSaslMechanismError,
 )
 from aiokafka.partitioner import murmur2
 from aiokafka.producer.message_accumulator import BatchBuilder
 from aiokafka.record.default_records import DefaultRecordBatchBuilder
 
-from pipeline.kafka_probe import why_unreachable
+from pipeline.kafka_probe import needs_a_person, reason, told
 from pipeline.kafka_settings import KafkaMisconfigured
-from pipeline.masking import mask
 from pipeline.relays.outgoing import STORED, Fate, OtherSideAway, Outgoing, Sent
 from pipeline.relays.settings import Compression, KafkaRelaySettings
 
@@ -41,17 +32,7 @@ logger = logging.getLogger(__name__)
 PATIENCE = 3  # request timeouts that a batch may take, the client's own attempts included
 CLOSE_S = 3.0
 _TOO_LARGE = (MessageSizeTooLargeError, RecordListTooLargeError)
-_NEEDS_A_PERSON = (
-    AuthenticationFailedError,
-    AuthenticationMethodNotSupported,
-    ClusterAuthorizationFailedError,
-    IncompatibleBrokerVersion,
-    InvalidTopicError,
-    SaslAuthenticationFailed,
-    TopicAuthorizationFailedError,
-    UnsupportedSaslMechanismError,
-    ssl.SSLError,
-)
+_PROBED_AGAIN_S = 30.0  # what no broker lets us in for is told as it was found, so long
 
 
 class KafkaSink:
@@ -65,6 +46,7 @@ class KafkaSink:
         self._settings = settings
         self._producer: AIOKafkaProducer | None = None
         self._most_records = settings.max_in_flight  # a batch; fewer while one that was too large is taken apart
+        self._why: tuple[float, tuple[str, bool]] | None = None  # no broker lets us in, when that was found, and why
 
     @property
     def address(self) -> str:
@@ -138,15 +120,18 @@ class KafkaSink:
             except BaseException:
                 await self.close()
                 raise
+            self._why = None
         return self._producer
 
     async def _unreachable(self, exc: Exception) -> OtherSideAway:
         if isinstance(exc, KafkaConnectionError):
-            found = await why_unreachable(self._settings)
-            return _away(exc if found is None else found[1])
+            if self._why is None or time.monotonic() - self._why[0] >= _PROBED_AGAIN_S:
+                self._why = time.monotonic(), await told(self._settings, exc)
+            text, helpless = self._why[1]
+            return OtherSideAway(text, needs_a_person=helpless)
         if isinstance(exc, KafkaError) and self._settings.enable_idempotence:
             hint = "brokers that know no idempotent producer need `enable_idempotence: false`"
-            return OtherSideAway(f"{_reason(exc)}; {hint}", needs_a_person=True)
+            return OtherSideAway(f"{reason(exc)}; {hint}", needs_a_person=True)
         return _away(exc)
 
     async def _by_partition(
@@ -220,7 +205,7 @@ class KafkaSink:
             self._most_records = self._settings.max_in_flight
             return Sent(Fate.REFUSED, f"the broker says {exc.message}")
         except (KafkaError, TimeoutError, OSError) as exc:
-            return Sent(Fate.LEFT, _reason(exc), needs_a_person=isinstance(exc, _NEEDS_A_PERSON))
+            return Sent(Fate.LEFT, reason(exc), needs_a_person=needs_a_person(exc))
         return STORED
 
 
@@ -242,14 +227,7 @@ def _headers(message: Outgoing) -> list[tuple[str, bytes]]:
 
 
 def _away(exc: BaseException) -> OtherSideAway:
-    return OtherSideAway(_reason(exc), needs_a_person=isinstance(exc, _NEEDS_A_PERSON))
-
-
-def _reason(exc: BaseException) -> str:
-    if isinstance(exc, TimeoutError):
-        return "no answer in time"
-    text, name = mask(str(exc)).strip(), type(exc).__name__
-    return text if name in text else f"{name}: {text}" if text else name
+    return OtherSideAway(reason(exc), needs_a_person=needs_a_person(exc))
 
 
 async def _abort(producer: AIOKafkaProducer, stopping: asyncio.Future[None]) -> None:

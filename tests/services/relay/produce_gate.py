@@ -35,6 +35,7 @@ class ProduceGate:
         self.login: tuple[str, str] | None = None
         self.refused: Counter[int] = Counter()  # batches by error
         self.lost = 0
+        self.logins_refused = 0
         self._upstream = upstream
         self._answers = 0
         self._producers = 0
@@ -65,6 +66,7 @@ class ProduceGate:
             return struct.pack(">ihi", correlation, 0, 1) + _text(b"PLAIN")
         if self.login is not None and api == SASL_AUTHENTICATE:
             is_right = request.endswith("\0".join(("", *self.login)).encode())
+            self.logins_refused += not is_right
             error = 0 if is_right else AUTHENTICATION_FAILED
             lifetime = struct.pack(">q", 0) if version else b""
             return struct.pack(">ih", correlation, error) + _text(b"no such user") + struct.pack(">i", 0) + lifetime
