@@ -16,7 +16,8 @@ from aiokafka.record.util import calc_crc32c
 from tests.kafka_broker import KafkaBroker, kafka_broker
 from tests.redis_server import free_port
 
-PRODUCE, SASL_HANDSHAKE, INIT_PRODUCER_ID, SASL_AUTHENTICATE = 0, 17, 22, 36
+PRODUCE, SASL_HANDSHAKE, API_VERSIONS, INIT_PRODUCER_ID, SASL_AUTHENTICATE = 0, 17, 18, 22, 36
+WITHOUT_LOGIN = (API_VERSIONS, SASL_HANDSHAKE, SASL_AUTHENTICATE)
 MESSAGE_TOO_LARGE, OUT_OF_ORDER, DUPLICATE, AUTHENTICATION_FAILED = 10, 45, 46, 58
 _Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
@@ -25,7 +26,8 @@ class ProduceGate:
     """`largest` is what the broker's `message.max.bytes` would be; `loses(n)` tells whether answer n gets lost.
 
     `idempotent`: gives producers an id and keeps what it promises, as a broker does that knows them: a batch that was
-    stored is not stored again, and one that comes too early is refused. `login`: whom SASL PLAIN lets in.
+    stored is not stored again, and one that comes too early is refused. `login`: whom SASL PLAIN lets in;
+    who asks for more without it is hung up on.
     """
 
     def __init__(self, upstream: int) -> None:
@@ -44,12 +46,15 @@ class ProduceGate:
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """One client's connection, request by request: a client has one produce request under way."""
         upstream = await asyncio.open_connection("127.0.0.1", self._upstream)
+        is_known = self.login is None
         try:
             with suppress(asyncio.IncompleteReadError, ConnectionError):
                 while request := await _frame(reader):
-                    answer = await self._answer(upstream, request)
+                    (api,) = struct.unpack(">h", request[:2])
+                    answer = await self._answer(upstream, request) if is_known or api in WITHOUT_LOGIN else None
                     if answer is None:
                         return
+                    is_known = is_known or (api == SASL_AUTHENTICATE and self._lets_in(request))
                     writer.write(struct.pack(">i", len(answer)) + answer)
                     await writer.drain()
         finally:
@@ -65,9 +70,8 @@ class ProduceGate:
         if self.login is not None and api == SASL_HANDSHAKE:
             return struct.pack(">ihi", correlation, 0, 1) + _text(b"PLAIN")
         if self.login is not None and api == SASL_AUTHENTICATE:
-            is_right = request.endswith("\0".join(("", *self.login)).encode())
-            self.logins_refused += not is_right
-            error = 0 if is_right else AUTHENTICATION_FAILED
+            self.logins_refused += not self._lets_in(request)
+            error = 0 if self._lets_in(request) else AUTHENTICATION_FAILED
             lifetime = struct.pack(">q", 0) if version else b""
             return struct.pack(">ih", correlation, error) + _text(b"no such user") + struct.pack(">i", 0) + lifetime
         if api != PRODUCE:
@@ -90,6 +94,9 @@ class ProduceGate:
         told += [(topic, [(partition, error, *rest)]) for (topic, partition), error in errors.items() if error]
         self.refused.update(error for error in errors.values() if error)
         return struct.pack(">i", correlation) + answers.encode((told, 0))
+
+    def _lets_in(self, request: bytes) -> bool:
+        return request.endswith("\0".join(("", *(self.login or ()))).encode())
 
     def _error(self, topic: str, partition: int, records: bytes) -> int:
         """0: it is to be stored."""

@@ -11,6 +11,7 @@ import pytest
 from aiokafka.errors import KafkaConnectionError
 
 from pipeline.kafka_probe import told
+from pipeline.observe.logs import _QUIET
 from pipeline.relays.kafka_sink import KafkaSink
 from pipeline.relays.outgoing import OtherSideAway, Outgoing
 from pipeline.relays.settings import KafkaRelaySettings
@@ -49,11 +50,15 @@ async def relays_all(site: Site, settings: KafkaRelaySettings) -> None:
 
 async def waits(site: Site, settings: KafkaRelaySettings, why: str, caplog: pytest.LogCaptureFixture) -> None:
     """A person is told, once, and nothing that is secret."""
+    caplog.set_level(_QUIET["aiokafka"], "aiokafka")
+    caplog.set_level(logging.DEBUG)
     await site.publish(1)
     async with running(relay_of(site, settings)) as relay:
         await eventually(lambda: why in (relay.status().last_error or ""))
         assert relay.status().state == "waiting"
-    told = [record for record in caplog.records if record.name == "pipeline.relays.relay"]
+    told = [
+        record for record in caplog.records if record.name == "pipeline.relays.relay" and record.levelno > logging.INFO
+    ]
     assert [record.levelno for record in told] == [logging.ERROR]
     assert LOGIN[1] not in caplog.text
 
@@ -81,6 +86,16 @@ async def test_with_a_login_over_tls(site: Site, tmp_path: Path) -> None:
         gate.login = LOGIN
         login = {"security_protocol": "SASL_SSL", "username": LOGIN[0], "password_file": tmp_path / "password"}
         await relays_all(site, kafka_settings(address, topic="{line}.{kind}", ca_file=cert, **login))
+
+
+async def test_who_makes_no_login_is_not_let_in() -> None:
+    """What the test above rests on: nothing is relayed past the gate without one."""
+    async with gated_broker() as (gate, _, address):
+        gate.login = LOGIN
+        sink = KafkaSink(kafka_settings(address))
+        with pytest.raises(OtherSideAway):
+            await sink.send([Outgoing("events", "line-1", "cam-1", "m", "", "zone", 0, b"{}")])
+        await sink.close()
 
 
 async def test_a_wrong_password_is_told_to_a_person_and_not_shown(site: Site, caplog: pytest.LogCaptureFixture) -> None:
