@@ -126,12 +126,17 @@ class ReaderFloors:
         return sorted(found)
 
     async def forget(self, group: str) -> int:
-        """The group is gone for good: it holds no stream any more, and its place is lost. How many lines it held."""
+        """The group is gone for good: it holds no stream any more, and its place is lost. How many lines it held.
+
+        Nothing happens to a group that holds none: it is somebody else's.
+        """
         async with self._link.use() as client:
             held = await _fields_of(client, group)
+            if not held:
+                return 0
+            await _destroy(client, group)  # first: if that breaks off, the group is still found
             for key, fields in held:
                 await client.hdel(key, *fields)
-            await _destroy(client, group)
         return len(held)
 
 

@@ -139,6 +139,16 @@ async def test_a_group_that_is_forgotten_holds_nothing_and_begins_anew(
     assert await floors.forget(group) == 0
 
 
+async def test_a_group_that_was_never_registered_is_not_touched(
+    streams: RedisStreams, floors: ReaderFloors, reader: GroupReader, keys: CameraKeys, line: str, group: str
+) -> None:
+    await streams.append("cam", line, events=[message("a")])
+    await reader.ack(await read(reader))
+    assert await floors.forget(group) == 0
+    await streams.append("cam", line, events=[message("b")])
+    assert [each.message_id for each in await read(reader)] == ["b"]
+
+
 async def test_relays_that_left_the_configuration_are_forgotten_by_the_next_run_and_nobody_else_is(
     settings: RedisSettings, floors: ReaderFloors, line: str
 ) -> None:
