@@ -115,6 +115,23 @@ async def test_at_the_hard_limit_the_oldest_go_and_it_is_said_whose_they_were(
     assert await client.xlen(keys.events) == HARD
 
 
+async def test_at_the_hard_limit_nothing_is_said_of_what_was_read(
+    writer: Writer, client: Redis, keys: CameraKeys
+) -> None:
+    """A reader that keeps up, far behind: what it has read stands before the rest until a whole node of it goes."""
+    await client.hset(keys.readers, "events|relay", "0-0")
+    await writer.fill(HARD)
+    for _ in range(30):
+        through, *_ = (await client.xrevrange(keys.events, count=HARD - 40 + 1))[-1]
+        await client.hset(keys.readers, "events:cam|relay", through)
+        assert await writer.fill(20) == []
+        assert await client.xlen(keys.events) <= HARD
+    assert await writer.fill(20) == []  # exactly as many unread as there may be
+    assert await writer.fill(20) == [ReaderCut(keys.events, "relay")]
+    (first, _), *_ = await client.xrange(keys.events, count=1)
+    assert first > through
+
+
 async def test_messages_without_a_frame_are_trimmed_alike(
     streams: RedisStreams, client: Redis, keys: CameraKeys, line: str
 ) -> None:
