@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import resources
 from typing import Any
@@ -43,7 +43,7 @@ class Registered:
     line: str
     group: str
     streams: tuple[str, ...]  # KIND, or KIND:CAMERA
-    oldest: str  # the lowest entry it is through with, of those streams
+    oldest: str  # the lowest entry up to which it is through with all, of those streams
 
 
 class ReaderFloors:
@@ -97,7 +97,7 @@ class ReaderFloors:
                     name, _, group = field.decode().partition("|")
                     found.setdefault((line, group), {})[name] = through.decode()
         return [
-            Registered(line, group, tuple(sorted(streams)), min(streams.values(), key=_order))
+            Registered(line, group, tuple(sorted(streams)), _oldest(streams))
             for (line, group), streams in sorted(found.items())
         ]
 
@@ -162,6 +162,12 @@ async def _destroy(client: Redis, group: str) -> None:
         except ResponseError as exc:
             if "no such key" not in str(exc):  # it went meanwhile
                 raise
+
+
+def _oldest(streams: Mapping[str, str]) -> str:
+    """Of the streams themselves; what stands for a whole kind counts where none of it is found."""
+    found = {name.partition(":")[0] for name in streams if ":" in name}
+    return min((through for name, through in streams.items() if name not in found), key=_order)
 
 
 def _floor(stream: str, group: str, answer: Any) -> Floor:

@@ -108,6 +108,26 @@ async def test_registering_again_keeps_what_was_noted(
     }
 
 
+async def test_how_far_a_group_is_through_a_line_is_its_slowest_stream(
+    streams: RedisStreams, floors: ReaderFloors, reader: GroupReader, keys: CameraKeys, line: str, group: str
+) -> None:
+    async def oldest() -> str:
+        (found,) = [each for each in await floors.registered() if each.line == line]
+        return found.oldest
+
+    await floors.register([line], ["events"], group)
+    assert await oldest() == "0-0"
+    await streams.append("cam", line, events=[message("a")])
+    got = await read(reader)
+    await floors.note([keys.events], group)
+    assert await oldest() == "0-0"
+    await reader.ack(got)
+    await floors.note([keys.events], group)
+    assert await oldest() == got[0].entry_id
+    await floors.register([line], ["inspections"], group)
+    assert await oldest() == "0-0"
+
+
 async def test_what_a_relay_reads_no_more_it_holds_no_more(
     settings: RedisSettings, floors: ReaderFloors, line: str, group: str
 ) -> None:
