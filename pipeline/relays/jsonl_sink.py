@@ -74,7 +74,8 @@ class JsonLinesSink:
             while lines:
                 file = self._file(topic)
                 file.append(self._what_fits(file, lines))
-        self._sync(always=self._settings.fsync is Fsync.ALWAYS)
+        if self._settings.fsync is not Fsync.NEVER:
+            self._sync(always=self._settings.fsync is Fsync.ALWAYS)
 
     def _what_fits(self, file: _LinesFile, lines: list[bytes]) -> bytes:
         """Lines taken off the front until the file is large enough; one at least."""

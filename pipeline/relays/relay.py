@@ -209,12 +209,12 @@ class Relay:
             self._done = []
 
     async def _look_after(self) -> None:
-        """Once a second: hold new lines' streams, note how far this relay is, and let the sink do what is due."""
+        """Once a second: let the sink do what is due, hold new lines' streams, and note how far this relay is."""
         if self._clock() - self._looked_at < LOOK_AFTER_S:
             return
         self._looked_at = self._clock()
+        await self._sink.tick()  # first: what is handed on is to be safe also while Redis is away
         await self._note()
-        await self._sink.tick()
 
     async def _note(self) -> None:
         kinds = [topic.value for topic in self._settings.topics]

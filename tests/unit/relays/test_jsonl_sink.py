@@ -163,9 +163,11 @@ async def test_a_folder_that_cannot_be_made_is_told(tmp_path: Path) -> None:
         await JsonLinesSink(settings(tmp_path / "file" / "out")).send([message("a")])
 
 
-@pytest.mark.parametrize(("fsync", "after_send", "after_tick"), [("always", 1, 1), ("second", 0, 1), ("never", 0, 0)])
+@pytest.mark.parametrize(
+    ("fsync", "at_once", "after_a_tick", "later"), [("always", 1, 1, 2), ("second", 0, 1, 2), ("never", 0, 0, 0)]
+)
 async def test_the_disk_has_it_when_the_settings_say(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fsync: str, after_send: int, after_tick: int
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fsync: str, at_once: int, after_a_tick: int, later: int
 ) -> None:
     synced: list[int] = []
     monkeypatch.setattr("os.fsync", synced.append)
@@ -174,9 +176,12 @@ async def test_the_disk_has_it_when_the_settings_say(
     await sink.send([message("first")])
     synced.clear()
     await sink.send([message("a")])
-    assert len(synced) == after_send
+    assert len(synced) == at_once
     await sink.tick()
-    assert len(synced) == after_tick
+    assert len(synced) == after_a_tick
+    clock.advance(2)
+    await sink.send([message("b")])
+    assert len(synced) == later
     await sink.close()
 
 

@@ -1,0 +1,49 @@
+"""One relay and what it does when a side of it, or its own bookkeeping, fails."""
+
+from collections.abc import Sequence
+
+import pytest
+
+from pipeline.relays.outgoing import STORED, Outgoing, Sent
+from pipeline.relays.settings import JsonLinesRelaySettings
+from pipeline.sinks.errors import SinkUnavailable
+from pipeline.sinks.redis_client import RedisSettings
+from tests.redis_server import free_port
+from tests.services.relay.rig import Site, relay_of
+
+pytestmark = pytest.mark.services
+
+
+class CountingSink:
+    """Takes all, and counts what it is asked."""
+
+    address = "nowhere"
+
+    def __init__(self) -> None:
+        self.sent = 0
+        self.ticks = 0
+        self.is_closed = False
+
+    async def send(self, messages: Sequence[Outgoing]) -> list[Sent]:
+        self.sent += len(messages)
+        return [STORED] * len(messages)
+
+    async def tick(self) -> None:
+        self.ticks += 1
+
+    async def close(self) -> None:
+        self.is_closed = True
+
+
+@pytest.fixture
+def settings() -> JsonLinesRelaySettings:
+    return JsonLinesRelaySettings.model_validate({"kind": "jsonl", "folder": "unused"})
+
+
+async def test_while_redis_is_away_the_other_side_does_what_is_due(settings: JsonLinesRelaySettings) -> None:
+    away = RedisSettings(url=f"redis://127.0.0.1:{free_port()}/0", retries=0)
+    site, sink = Site(away, "line-1"), CountingSink()
+    with pytest.raises(SinkUnavailable):
+        await relay_of(site, settings, sink=sink).step()
+    assert sink.ticks == 1
+    await site.close()
