@@ -7,7 +7,7 @@ import logging
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass, field
 
 import orjson
@@ -231,13 +231,13 @@ class Relay:
         self._metrics.relay_behind(self._name, self._behind_s, self._behind)
 
     async def _close(self) -> None:
-        with suppress(SinkUnavailable, TimeoutError):
-            async with asyncio.timeout(GOODBYE_S):
-                await self._settle()
-                await self._note()
-        await self._sink.close()
-        await self._reader.close()
-        await self._floors.close()
+        async with AsyncExitStack() as opened:  # closed from the last on, whatever the good-bye or one of them raises
+            for each in (self._floors, self._reader, self._sink):
+                opened.push_async_callback(each.close)
+            with suppress(SinkUnavailable, TimeoutError):
+                async with asyncio.timeout(GOODBYE_S):
+                    await self._settle()
+                    await self._note()
 
     def _count(self, stored: Sequence[Delivery]) -> None:
         topics = Counter(_topic(delivery.stream) for delivery in stored)

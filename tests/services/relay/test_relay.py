@@ -8,6 +8,7 @@ from pipeline.relays.outgoing import STORED, Outgoing, Sent
 from pipeline.relays.settings import JsonLinesRelaySettings
 from pipeline.sinks.errors import SinkUnavailable
 from pipeline.sinks.redis_client import RedisSettings
+from tests.fakes import RecordingMeter
 from tests.redis_server import free_port
 from tests.services.relay.rig import Site, relay_of
 
@@ -47,3 +48,15 @@ async def test_while_redis_is_away_the_other_side_does_what_is_due(settings: Jso
         await relay_of(site, settings, sink=sink).step()
     assert sink.ticks == 1
     await site.close()
+
+
+class BrokenMeter(RecordingMeter):
+    def set(self, name: str, value: float, tags: dict[str, str]) -> None:
+        raise RuntimeError("no meter")
+
+
+async def test_what_is_open_is_closed_though_the_good_bye_breaks(site: Site, settings: JsonLinesRelaySettings) -> None:
+    sink = CountingSink()
+    with pytest.raises(RuntimeError, match="no meter"):
+        await relay_of(site, settings, meter=BrokenMeter(), sink=sink).run()
+    assert sink.is_closed
