@@ -146,6 +146,33 @@ async def test_a_full_disk_leaves_whole_lines_and_all_is_sent_again(tmp_path: Pa
     assert ids(tmp_path) == ["a", "b", "c"]
 
 
+async def test_a_topic_whose_file_cannot_be_written_keeps_no_other(tmp_path: Path) -> None:
+    sink = JsonLinesSink(settings(tmp_path))
+    in_the_way = tmp_path / "inspections-20261124T150000.000000Z.jsonl"
+    in_the_way.mkdir()
+    fates = await sink.send([message("a", "inspections"), message("b"), message("c", "inspections"), message("d")])
+    assert [sent.fate for sent in fates] == [Fate.LEFT, Fate.STORED, Fate.LEFT, Fate.STORED]
+    assert {(sent.needs_a_person, sent.reason) for sent in fates[::2]} == {(True, f"Is a directory: {in_the_way}")}
+    left = [message("a", "inspections"), message("c", "inspections")]
+    with pytest.raises(OtherSideAway, match="Is a directory"):
+        await sink.send(left)
+    in_the_way.rmdir()
+    assert [sent.fate for sent in await sink.send(left)] == [Fate.STORED] * 2
+    await sink.close()
+    assert (ids(tmp_path), ids(tmp_path, "inspections")) == (["b", "d"], ["a", "c"])
+
+
+async def test_of_a_topic_that_fills_the_disk_what_landed_is_stored(tmp_path: Path) -> None:
+    sink = JsonLinesSink(settings(tmp_path, max_file_bytes=1_000_000, fsync="always"))
+    three = [message("a", padding=1_000_000), message("b", padding=6_000_000), message("c")]
+    with files_of_at_most(5_000_000):
+        fates = await sink.send(three)
+    assert [sent.fate for sent in fates] == [Fate.STORED, Fate.LEFT, Fate.LEFT]
+    await sink.send(three[1:])
+    await sink.close()
+    assert ids(tmp_path) == ["a", "b", "c"]
+
+
 async def test_two_relays_do_not_write_to_one_folder(tmp_path: Path) -> None:
     first, second = JsonLinesSink(settings(tmp_path)), JsonLinesSink(settings(tmp_path))
     await first.send([message("a")])
