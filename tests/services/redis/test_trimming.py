@@ -1,5 +1,6 @@
 """Trimming: about `maxlen` where nobody is registered, never past a registered reader, and never without end."""
 
+import logging
 from collections.abc import AsyncIterator
 
 import pytest
@@ -132,8 +133,8 @@ async def test_at_the_hard_limit_nothing_is_said_of_what_was_read(
     assert first > through
 
 
-async def test_messages_without_a_frame_are_trimmed_alike(
-    streams: RedisStreams, client: Redis, keys: CameraKeys, line: str
+async def test_messages_without_a_frame_are_trimmed_alike_and_the_log_says_once_whose_they_were(
+    streams: RedisStreams, client: Redis, keys: CameraKeys, line: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     await client.hset(keys.readers, "inspections|relay", "0-0")
     for batch in range(50):
@@ -141,6 +142,8 @@ async def test_messages_without_a_frame_are_trimmed_alike(
         await streams.append("cam", line, many, many)
     assert await client.xlen(keys.events) <= MAXLEN + NEAR
     assert await client.xlen(keys.inspections) == HARD
+    (told,) = [record.getMessage() for record in caplog.records if record.levelno == logging.ERROR]
+    assert told == f"stream {keys.inspections} is full: entries that relay has not read are deleted"
 
 
 @pytest.mark.parametrize("floor", ["", "nonsense", "12", "12-x"])
