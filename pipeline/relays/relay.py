@@ -10,8 +10,6 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass, field
 
-import orjson
-
 from pipeline.ingest.backoff import backoff_delays
 from pipeline.observe.metrics import Metrics
 from pipeline.relays.jsonl_sink import JsonLinesSink
@@ -299,26 +297,11 @@ def _topic(stream: str) -> str:
 def _outgoing(delivery: Delivery) -> Outgoing:
     line, name = line_and_stream(delivery.stream)
     topic, _, camera = name.partition(":")
-    schema, kind = _told_of(delivery.data, topic)
     return Outgoing(
         topic=topic,
         line=line,
         key=line if topic == Topic.INSPECTIONS else camera,
         message_id=delivery.message_id,
-        schema=schema,
-        kind=kind,
         at_ms=int(delivery.entry_id.split("-")[0]),
         data=delivery.data,
     )
-
-
-def _told_of(data: bytes, topic: str) -> tuple[str, str]:
-    """(schema, kind) as the message says; what somebody else wrote into our stream is relayed as it is."""
-    try:
-        message = orjson.loads(data)
-    except orjson.JSONDecodeError:
-        message = None
-    if not isinstance(message, dict):
-        return "", topic
-    kind = "detection" if topic == Topic.DETECTIONS else topic
-    return str(message.get("schema", "")), str(message.get("kind", kind))

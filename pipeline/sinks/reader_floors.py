@@ -160,7 +160,7 @@ async def _destroy(client: Redis, group: str) -> None:
         try:
             await client.xgroup_destroy(key, group)
         except ResponseError as exc:
-            if "no such key" not in str(exc):  # it went meanwhile
+            if "requires the key to exist" not in str(exc):  # it went meanwhile
                 raise
 
 

@@ -37,9 +37,9 @@ class ProduceGate:
         self.login: tuple[str, str] | None = None
         self.refused: Counter[int] = Counter()  # batches by error
         self.lost = 0
+        self.answers = 0  # to batches
         self.logins_refused = 0
         self._upstream = upstream
-        self._answers = 0
         self._producers = 0
         self._next: dict[tuple[int, str, int], int] = {}  # sequence number by producer, topic and partition
 
@@ -86,8 +86,8 @@ class ProduceGate:
         if taken:
             stored = await _ask(upstream, request[:header] + asked.encode((*how, taken)))
             told = answers.decode(io.BytesIO(stored[4:]))[0]
-        self._answers += 1
-        if self.loses(self._answers):
+        self.answers += 1
+        if self.loses(self.answers):
             self.lost += 1
             return None
         rest = (-1, -1, -1) if version >= 5 else (-1, -1)

@@ -94,7 +94,7 @@ async def test_who_makes_no_login_is_not_let_in() -> None:
         gate.login = LOGIN
         sink = KafkaSink(kafka_settings(address))
         with pytest.raises(OtherSideAway):
-            await sink.send([Outgoing("events", "line-1", "cam-1", "m", "", "zone", 0, b"{}")])
+            await sink.send([Outgoing("events", "line-1", "cam-1", "m", 0, b"{}")])
         await sink.close()
 
 
@@ -112,7 +112,7 @@ async def test_who_is_not_let_in_is_asked_why_once_and_not_at_each_try() -> None
         sink = KafkaSink(kafka_settings(address, **login))
         for logins in (2, 3, 4):  # one a try, and one to ask
             with pytest.raises(OtherSideAway, match=f"broker {address}: .*no such user") as away:
-                await sink.send([Outgoing("events", "line-1", "cam-1", "m", "", "zone", 0, b"{}")])
+                await sink.send([Outgoing("events", "line-1", "cam-1", "m", 0, b"{}")])
             assert (away.value.needs_a_person, gate.logins_refused) == (True, logins)
 
 

@@ -24,7 +24,7 @@ def settings(folder: Path, **given: Any) -> JsonLinesRelaySettings:
 
 def message(name: str, topic: str = "events", padding: int = 0) -> Outgoing:
     data = orjson.dumps({"message_id": name, "pad": "x" * padding})
-    return Outgoing(topic, "line-1", "cam-1", name, "rayline.event/1.0", "zone", 0, data)
+    return Outgoing(topic, "line-1", "cam-1", name, 0, data)
 
 
 def ids(folder: Path, topic: str = "events") -> list[str]:
