@@ -115,16 +115,6 @@ class ReaderFloors:
             await pipe.execute()
         return gone
 
-    async def streams(self, patterns: Iterable[str]) -> list[str]:
-        """Those whose name matches now."""
-        async with self._link.use() as client:
-            found = {
-                key.decode()
-                for pattern in patterns
-                async for key in client.scan_iter(match=pattern, count=1000, _type="stream")
-            }
-        return sorted(found)
-
     async def forget(self, group: str) -> int:
         """The group is gone for good: it holds no stream any more, and its place is lost. How many lines it held.
 

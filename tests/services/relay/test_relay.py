@@ -4,13 +4,16 @@ from collections.abc import Sequence
 
 import pytest
 
+from pipeline.observe.metrics import Metrics
 from pipeline.relays.outgoing import STORED, Outgoing, Sent
+from pipeline.relays.relay import Relay
 from pipeline.relays.settings import JsonLinesRelaySettings
 from pipeline.sinks.errors import SinkUnavailable
-from pipeline.sinks.redis_client import RedisSettings
-from tests.fakes import RecordingMeter
+from pipeline.sinks.reader_floors import ReaderFloors
+from pipeline.sinks.redis_client import RedisSettings, connect
+from tests.fakes import ManualClock, RecordingMeter
 from tests.redis_server import free_port
-from tests.services.relay.rig import Site, relay_of
+from tests.services.relay.rig import TOPICS, Site, relay_of
 
 pytestmark = pytest.mark.services
 
@@ -60,3 +63,37 @@ async def test_what_is_open_is_closed_though_the_good_bye_breaks(site: Site, set
     with pytest.raises(RuntimeError, match="no meter"):
         await relay_of(site, settings, meter=BrokenMeter(), sink=sink).run()
     assert sink.is_closed
+
+
+async def test_a_line_it_finds_is_held_before_more_is_waited_for(site: Site, settings: JsonLinesRelaySettings) -> None:
+    anywhere = settings.model_copy(update={"lines": None})
+    relay = Relay("r", anywhere, site.settings, [], Metrics(RecordingMeter()), CountingSink(), clock=ManualClock())
+    floors = ReaderFloors(site.settings)
+    await site.publish(1)
+    await relay.step()  # finds it
+    await relay.step()
+    assert (site.line, "relay-r") in [(each.line, each.group) for each in await floors.registered()]
+    relay.finish()
+    await relay.run()
+    await floors.close()
+
+
+async def test_the_keyspace_is_not_looked_through_each_second(site: Site, settings: JsonLinesRelaySettings) -> None:
+    clock = ManualClock()
+    its = settings.model_copy(update={"lines": (site.line,)})
+    relay = Relay("r", its, site.settings, [], Metrics(RecordingMeter()), CountingSink(), clock=clock)
+    client = connect(site.settings)
+
+    async def scans() -> int:
+        return int((await client.info("commandstats"))["cmdstat_scan"]["calls"])
+
+    await site.publish(1)
+    await relay.step()
+    before = await scans()
+    for _ in range(4):
+        clock.advance(1)
+        await relay.step()
+    assert await scans() - before <= 2 * len(TOPICS)  # the reader's own
+    relay.finish()
+    await relay.run()
+    await client.aclose()
