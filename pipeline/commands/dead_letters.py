@@ -103,9 +103,7 @@ def _topics_of(config: RaylineConfig) -> Mapping[str, DeadLetterTopics]:
     found = {}
     for name, settings in config.topics.items():
         topic = settings.topic_name(name)
-        found[name] = DeadLetterTopics(
-            topic, settings.dead_letters_of(topic), settings.group, settings.client_arguments()
-        )
+        found[name] = DeadLetterTopics(topic, settings.dead_letters_of(topic), settings.group, settings)
     return found
 
 

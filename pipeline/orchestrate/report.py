@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from statistics import quantiles
 
 from pipeline.ingest.camera_state import CameraState
@@ -11,7 +11,7 @@ from pipeline.ingest.figures import CameraFigures
 from pipeline.orchestrate.desired import DesiredState
 from pipeline.orchestrate.plan import ShardPlan
 from pipeline.orchestrate.reader import Reader
-from pipeline.orchestrate.state import CameraReport, ShardReport, SystemReport
+from pipeline.orchestrate.state import CameraReport, RelayReport, ShardReport, SystemReport
 from stages.values import CameraId, HealthState
 
 _SEEN_LATELY = (CameraState.RUNNING, CameraState.ENDED)  # in any other state the last picture says nothing of now
@@ -24,6 +24,7 @@ def system_report(
     desired: DesiredState,
     started_at: float,
     now: float,
+    relays: Sequence[RelayReport] = (),
 ) -> SystemReport:
     """The report at `now`. `readers` and `plans` are by shard, `placed` tells each camera's. Times are Unix seconds."""
     cameras = [
@@ -41,6 +42,7 @@ def system_report(
         problems=dict(desired.problems),
         cameras=tuple(_one_each(cameras)),
         shards=tuple(shards),
+        relays=tuple(relays),
     )
 
 

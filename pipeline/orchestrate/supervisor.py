@@ -329,8 +329,8 @@ class Supervisor:
             self._kill(reader)
 
     async def _publish(self, desired: DesiredState) -> None:
-        report = system_report(self._readers, self._plans, self._placed, desired, self._started_at, time.time())
-        report = report.model_copy(update={"relays": self._relays.reports()})
+        times = self._started_at, time.time()
+        report = system_report(self._readers, self._plans, self._placed, desired, *times, self._relays.reports())
         if self._is_stopping:
             return
         try:

@@ -8,13 +8,14 @@ import logging
 import os
 import re
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import IO
 
-from pipeline.relays.outgoing import STORED, OtherSideAway, Outgoing, Sent
+from pipeline.relays.outgoing import STORED, Fate, OtherSideAway, Outgoing, Sent
 from pipeline.relays.settings import Fsync, JsonLinesRelaySettings
 
 logger = logging.getLogger(__name__)
@@ -40,8 +41,14 @@ class JsonLinesSink:
         return f"files in {self._settings.folder}"
 
     async def send(self, messages: Sequence[Outgoing]) -> list[Sent]:
-        """All stored. Raises OtherSideAway where the disk does not take them: all are to be sent again."""
-        await self._on_disk(partial(self._write, messages))
+        """One fate each: a topic whose file cannot be written keeps no other. Raises OtherSideAway where none can."""
+        stored: Counter[str] = Counter()
+        try:
+            await self._on_disk(partial(self._write, messages, stored))
+        except OtherSideAway as exc:
+            if not stored:
+                raise
+            return _fates(messages, stored, Sent(Fate.LEFT, str(exc), needs_a_person=exc.needs_a_person))
         return [STORED] * len(messages)
 
     async def tick(self) -> None:
@@ -65,16 +72,37 @@ class JsonLinesSink:
             await asyncio.wait([working])
             raise
 
-    def _write(self, messages: Sequence[Outgoing]) -> None:
+    def _write(self, messages: Sequence[Outgoing], stored: Counter[str]) -> None:
+        """Every topic by itself; `stored` says of each how many it took, also where another's OSError is raised."""
         self._claim()
         by_topic: dict[str, list[bytes]] = {}
         for message in messages:
             by_topic.setdefault(message.topic, []).append(one_line(message.data))
+        failed: OSError | None = None
         for topic, lines in by_topic.items():
-            while lines:
-                file = self._file(topic)
-                file.append(self._what_fits(file, lines))
-        self._sync(always=self._settings.fsync is Fsync.ALWAYS)
+            try:
+                self._write_topic(topic, lines, stored)
+            except OSError as exc:
+                failed = failed or exc
+        if self._settings.fsync is Fsync.SECOND:
+            self._sync_all(stored)
+        if failed is not None:
+            raise failed
+
+    def _write_topic(self, topic: str, lines: list[bytes], stored: Counter[str]) -> None:
+        while lines:
+            file, before = self._file(topic), len(lines)
+            file.append(self._what_fits(file, lines))
+            if self._settings.fsync is Fsync.ALWAYS:
+                file.sync()
+            stored[topic] += before - len(lines)
+
+    def _sync_all(self, stored: Counter[str]) -> None:
+        try:
+            self._sync(always=False)
+        except OSError:
+            stored.clear()  # nobody knows what the disk has of it
+            raise
 
     def _what_fits(self, file: _LinesFile, lines: list[bytes]) -> bytes:
         """Lines taken off the front until the file is large enough; one at least."""
@@ -179,6 +207,16 @@ class _LinesFile:
         with self._file:
             if sync:
                 self.sync()
+
+
+def _fates(messages: Sequence[Outgoing], stored: Counter[str], left: Sent) -> list[Sent]:
+    """Of each topic the first so many are stored."""
+    seen: Counter[str] = Counter()
+    fates = []
+    for message in messages:
+        seen[message.topic] += 1
+        fates.append(STORED if seen[message.topic] <= stored[message.topic] else left)
+    return fates
 
 
 def files_of(folder: Path, topic: str) -> list[Path]:

@@ -4,54 +4,53 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import ssl
+import time
 from collections.abc import Sequence
 from contextlib import suppress
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Self
 
+import orjson
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import (
-    AuthenticationFailedError,
-    AuthenticationMethodNotSupported,
-    ClusterAuthorizationFailedError,
-    IncompatibleBrokerVersion,
-    InvalidTopicError,
     KafkaConnectionError,
     KafkaError,
     MessageSizeTooLargeError,
     ProducerClosed,
     RecordListTooLargeError,
-    SaslAuthenticationFailed,
-    TopicAuthorizationFailedError,
     UnknownTopicOrPartitionError,
-    UnsupportedSaslMechanismError,
 )
 from aiokafka.partitioner import murmur2
 from aiokafka.producer.message_accumulator import BatchBuilder
 from aiokafka.record.default_records import DefaultRecordBatchBuilder
 
-from pipeline.kafka_probe import why_unreachable
+from pipeline.kafka_probe import needs_a_person, reason, told
 from pipeline.kafka_settings import KafkaMisconfigured
-from pipeline.masking import mask
 from pipeline.relays.outgoing import STORED, Fate, OtherSideAway, Outgoing, Sent
-from pipeline.relays.settings import Compression, KafkaRelaySettings
+from pipeline.relays.settings import Compression, KafkaRelaySettings, Topic
 
 logger = logging.getLogger(__name__)
 
 PATIENCE = 3  # request timeouts that a batch may take, the client's own attempts included
 CLOSE_S = 3.0
 _TOO_LARGE = (MessageSizeTooLargeError, RecordListTooLargeError)
-_NEEDS_A_PERSON = (
-    AuthenticationFailedError,
-    AuthenticationMethodNotSupported,
-    ClusterAuthorizationFailedError,
-    IncompatibleBrokerVersion,
-    InvalidTopicError,
-    SaslAuthenticationFailed,
-    TopicAuthorizationFailedError,
-    UnsupportedSaslMechanismError,
-    ssl.SSLError,
-)
+_PROBED_AGAIN_S = 30.0  # what no broker lets us in for is told as it was found, so long
+
+
+@dataclass(frozen=True, slots=True)
+class _Record:
+    """A message as Kafka takes it."""
+
+    topic: str
+    key: bytes
+    value: bytes
+    at_ms: int
+    headers: Sequence[tuple[str, bytes]]
+
+    @classmethod
+    def of(cls, message: Outgoing, topic: str) -> Self:
+        name = topic.format(kind=message.topic, line=message.line)
+        return cls(name, message.key.encode(), message.data, message.at_ms, _headers(message))
 
 
 class KafkaSink:
@@ -65,6 +64,7 @@ class KafkaSink:
         self._settings = settings
         self._producer: AIOKafkaProducer | None = None
         self._most_records = settings.max_in_flight  # a batch; fewer while one that was too large is taken apart
+        self._why: tuple[float, tuple[str, bool]] | None = None  # no broker lets us in, when that was found, and why
 
     @property
     def address(self) -> str:
@@ -73,11 +73,13 @@ class KafkaSink:
 
     async def send(self, messages: Sequence[Outgoing]) -> list[Sent]:
         """One fate per message. Raises OtherSideAway where no broker can be reached."""
-        fates: list[Sent | None] = [self._too_large(message) for message in messages]
+        records = [_Record.of(message, self._settings.topic) for message in messages]
+        fates: list[Sent | None] = [self._too_large(record) for record in records]
+        self._most_records = min(self._settings.max_in_flight, 2 * self._most_records)  # large ones may be over
         while left := [
             i for i, fate in enumerate(fates) if fate is None
         ]:  # each attempt halves batches, or settles some
-            answers = await self._attempt([messages[i] for i in left])
+            answers = await self._attempt([records[i] for i in left])
             for i, answer in zip(left, answers, strict=True):
                 fates[i] = answer
         return [fate for fate in fates if fate is not None]
@@ -97,20 +99,20 @@ class KafkaSink:
         if stopping.done() and not stopping.cancelled() and stopping.exception() is not None:
             logger.debug("the producer did not stop cleanly: %s", type(stopping.exception()).__name__)
 
-    def _too_large(self, message: Outgoing) -> Sent | None:
-        size = DefaultRecordBatchBuilder.estimate_size_in_bytes(message.key.encode(), message.data, _headers(message))
+    def _too_large(self, record: _Record) -> Sent | None:
+        size = DefaultRecordBatchBuilder.estimate_size_in_bytes(record.key, record.value, record.headers)
         if size <= self._settings.max_request_size:
             return None
         return Sent(Fate.REFUSED, f"message of {size} bytes, max_request_size is {self._settings.max_request_size}")
 
-    async def _attempt(self, messages: Sequence[Outgoing]) -> list[Sent | None]:
+    async def _attempt(self, records: Sequence[_Record]) -> list[Sent | None]:
         """None: to be tried again at once."""
         producer = await self._open()
-        fates: list[Sent | None] = [None] * len(messages)
+        fates: list[Sent | None] = [None] * len(records)
         try:
-            partitions = await self._by_partition(producer, messages)
+            partitions = await self._by_partition(producer, records)
             await asyncio.gather(
-                *(self._send_in_order(producer, place, messages, of, fates) for place, of in partitions.items())
+                *(self._send_in_order(producer, place, records, of, fates) for place, of in partitions.items())
             )
         except (KafkaError, TimeoutError, OSError) as exc:  # topics are not known: nothing was sent
             await self.close()
@@ -138,29 +140,31 @@ class KafkaSink:
             except BaseException:
                 await self.close()
                 raise
+            self._why = None
         return self._producer
 
     async def _unreachable(self, exc: Exception) -> OtherSideAway:
         if isinstance(exc, KafkaConnectionError):
-            found = await why_unreachable(self._settings)
-            return _away(exc if found is None else found[1])
+            if self._why is None or time.monotonic() - self._why[0] >= _PROBED_AGAIN_S:
+                self._why = time.monotonic(), await told(self._settings, exc)
+            text, helpless = self._why[1]
+            return OtherSideAway(text, needs_a_person=helpless)
         if isinstance(exc, KafkaError) and self._settings.enable_idempotence:
             hint = "brokers that know no idempotent producer need `enable_idempotence: false`"
-            return OtherSideAway(f"{_reason(exc)}; {hint}", needs_a_person=True)
+            return OtherSideAway(f"{reason(exc)}; {hint}", needs_a_person=True)
         return _away(exc)
 
     async def _by_partition(
-        self, producer: AIOKafkaProducer, messages: Sequence[Outgoing]
+        self, producer: AIOKafkaProducer, records: Sequence[_Record]
     ) -> dict[tuple[str, int], list[int]]:
-        """Indexes of the messages by (topic, partition): a key stays with its partition, as with every other client."""
+        """Indexes of the records by (topic, partition): a key stays with its partition, as with every other client."""
         counts: dict[str, int] = {}
         by_partition: dict[tuple[str, int], list[int]] = {}
-        for i, message in enumerate(messages):
-            topic = self._settings.topic.format(kind=message.topic, line=message.line)
-            if topic not in counts:
-                counts[topic] = await self._partitions(producer, topic)
-            partition = (murmur2(message.key.encode()) & 0x7FFFFFFF) % counts[topic]
-            by_partition.setdefault((topic, partition), []).append(i)
+        for i, record in enumerate(records):
+            if record.topic not in counts:
+                counts[record.topic] = await self._partitions(producer, record.topic)
+            partition = (murmur2(record.key) & 0x7FFFFFFF) % counts[record.topic]
+            by_partition.setdefault((record.topic, partition), []).append(i)
         return by_partition
 
     async def _partitions(self, producer: AIOKafkaProducer, topic: str) -> int:
@@ -173,7 +177,7 @@ class KafkaSink:
         self,
         producer: AIOKafkaProducer,
         place: tuple[str, int],
-        messages: Sequence[Outgoing],
+        records: Sequence[_Record],
         of: Sequence[int],
         fates: list[Sent | None],
     ) -> None:
@@ -183,27 +187,27 @@ class KafkaSink:
         """
         at = 0
         while at < len(of):
-            batch, records = self._batch(producer, [messages[i] for i in of[at:]])
-            fate = await self._store(producer, batch, place, records)
+            batch, taken = self._batch(producer, [records[i] for i in of[at:]])
+            fate = await self._store(producer, batch, place, taken)
             failed = fate is not None and fate.fate is Fate.LEFT
-            for i in of[at:] if failed else of[at : at + records]:
+            for i in of[at:] if failed else of[at : at + taken]:
                 fates[i] = fate
             if fate is None or fate.fate is not Fate.STORED:
                 return
-            at += records
+            at += taken
 
-    def _batch(self, producer: AIOKafkaProducer, messages: Sequence[Outgoing]) -> tuple[BatchBuilder, int]:
+    def _batch(self, producer: AIOKafkaProducer, records: Sequence[_Record]) -> tuple[BatchBuilder, int]:
         batch = producer.create_batch()
-        records = 0
-        for message in messages[: self._most_records]:
+        taken = 0
+        for record in records[: self._most_records]:
             added = batch.append(
-                timestamp=message.at_ms, key=message.key.encode(), value=message.data, headers=_headers(message)
+                timestamp=record.at_ms, key=record.key, value=record.value, headers=list(record.headers)
             )
             if added is None:
                 break
-            records += 1
+            taken += 1
         batch.close()
-        return batch, records
+        return batch, taken
 
     async def _store(
         self, producer: AIOKafkaProducer, batch: BatchBuilder, place: tuple[str, int], records: int
@@ -220,7 +224,7 @@ class KafkaSink:
             self._most_records = self._settings.max_in_flight
             return Sent(Fate.REFUSED, f"the broker says {exc.message}")
         except (KafkaError, TimeoutError, OSError) as exc:
-            return Sent(Fate.LEFT, _reason(exc), needs_a_person=isinstance(exc, _NEEDS_A_PERSON))
+            return Sent(Fate.LEFT, reason(exc), needs_a_person=needs_a_person(exc))
         return STORED
 
 
@@ -237,19 +241,25 @@ def producer_arguments(settings: KafkaRelaySettings) -> dict[str, Any]:
 
 
 def _headers(message: Outgoing) -> list[tuple[str, bytes]]:
-    named = {"message_id": message.message_id, "schema": message.schema, "kind": message.kind}
+    schema, kind = _told_of(message.data, message.topic)
+    named = {"message_id": message.message_id, "schema": schema, "kind": kind}
     return [(name, value.encode()) for name, value in named.items()]
 
 
+def _told_of(data: bytes, topic: str) -> tuple[str, str]:
+    """(schema, kind) as the message says; what somebody else wrote into our stream is relayed as it is."""
+    try:
+        message = orjson.loads(data)
+    except orjson.JSONDecodeError:
+        message = None
+    if not isinstance(message, dict):
+        return "", topic
+    kind = "detection" if topic == Topic.DETECTIONS else topic
+    return str(message.get("schema", "")), str(message.get("kind", kind))
+
+
 def _away(exc: BaseException) -> OtherSideAway:
-    return OtherSideAway(_reason(exc), needs_a_person=isinstance(exc, _NEEDS_A_PERSON))
-
-
-def _reason(exc: BaseException) -> str:
-    if isinstance(exc, TimeoutError):
-        return "no answer in time"
-    text, name = mask(str(exc)).strip(), type(exc).__name__
-    return text if name in text else f"{name}: {text}" if text else name
+    return OtherSideAway(reason(exc), needs_a_person=needs_a_person(exc))
 
 
 async def _abort(producer: AIOKafkaProducer, stopping: asyncio.Future[None]) -> None:

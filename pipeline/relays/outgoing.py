@@ -18,8 +18,6 @@ class Outgoing:
     line: str
     key: str  # messages of one topic and key keep their order
     message_id: str
-    schema: str
-    kind: str
     at_ms: int  # Unix milliseconds of its publishing
     data: bytes
 

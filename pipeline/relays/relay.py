@@ -7,10 +7,8 @@ import logging
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass, field
-
-import orjson
 
 from pipeline.ingest.backoff import backoff_delays
 from pipeline.observe.metrics import Metrics
@@ -85,11 +83,9 @@ class Relay:
         self._settings = settings
         self._lines = settings.lines if settings.lines is not None else tuple(lines)
         self._group = group_of(name)
-        self._patterns = [
-            stream_pattern(topic.value, line) for topic in settings.topics for line in settings.lines or ("*",)
-        ]
+        patterns = [stream_pattern(topic.value, line) for topic in settings.topics for line in settings.lines or ("*",)]
         self._reader = GroupReader(
-            redis, self._patterns, self._group, self._group, count=min(READ_AT_ONCE, settings.max_in_flight)
+            redis, patterns, self._group, self._group, count=min(READ_AT_ONCE, settings.max_in_flight)
         )
         self._floors = ReaderFloors(redis)
         self._sink = sink or sink_of(settings)
@@ -101,7 +97,7 @@ class Relay:
         self._done: list[Delivery] = []  # to be acked
         self._ending = asyncio.Event()
         self._looked_at = -float("inf")
-        self._is_registered = False
+        self._held: frozenset[str] | None = None  # lines it is registered for; None: it has not looked since it began
         self._delays = backoff_delays(FIRST_WAIT_S, LONGEST_WAIT_S)
         self._away_since: float | None = None
         self._told_level = logging.NOTSET
@@ -209,35 +205,41 @@ class Relay:
             self._done = []
 
     async def _look_after(self) -> None:
-        """Once a second: hold new lines' streams, note how far this relay is, and let the sink do what is due."""
-        if self._clock() - self._looked_at < LOOK_AFTER_S:
+        """Once a second: let the sink do what is due, hold the lines' streams, and note how far this relay is.
+
+        At once where there is a new line: its streams are not held yet.
+        """
+        holds_all = self._held is not None and self._its_lines() <= self._held
+        if holds_all and self._clock() - self._looked_at < LOOK_AFTER_S:
             return
         self._looked_at = self._clock()
+        await self._sink.tick()  # first: what is handed on is to be safe also while Redis is away
         await self._note()
-        await self._sink.tick()
 
     async def _note(self) -> None:
         kinds = [topic.value for topic in self._settings.topics]
-        if not self._is_registered:
+        if self._held is None:
             await self._floors.hold_only(self._settings.lines, kinds, self._group)
-            self._is_registered = True
-        streams = await self._floors.streams(self._patterns)
-        lines = {*self._lines, *(line_and_stream(stream)[0] for stream in streams)}
-        await self._floors.register(sorted(lines), kinds, self._group)
-        floors = await self._floors.note(streams, self._group)
+        lines = self._its_lines()
+        await self._floors.register(sorted(lines), kinds, self._group)  # each time: Redis may have come back without it
+        self._held = lines
+        floors = await self._floors.note(self._reader.streams, self._group)
         counts = [floor.behind for floor in floors]
         self._behind = None if None in counts else sum(count or 0 for count in counts)
         self._behind_s = max((floor.behind_s for floor in floors), default=0.0)
         self._metrics.relay_behind(self._name, self._behind_s, self._behind)
 
+    def _its_lines(self) -> frozenset[str]:
+        return frozenset(self._lines).union(line_and_stream(stream)[0] for stream in self._reader.streams)
+
     async def _close(self) -> None:
-        with suppress(SinkUnavailable, TimeoutError):
-            async with asyncio.timeout(GOODBYE_S):
-                await self._settle()
-                await self._note()
-        await self._sink.close()
-        await self._reader.close()
-        await self._floors.close()
+        async with AsyncExitStack() as opened:  # closed from the last on, whatever the good-bye or one of them raises
+            for each in (self._floors, self._reader, self._sink):
+                opened.push_async_callback(each.close)
+            with suppress(SinkUnavailable, TimeoutError):
+                async with asyncio.timeout(GOODBYE_S):
+                    await self._settle()
+                    await self._note()
 
     def _count(self, stored: Sequence[Delivery]) -> None:
         topics = Counter(_topic(delivery.stream) for delivery in stored)
@@ -299,26 +301,11 @@ def _topic(stream: str) -> str:
 def _outgoing(delivery: Delivery) -> Outgoing:
     line, name = line_and_stream(delivery.stream)
     topic, _, camera = name.partition(":")
-    schema, kind = _told_of(delivery.data, topic)
     return Outgoing(
         topic=topic,
         line=line,
         key=line if topic == Topic.INSPECTIONS else camera,
         message_id=delivery.message_id,
-        schema=schema,
-        kind=kind,
         at_ms=int(delivery.entry_id.split("-")[0]),
         data=delivery.data,
     )
-
-
-def _told_of(data: bytes, topic: str) -> tuple[str, str]:
-    """(schema, kind) as the message says; what somebody else wrote into our stream is relayed as it is."""
-    try:
-        message = orjson.loads(data)
-    except orjson.JSONDecodeError:
-        message = None
-    if not isinstance(message, dict):
-        return "", topic
-    kind = "detection" if topic == Topic.DETECTIONS else topic
-    return str(message.get("schema", "")), str(message.get("kind", kind))

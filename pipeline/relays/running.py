@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 
 from pipeline.ingest.backoff import backoff_delays
+from pipeline.masking import mask
 from pipeline.observe.logs import log_context
 from pipeline.observe.metrics import Metrics
 from pipeline.relays.relay import Relay, RelayStatus
@@ -18,6 +21,7 @@ logger = logging.getLogger(__name__)
 
 LAST_WORDS_S = 2.0  # what is not handed on by then waits in Redis for the next start
 FIRST_REST_S, LONGEST_REST_S = 1.0, 30.0
+WELL_S = 60.0  # a relay that ran so long before it broke rests as after the first time
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,8 +40,10 @@ class Relays:
         self._spec = spec
         self._metrics = metrics
         self._relays: dict[str, Relay] = {}
+        self._broke: dict[str, tuple[str, float]] = {}  # why a relay broke last, and when: Unix seconds
+        self._resting: set[str] = set()
         self._tasks: list[asyncio.Task[None]] = []
-        self._is_ending = False
+        self._ending = asyncio.Event()
 
     def start(self) -> None:
         """Begin; needs a running loop."""
@@ -45,13 +51,13 @@ class Relays:
 
     def statuses(self) -> tuple[RelayStatus, ...]:
         """How each does, by name."""
-        return tuple(relay.status() for _, relay in sorted(self._relays.items()))
+        return tuple(self._status(name) for name in sorted(self._relays))
 
     async def stop(self, timeout_s: float) -> None:
         """Hand on what stands in Redis, for a moment, and let go of everything, at most `timeout_s`."""
         if not self._tasks:
             return
-        self._is_ending = True
+        self._ending.set()
         for relay in self._relays.values():
             relay.finish()
         _, left = await asyncio.wait(self._tasks, timeout=min(LAST_WORDS_S, timeout_s / 2))
@@ -60,15 +66,34 @@ class Relays:
         if left:
             await asyncio.wait(left, timeout=timeout_s / 2)
 
+    def _status(self, name: str) -> RelayStatus:
+        status = self._relays[name].status()
+        if name in self._resting:
+            status = replace(status, state="waiting")
+        if name in self._broke and (name in self._resting or status.last_error is None):
+            why, at = self._broke[name]
+            status = replace(status, last_error=why, last_error_at=at)
+        return status
+
     async def _keep(self, name: str) -> None:
         rests = backoff_delays(FIRST_REST_S, LONGEST_REST_S)
+        spec = self._spec
         with log_context(relay=name):
-            while not self._is_ending:
-                spec = self._spec
+            while not self._ending.is_set():
+                began_at = time.monotonic()
                 relay = self._relays[name] = Relay(name, spec.relays[name], spec.redis, spec.lines, self._metrics)
                 try:
                     await relay.run()
-                except Exception:  # the top of one relay: told in full, and the others go on
+                except Exception as exc:  # the top of one relay: told in full, and the others go on
+                    if time.monotonic() - began_at >= WELL_S:
+                        rests = backoff_delays(FIRST_REST_S, LONGEST_REST_S)
                     rest_s = next(rests)
                     logger.exception("relay %s broke, it begins anew in %.0f s", name, rest_s)
-                    await asyncio.sleep(rest_s)
+                    self._broke[name] = f"broke: {type(exc).__name__}: {mask(str(exc))}", time.time()
+                    await self._rest(name, rest_s)
+
+    async def _rest(self, name: str, seconds: float) -> None:
+        self._resting.add(name)
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._ending.wait(), seconds)
+        self._resting.discard(name)

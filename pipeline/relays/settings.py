@@ -7,7 +7,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import ConfigDict, Field, field_validator
+from pydantic import Field, field_validator
 
 from pipeline.kafka_settings import KafkaConnection
 from pipeline.names import Name
@@ -31,7 +31,9 @@ class RelayBase(Settings):
         tuple(Topic), min_length=1, description="What is relayed: detections, events, inspections."
     )
     lines: tuple[Name, ...] | None = Field(
-        None, description="Lines whose messages are relayed. null: all there are, those that come later included."
+        None,
+        min_length=1,
+        description="Lines whose messages are relayed. null: all there are, those that come later included.",
     )
     max_in_flight: int = Field(
         500,
@@ -61,8 +63,6 @@ class Compression(StrEnum):
 
 class KafkaRelaySettings(RelayBase, KafkaConnection):
     """A relay into Kafka topics."""
-
-    model_config = ConfigDict(hide_input_in_errors=True)
 
     kind: Literal["kafka"] = Field(description="`kafka`: topics of a Kafka cluster.")
     topic: str = Field(

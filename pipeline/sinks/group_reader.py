@@ -106,6 +106,11 @@ class GroupReader:
         self._look_at_all = False
         self._untold: list[EntriesLost] = []
 
+    @property
+    def streams(self) -> list[str]:
+        """Those it reads now."""
+        return sorted(self._places)
+
     async def read(self) -> list[Delivery | EntriesLost]:
         """What was pending with this consumer, then what a dead one left, then what is new; [] if nothing comes.
 

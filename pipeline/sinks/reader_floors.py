@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import resources
 from typing import Any
@@ -43,7 +43,7 @@ class Registered:
     line: str
     group: str
     streams: tuple[str, ...]  # KIND, or KIND:CAMERA
-    oldest: str  # the lowest entry it is through with, of those streams
+    oldest: str  # the lowest entry up to which it is through with all, of those streams
 
 
 class ReaderFloors:
@@ -97,7 +97,7 @@ class ReaderFloors:
                     name, _, group = field.decode().partition("|")
                     found.setdefault((line, group), {})[name] = through.decode()
         return [
-            Registered(line, group, tuple(sorted(streams)), min(streams.values(), key=_order))
+            Registered(line, group, tuple(sorted(streams)), _oldest(streams))
             for (line, group), streams in sorted(found.items())
         ]
 
@@ -115,23 +115,18 @@ class ReaderFloors:
             await pipe.execute()
         return gone
 
-    async def streams(self, patterns: Iterable[str]) -> list[str]:
-        """Those whose name matches now."""
-        async with self._link.use() as client:
-            found = {
-                key.decode()
-                for pattern in patterns
-                async for key in client.scan_iter(match=pattern, count=1000, _type="stream")
-            }
-        return sorted(found)
-
     async def forget(self, group: str) -> int:
-        """The group is gone for good: it holds no stream any more, and its place is lost. How many lines it held."""
+        """The group is gone for good: it holds no stream any more, and its place is lost. How many lines it held.
+
+        Nothing happens to a group that holds none: it is somebody else's.
+        """
         async with self._link.use() as client:
             held = await _fields_of(client, group)
+            if not held:
+                return 0
+            await _destroy(client, group)  # first: if that breaks off, the group is still found
             for key, fields in held:
                 await client.hdel(key, *fields)
-            await _destroy(client, group)
         return len(held)
 
 
@@ -155,8 +150,14 @@ async def _destroy(client: Redis, group: str) -> None:
         try:
             await client.xgroup_destroy(key, group)
         except ResponseError as exc:
-            if "no such key" not in str(exc):  # it went meanwhile
+            if "requires the key to exist" not in str(exc):  # it went meanwhile
                 raise
+
+
+def _oldest(streams: Mapping[str, str]) -> str:
+    """Of the streams themselves; what stands for a whole kind counts where none of it is found."""
+    found = {name.partition(":")[0] for name in streams if ":" in name}
+    return min((through for name, through in streams.items() if name not in found), key=_order)
 
 
 def _floor(stream: str, group: str, answer: Any) -> Floor:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from collections.abc import Sequence
+import math
+import time
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from importlib import resources
@@ -29,6 +31,7 @@ _TRIM, _PUBLISH, _APPEND = (
 _SCRIPT = _TRIM + _PUBLISH
 _APPEND_SCRIPT = _TRIM + _APPEND
 _SHA = hashlib.sha1(_SCRIPT, usedforsecurity=False).hexdigest()  # EVALSHA names scripts so
+CUT_TOLD_EVERY_S = 60.0
 _OF_ALL = (AuthenticationError, NoScriptError)  # refusals that say nothing of one camera
 _KEEP_CHECKPOINT = b"""
 if redis.call('HGET', KEYS[1], 'cursor') == ARGV[1] then
@@ -97,6 +100,7 @@ class RedisStreams:
     def __init__(self, settings: RedisSettings) -> None:
         self._settings = settings
         self._link = RedisLink(settings)
+        self._cut_told_at: dict[ReaderCut, float] = {}  # monotonic
 
     async def open(self) -> None:
         """Connect and load the script. Raises SinkUnavailable; may be called again then."""
@@ -162,18 +166,29 @@ class RedisStreams:
         """
         keys, settings = camera_keys(line, camera), self._settings
         commands: list[tuple[Any, ...]] = []
+        streams = []
         if events:
             commands.append(_append(keys.events, keys.readers, settings.maxlen_events, settings, events))
+            streams.append(keys.events)
         if inspections:
             commands.append(_append(keys.inspections, keys.readers, settings.maxlen_inspections, settings, inspections))
+            streams.append(keys.inspections)
         if checkpoint is not None:
             commands.append(("EVAL", _KEEP_CHECKPOINT, 1, keys.cursor, *checkpoint))
         if not commands:
             return
         async with self._link.use() as client:
             answers = await _pipelined(client, commands)
+        self._tell_cuts(ReaderCut(*cut) for cut in zip(streams, map(_group_in, answers), strict=False) if cut[1])
         for error in sorted(self._errors(answers), key=lambda error: isinstance(error, KeyRefused)):
             raise error  # what will pass goes first: what it stopped can still be written
+
+    def _tell_cuts(self, cuts: Iterable[ReaderCut]) -> None:
+        """Each once a minute: of messages behind no frame no event tells it."""
+        for cut in cuts:
+            if time.monotonic() - self._cut_told_at.get(cut, -math.inf) >= CUT_TOLD_EVERY_S:
+                self._cut_told_at[cut] = time.monotonic()
+                logger.error("stream %s is full: entries that %s has not read are deleted", cut.stream, cut.group)
 
     def _errors(self, answers: Sequence[Any]) -> list[SinkUnavailable]:
         return [self._error(answer) for answer in answers if isinstance(answer, RedisError)]
@@ -222,6 +237,11 @@ def _evalsha(write: CameraWrite, settings: RedisSettings) -> tuple[Any, ...]:
 def _append(key: str, readers: str, maxlen: int, settings: RedisSettings, messages: Sequence[bytes]) -> tuple[Any, ...]:
     entries = [part for message in messages for part in (message_id_of(message), message)]
     return ("EVAL", _APPEND_SCRIPT, 2, key, readers, maxlen, maxlen * settings.maxlen_hard_factor, *entries)
+
+
+def _group_in(answer: Any) -> str:
+    """The group that an append cut; empty where it is none."""
+    return answer.decode() if isinstance(answer, bytes) else ""
 
 
 def _text(value: bytes | None) -> str | None:

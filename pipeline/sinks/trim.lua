@@ -35,7 +35,7 @@ local function slowest(key, readers)
   return floor, holder
 end
 
--- The group that lost entries, or nil.
+-- The group that lost entries it was not through with, or nil.
 local function trim(key, readers, maxlen, hard)
   local excess = redis.call('XLEN', key) - maxlen
   if excess < SLACK then return nil end
@@ -46,5 +46,8 @@ local function trim(key, readers, maxlen, hard)
   end
   redis.call('XTRIM', key, 'MINID', '~', floor, 'LIMIT', excess)
   if redis.call('XLEN', key) <= hard then return nil end
-  return redis.call('XTRIM', key, 'MAXLEN', hard) > 0 and holder or nil
+  local unread = redis.call('XRANGE', key, '(' .. floor, '+', 'COUNT', 1)[1] -- what is read may still stand before it
+  redis.call('XTRIM', key, 'MAXLEN', hard)
+  local first = redis.call('XRANGE', key, '-', '+', 'COUNT', 1)[1]
+  return unread and (not first or is_earlier(unread[1], first[1])) and holder or nil
 end

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import heapq
-from collections.abc import AsyncIterator, Collection, Mapping
+from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord, TopicPartition
@@ -14,6 +14,8 @@ from aiokafka.errors import KafkaError
 
 from pipeline.ingest.kafka.dead_letters import DeadLetter, NotADeadLetter, parse, redriven
 from pipeline.ingest.kafka.message import RawMessage, Refusal
+from pipeline.kafka_probe import told
+from pipeline.kafka_settings import KafkaConnection
 from stages.errors import RaylineError
 
 ANSWER_S = 5.0  # longest wait for any one answer of the brokers
@@ -42,7 +44,11 @@ class DeadLetterTopics:
     topic: str
     dead_letter_topic: str
     group: str  # the consumer group that reads the topic
-    client: Mapping[str, Any] = field(repr=False)  # arguments of aiokafka's clients; may hold a password
+    connection: KafkaConnection
+
+    def client(self) -> dict[str, Any]:
+        """Arguments of aiokafka's clients; may hold a password. Raises KafkaMisconfigured."""
+        return self.connection.client_arguments()
 
     def redrive_group(self, code: str | None) -> str:
         """The group that remembers how far messages were sent back: all of them, or those of one code."""
@@ -182,7 +188,7 @@ _LIBRARY_ERRORS = (KafkaError, OSError, TimeoutError)
 @asynccontextmanager
 async def _consumer(topics: DeadLetterTopics, group: str | None = None) -> AsyncIterator[Any]:
     consumer = AIOKafkaConsumer(
-        **topics.client,
+        **topics.client(),
         group_id=group,
         enable_auto_commit=False,
         auto_offset_reset="earliest",
@@ -196,7 +202,9 @@ async def _consumer(topics: DeadLetterTopics, group: str | None = None) -> Async
 
 @asynccontextmanager
 async def _producer(topics: DeadLetterTopics) -> AsyncIterator[Any]:
-    async with _started(AIOKafkaProducer(**topics.client, acks="all", max_request_size=_LARGEST_BYTES), topics) as one:
+    async with _started(
+        AIOKafkaProducer(**topics.client(), acks="all", max_request_size=_LARGEST_BYTES), topics
+    ) as one:
         yield one
 
 
@@ -208,7 +216,9 @@ async def _started(client: Any, topics: DeadLetterTopics) -> AsyncIterator[Any]:
             await client.start()
         yield client
     except _LIBRARY_ERRORS as exc:
-        raise KafkaAway(f"Kafka at {_brokers(topics)}: {_told(exc)}") from None
+        quick = min(ANSWER_S, topics.connection.request_timeout_s)
+        why, _ = await told(topics.connection.model_copy(update={"request_timeout_s": quick}), exc)
+        raise KafkaAway(f"Kafka at {topics.connection.address}: {why}") from None
     finally:
         await _stopped(client)
 
@@ -278,12 +288,3 @@ def _letter(record: Any) -> DeadLetter | None:
         return parse(raw)
     except NotADeadLetter:
         return None
-
-
-def _brokers(topics: DeadLetterTopics) -> str:
-    servers = topics.client.get("bootstrap_servers", "its default address")
-    return servers if isinstance(servers, str) else ", ".join(servers)
-
-
-def _told(exc: BaseException) -> str:
-    return "no answer in time" if isinstance(exc, TimeoutError) else str(exc) or type(exc).__name__

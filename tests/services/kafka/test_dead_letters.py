@@ -27,6 +27,7 @@ from pipeline.ingest.kafka.message import MessageRefused, RawMessage
 from pipeline.kafka_settings import KafkaConnection
 from tests.kafka_broker import KafkaBroker, kafka_broker
 from tests.messages import AT_MS
+from tests.services.relay.produce_gate import gated_broker
 
 pytestmark = pytest.mark.services
 
@@ -41,8 +42,7 @@ def broker() -> Iterator[KafkaBroker]:
 
 @pytest.fixture
 def topics(broker: KafkaBroker) -> DeadLetterTopics:
-    connection = KafkaConnection(brokers=(broker.address,))
-    return DeadLetterTopics("pictures", "pictures.dead-letters", "rayline", connection.client_arguments())
+    return DeadLetterTopics("pictures", "pictures.dead-letters", "rayline", KafkaConnection(brokers=(broker.address,)))
 
 
 def refused(offset: int, code: str = "truncated", value: bytes = b"picture", partition: int = 0) -> RawMessage:
@@ -51,7 +51,7 @@ def refused(offset: int, code: str = "truncated", value: bytes = b"picture", par
 
 async def lay(topics: DeadLetterTopics, *letters: tuple[RawMessage, str], most_bytes: int = 10**8) -> None:
     """One dead letter after another, all in partition 0."""
-    async with AIOKafkaProducer(**topics.client, max_batch_size=1, max_request_size=10**9) as producer:
+    async with AIOKafkaProducer(**topics.client(), max_batch_size=1, max_request_size=10**9) as producer:
         for number, (message, code) in enumerate(letters):
             record = dead_letter(message, MessageRefused(code, f"refused: {code}"), 1.7e9 + number, most_bytes)
             await producer.send_and_wait(
@@ -62,7 +62,7 @@ async def lay(topics: DeadLetterTopics, *letters: tuple[RawMessage, str], most_b
 async def came_back(topics: DeadLetterTopics) -> list[tuple[int, bytes | None, int, dict[str, bytes]]]:
     """(partition, value, timestamp, headers) of all that lies in the original topic."""
     found = []
-    async with AIOKafkaConsumer(**topics.client, fetch_max_wait_ms=20, max_partition_fetch_bytes=10**8) as consumer:
+    async with AIOKafkaConsumer(**topics.client(), fetch_max_wait_ms=20, max_partition_fetch_bytes=10**8) as consumer:
         for number in sorted(consumer.partitions_for_topic(topics.topic) or await _known(consumer, topics.topic)):
             at = TopicPartition(topics.topic, number)
             consumer.assign([at])
@@ -127,7 +127,7 @@ async def test_letters_named_by_offset_go_back_always(topics: DeadLetterTopics) 
 
 async def test_letters_without_bytes_and_strange_records_are_passed_and_told(topics: DeadLetterTopics) -> None:
     await lay(topics, (refused(0, value=bytes(5000)), "too_large"), most_bytes=1000)
-    async with AIOKafkaProducer(**topics.client) as producer:
+    async with AIOKafkaProducer(**topics.client()) as producer:
         await producer.send_and_wait(topics.dead_letter_topic, b"no dead letter", partition=0)
     await lay(topics, (refused(1), "truncated"))
     done = await redrive(topics)
@@ -196,3 +196,14 @@ def test_a_broker_that_is_away_is_told_in_time_and_in_one_sentence(
     told = capfd.readouterr().err
     assert broker.address in told
     assert told.count("\n") == 1
+
+
+async def test_a_wrong_password_is_told_as_one_and_not_shown() -> None:
+    async with gated_broker() as (gate, _, address):
+        gate.login = ("line-3", "another")
+        login = {"security_protocol": "SASL_PLAINTEXT", "username": "line-3", "password": "pa55-w0rd"}
+        connection = KafkaConnection.model_validate({"brokers": [address], **login})
+        topics = DeadLetterTopics("pictures", "pictures.dead-letters", "rayline", connection)
+        with pytest.raises(KafkaAway, match=r"broker 127.*SaslAuthenticationFailed: no such user") as away:
+            await newest(topics, 1)
+    assert "pa55-w0rd" not in f"{away.value} {topics}"

@@ -43,6 +43,14 @@ async def read(reader: GroupReader) -> Sequence[Delivery]:
     return [each for each in await reader.read() if isinstance(each, Delivery)]
 
 
+async def one_read(streams: RedisStreams, reader: GroupReader, line: str) -> Delivery:
+    """An event that the group is through with."""
+    await streams.append("cam", line, events=[message("a")])
+    (got,) = await read(reader)
+    await reader.ack([got])
+    return got
+
+
 async def held(settings: RedisSettings, line: str) -> dict[str, str]:
     client = connect(settings)
     found = await client.hgetall(readers_key(line))
@@ -97,15 +105,33 @@ async def test_registering_again_keeps_what_was_noted(
     group: str,
 ) -> None:
     await floors.register([line], KINDS, group)
-    await streams.append("cam", line, events=[message("a")])
-    got = await read(reader)
-    await reader.ack(got)
+    got = await one_read(streams, reader, line)
     await floors.note([keys.events], group)
     await floors.register([line], KINDS, group)
     assert await held(settings, line) == {
         **{f"{kind}|{group}": "0-0" for kind in KINDS},
-        f"events:cam|{group}": got[0].entry_id,
+        f"events:cam|{group}": got.entry_id,
     }
+
+
+async def test_how_far_a_group_is_through_a_line_is_its_slowest_stream(
+    streams: RedisStreams, floors: ReaderFloors, reader: GroupReader, keys: CameraKeys, line: str, group: str
+) -> None:
+    async def oldest() -> str:
+        (found,) = [each for each in await floors.registered() if each.line == line]
+        return found.oldest
+
+    await floors.register([line], ["events"], group)
+    assert await oldest() == "0-0"
+    await streams.append("cam", line, events=[message("a")])
+    got = await read(reader)
+    await floors.note([keys.events], group)
+    assert await oldest() == "0-0"
+    await reader.ack(got)
+    await floors.note([keys.events], group)
+    assert await oldest() == got[0].entry_id
+    await floors.register([line], ["inspections"], group)
+    assert await oldest() == "0-0"
 
 
 async def test_what_a_relay_reads_no_more_it_holds_no_more(
@@ -130,13 +156,21 @@ async def test_a_group_that_is_forgotten_holds_nothing_and_begins_anew(
     group: str,
 ) -> None:
     await floors.register([line], KINDS, group)
-    await streams.append("cam", line, events=[message("a")])
-    await reader.ack(await read(reader))
+    await one_read(streams, reader, line)
     assert await floors.forget(group) == 1
     assert await held(settings, line) == {}
     async with GroupReader(settings, [keys.events], group, group) as anew:
         assert [each.message_id for each in await read(anew)] == ["a"]
     assert await floors.forget(group) == 0
+
+
+async def test_a_group_that_was_never_registered_is_not_touched(
+    streams: RedisStreams, floors: ReaderFloors, reader: GroupReader, keys: CameraKeys, line: str, group: str
+) -> None:
+    await one_read(streams, reader, line)
+    assert await floors.forget(group) == 0
+    await streams.append("cam", line, events=[message("b")])
+    assert [each.message_id for each in await read(reader)] == ["b"]
 
 
 async def test_relays_that_left_the_configuration_are_forgotten_by_the_next_run_and_nobody_else_is(

@@ -1,5 +1,6 @@
 """Trimming: about `maxlen` where nobody is registered, never past a registered reader, and never without end."""
 
+import logging
 from collections.abc import AsyncIterator
 
 import pytest
@@ -115,8 +116,25 @@ async def test_at_the_hard_limit_the_oldest_go_and_it_is_said_whose_they_were(
     assert await client.xlen(keys.events) == HARD
 
 
-async def test_messages_without_a_frame_are_trimmed_alike(
-    streams: RedisStreams, client: Redis, keys: CameraKeys, line: str
+async def test_at_the_hard_limit_nothing_is_said_of_what_was_read(
+    writer: Writer, client: Redis, keys: CameraKeys
+) -> None:
+    """A reader that keeps up, far behind: what it has read stands before the rest until a whole node of it goes."""
+    await client.hset(keys.readers, "events|relay", "0-0")
+    await writer.fill(HARD)
+    for _ in range(30):
+        through, *_ = (await client.xrevrange(keys.events, count=HARD - 40 + 1))[-1]
+        await client.hset(keys.readers, "events:cam|relay", through)
+        assert await writer.fill(20) == []
+        assert await client.xlen(keys.events) <= HARD
+    assert await writer.fill(20) == []  # exactly as many unread as there may be
+    assert await writer.fill(20) == [ReaderCut(keys.events, "relay")]
+    (first, _), *_ = await client.xrange(keys.events, count=1)
+    assert first > through
+
+
+async def test_messages_without_a_frame_are_trimmed_alike_and_the_log_says_once_whose_they_were(
+    streams: RedisStreams, client: Redis, keys: CameraKeys, line: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     await client.hset(keys.readers, "inspections|relay", "0-0")
     for batch in range(50):
@@ -124,6 +142,8 @@ async def test_messages_without_a_frame_are_trimmed_alike(
         await streams.append("cam", line, many, many)
     assert await client.xlen(keys.events) <= MAXLEN + NEAR
     assert await client.xlen(keys.inspections) == HARD
+    (told,) = [record.getMessage() for record in caplog.records if record.levelno == logging.ERROR]
+    assert told == f"stream {keys.inspections} is full: entries that relay has not read are deleted"
 
 
 @pytest.mark.parametrize("floor", ["", "nonsense", "12", "12-x"])

@@ -16,7 +16,8 @@ from aiokafka.record.util import calc_crc32c
 from tests.kafka_broker import KafkaBroker, kafka_broker
 from tests.redis_server import free_port
 
-PRODUCE, SASL_HANDSHAKE, INIT_PRODUCER_ID, SASL_AUTHENTICATE = 0, 17, 22, 36
+PRODUCE, SASL_HANDSHAKE, API_VERSIONS, INIT_PRODUCER_ID, SASL_AUTHENTICATE = 0, 17, 18, 22, 36
+WITHOUT_LOGIN = (API_VERSIONS, SASL_HANDSHAKE, SASL_AUTHENTICATE)
 MESSAGE_TOO_LARGE, OUT_OF_ORDER, DUPLICATE, AUTHENTICATION_FAILED = 10, 45, 46, 58
 _Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
@@ -25,7 +26,8 @@ class ProduceGate:
     """`largest` is what the broker's `message.max.bytes` would be; `loses(n)` tells whether answer n gets lost.
 
     `idempotent`: gives producers an id and keeps what it promises, as a broker does that knows them: a batch that was
-    stored is not stored again, and one that comes too early is refused. `login`: whom SASL PLAIN lets in.
+    stored is not stored again, and one that comes too early is refused. `login`: whom SASL PLAIN lets in;
+    who asks for more without it is hung up on.
     """
 
     def __init__(self, upstream: int) -> None:
@@ -35,20 +37,24 @@ class ProduceGate:
         self.login: tuple[str, str] | None = None
         self.refused: Counter[int] = Counter()  # batches by error
         self.lost = 0
+        self.answers = 0  # to batches
+        self.logins_refused = 0
         self._upstream = upstream
-        self._answers = 0
         self._producers = 0
         self._next: dict[tuple[int, str, int], int] = {}  # sequence number by producer, topic and partition
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """One client's connection, request by request: a client has one produce request under way."""
         upstream = await asyncio.open_connection("127.0.0.1", self._upstream)
+        is_known = self.login is None
         try:
             with suppress(asyncio.IncompleteReadError, ConnectionError):
                 while request := await _frame(reader):
-                    answer = await self._answer(upstream, request)
+                    (api,) = struct.unpack(">h", request[:2])
+                    answer = await self._answer(upstream, request) if is_known or api in WITHOUT_LOGIN else None
                     if answer is None:
                         return
+                    is_known = is_known or (api == SASL_AUTHENTICATE and self._lets_in(request))
                     writer.write(struct.pack(">i", len(answer)) + answer)
                     await writer.drain()
         finally:
@@ -64,8 +70,8 @@ class ProduceGate:
         if self.login is not None and api == SASL_HANDSHAKE:
             return struct.pack(">ihi", correlation, 0, 1) + _text(b"PLAIN")
         if self.login is not None and api == SASL_AUTHENTICATE:
-            is_right = request.endswith("\0".join(("", *self.login)).encode())
-            error = 0 if is_right else AUTHENTICATION_FAILED
+            self.logins_refused += not self._lets_in(request)
+            error = 0 if self._lets_in(request) else AUTHENTICATION_FAILED
             lifetime = struct.pack(">q", 0) if version else b""
             return struct.pack(">ih", correlation, error) + _text(b"no such user") + struct.pack(">i", 0) + lifetime
         if api != PRODUCE:
@@ -80,14 +86,17 @@ class ProduceGate:
         if taken:
             stored = await _ask(upstream, request[:header] + asked.encode((*how, taken)))
             told = answers.decode(io.BytesIO(stored[4:]))[0]
-        self._answers += 1
-        if self.loses(self._answers):
+        self.answers += 1
+        if self.loses(self.answers):
             self.lost += 1
             return None
         rest = (-1, -1, -1) if version >= 5 else (-1, -1)
         told += [(topic, [(partition, error, *rest)]) for (topic, partition), error in errors.items() if error]
         self.refused.update(error for error in errors.values() if error)
         return struct.pack(">i", correlation) + answers.encode((told, 0))
+
+    def _lets_in(self, request: bytes) -> bool:
+        return request.endswith("\0".join(("", *(self.login or ()))).encode())
 
     def _error(self, topic: str, partition: int, records: bytes) -> int:
         """0: it is to be stored."""

@@ -8,6 +8,8 @@ import orjson
 import pytest
 from aiokafka.structs import ConsumerRecord
 
+from pipeline.relays.kafka_sink import KafkaSink
+from pipeline.relays.outgoing import STORED, Outgoing
 from pipeline.relays.relay import group_of
 from pipeline.sinks.keys import camera_keys, dead_key
 from pipeline.sinks.reader import StreamReader
@@ -173,6 +175,23 @@ async def test_what_the_broker_finds_too_large_is_taken_apart_down_to_the_messag
         assert len(records) == 80
         in_order(site, records)
         assert gate.refused[MESSAGE_TOO_LARGE] > 2
+
+
+async def test_batches_grow_again_when_the_large_messages_are_over() -> None:
+    async with gated_broker() as (gate, _, address):
+        sink = KafkaSink(kafka_settings(address, compression="none"))
+        many = [Outgoing("events", "line-1", "cam-1", f"m{n}", 0, b"x" * 1000) for n in range(16)]
+        gate.largest = 4000
+        assert await sink.send(many) == [STORED] * len(many)
+        gate.largest = 10**9
+        batches = []
+        for _ in range(5):
+            before = gate.answers
+            await sink.send(many)
+            batches.append(gate.answers - before)
+        await sink.close()
+    assert batches[0] > 1
+    assert batches[-1] == 1
 
 
 async def test_answers_lost_on_the_way_cost_repeats_and_nothing_else(site: Site) -> None:

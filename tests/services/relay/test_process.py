@@ -18,6 +18,7 @@ from pipeline.cli import app
 from pipeline.observe.metrics import Metrics, NullMeter
 from pipeline.relays.jsonl_sink import files_of
 from pipeline.relays.running import Relays, RelaysSpec
+from pipeline.relays.settings import JsonLinesRelaySettings
 from tests.kafka_broker import KafkaBroker, kafka_broker
 from tests.redis_server import RedisServer
 from tests.services.relay.rig import TOPICS, RelayProcess, Site, arrived, eventually, first_times, id_of, kafka_settings
@@ -85,6 +86,23 @@ async def rayline(redis: RedisServer, *arguments: str) -> str:
     result = await asyncio.to_thread(CliRunner().invoke, app, command)
     assert result.exit_code == 0, result.output
     return result.stdout
+
+
+async def test_a_relay_that_breaks_is_waiting_and_says_why_and_stops_at_once(site: Site) -> None:
+    settings = JsonLinesRelaySettings(kind="jsonl", folder=Path("no\0folder"), lines=(site.line,))
+    relays = Relays(RelaysSpec({"plant": settings}, site.settings, [site.line]), Metrics(NullMeter()))
+    relays.start()
+    await site.publish(1)
+    await eventually(lambda: relays.statuses()[0].state == "waiting")
+    told = relays.statuses()[0]
+    assert told.last_error == "broke: ValueError: embedded null byte"
+    assert told.last_error_at
+    await eventually(lambda: relays.statuses()[0].state == "running")
+    assert relays.statuses()[0].last_error == told.last_error
+    await eventually(lambda: relays.statuses()[0].state == "waiting")
+    started = time.monotonic()
+    await relays.stop(8)
+    assert time.monotonic() - started < 0.5
 
 
 async def test_it_stops_within_seconds_though_the_broker_does_not_answer(

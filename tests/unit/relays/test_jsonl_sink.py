@@ -24,7 +24,7 @@ def settings(folder: Path, **given: Any) -> JsonLinesRelaySettings:
 
 def message(name: str, topic: str = "events", padding: int = 0) -> Outgoing:
     data = orjson.dumps({"message_id": name, "pad": "x" * padding})
-    return Outgoing(topic, "line-1", "cam-1", name, "rayline.event/1.0", "zone", 0, data)
+    return Outgoing(topic, "line-1", "cam-1", name, 0, data)
 
 
 def ids(folder: Path, topic: str = "events") -> list[str]:
@@ -146,6 +146,33 @@ async def test_a_full_disk_leaves_whole_lines_and_all_is_sent_again(tmp_path: Pa
     assert ids(tmp_path) == ["a", "b", "c"]
 
 
+async def test_a_topic_whose_file_cannot_be_written_keeps_no_other(tmp_path: Path) -> None:
+    sink = JsonLinesSink(settings(tmp_path))
+    in_the_way = tmp_path / "inspections-20261124T150000.000000Z.jsonl"
+    in_the_way.mkdir()
+    fates = await sink.send([message("a", "inspections"), message("b"), message("c", "inspections"), message("d")])
+    assert [sent.fate for sent in fates] == [Fate.LEFT, Fate.STORED, Fate.LEFT, Fate.STORED]
+    assert {(sent.needs_a_person, sent.reason) for sent in fates[::2]} == {(True, f"Is a directory: {in_the_way}")}
+    left = [message("a", "inspections"), message("c", "inspections")]
+    with pytest.raises(OtherSideAway, match="Is a directory"):
+        await sink.send(left)
+    in_the_way.rmdir()
+    assert [sent.fate for sent in await sink.send(left)] == [Fate.STORED] * 2
+    await sink.close()
+    assert (ids(tmp_path), ids(tmp_path, "inspections")) == (["b", "d"], ["a", "c"])
+
+
+async def test_of_a_topic_that_fills_the_disk_what_landed_is_stored(tmp_path: Path) -> None:
+    sink = JsonLinesSink(settings(tmp_path, max_file_bytes=1_000_000, fsync="always"))
+    three = [message("a", padding=1_000_000), message("b", padding=6_000_000), message("c")]
+    with files_of_at_most(5_000_000):
+        fates = await sink.send(three)
+    assert [sent.fate for sent in fates] == [Fate.STORED, Fate.LEFT, Fate.LEFT]
+    await sink.send(three[1:])
+    await sink.close()
+    assert ids(tmp_path) == ["a", "b", "c"]
+
+
 async def test_two_relays_do_not_write_to_one_folder(tmp_path: Path) -> None:
     first, second = JsonLinesSink(settings(tmp_path)), JsonLinesSink(settings(tmp_path))
     await first.send([message("a")])
@@ -163,9 +190,11 @@ async def test_a_folder_that_cannot_be_made_is_told(tmp_path: Path) -> None:
         await JsonLinesSink(settings(tmp_path / "file" / "out")).send([message("a")])
 
 
-@pytest.mark.parametrize(("fsync", "after_send", "after_tick"), [("always", 1, 1), ("second", 0, 1), ("never", 0, 0)])
+@pytest.mark.parametrize(
+    ("fsync", "at_once", "after_a_tick", "later"), [("always", 1, 1, 2), ("second", 0, 1, 2), ("never", 0, 0, 0)]
+)
 async def test_the_disk_has_it_when_the_settings_say(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fsync: str, after_send: int, after_tick: int
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fsync: str, at_once: int, after_a_tick: int, later: int
 ) -> None:
     synced: list[int] = []
     monkeypatch.setattr("os.fsync", synced.append)
@@ -174,9 +203,12 @@ async def test_the_disk_has_it_when_the_settings_say(
     await sink.send([message("first")])
     synced.clear()
     await sink.send([message("a")])
-    assert len(synced) == after_send
+    assert len(synced) == at_once
     await sink.tick()
-    assert len(synced) == after_tick
+    assert len(synced) == after_a_tick
+    clock.advance(2)
+    await sink.send([message("b")])
+    assert len(synced) == later
     await sink.close()
 
 

@@ -43,8 +43,15 @@ def test_a_topic_that_can_be_none_is_refused(topic: str) -> None:
         settings(topic=topic)
 
 
+def test_no_lines_at_all_are_no_relay() -> None:
+    login = {"security_protocol": "SASL_PLAINTEXT", "username": "line-3", "password": "pa55-w0rd"}
+    with pytest.raises(ValidationError, match="lines") as refused:
+        settings(lines=[], **login)
+    assert "pa55-w0rd" not in str(refused.value)
+
+
 async def test_a_message_above_the_limit_is_refused_before_anything_is_connected() -> None:
-    message = Outgoing("events", "line-1", "cam-1", "m", "rayline.event/1.0", "zone", 0, b"x" * 2000)
+    message = Outgoing("events", "line-1", "cam-1", "m", 0, b"x" * 2000)
     (sent,) = await KafkaSink(settings(max_request_size=1000)).send([message])
     assert sent.fate is Fate.REFUSED
     assert "max_request_size is 1000" in sent.reason
