@@ -262,6 +262,8 @@ class TrackDeployment:
         with log_context(camera=camera_id):
             is_spooled = camera_id in landed.spooled
             answer = camera.spooled(now) if is_spooled else camera.settle(landed.outcomes.get(camera_id), now)
+        for reason, frames in answer.late_lost.items():  # the rest of them the spool counts
+            self._metrics.frames_dropped(camera_id, reason, frames)
         news = self._sink.news(camera.job.line, camera_id)
         camera.tell_lost(news.lost)  # in its next message: the one that was settled just now is on its way
         answer = replace(

@@ -371,7 +371,7 @@ async def test_what_another_writer_overtook_is_dropped_and_told(
 @pytest.mark.parametrize("wiped", [False, True], ids=["rolled back", "wiped"])
 @pytest.mark.parametrize("spools", [False, True], ids=["while it was there", "while it was away"])
 async def test_a_redis_that_lost_its_tail_costs_a_live_camera_no_more_than_that(
-    tmp_path: Path, make: Make, wiped: bool, spools: bool
+    tmp_path: Path, make: Make, meter: RecordingMeter, wiped: bool, spools: bool
 ) -> None:
     with redis_server(tmp_path, keep=True) as server:
         track = make(server)
@@ -405,6 +405,7 @@ async def test_a_redis_that_lost_its_tail_costs_a_live_camera_no_more_than_that(
         # Behind what waited on disk nobody can tell what Redis lost from what the disk let go.
         assert dropped == ({} if spools else {LOST_BY_REDIS: 4 if wiped else 3})
         assert added(answers).late_lost == dropped
+    assert meter.total("rayline_frames_dropped", camera=A, reason=LOST_BY_REDIS) == dropped[LOST_BY_REDIS]
 
 
 async def test_a_live_cameras_last_words_wait_on_disk(tmp_path: Path, make: Make) -> None:
