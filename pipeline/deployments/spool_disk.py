@@ -100,7 +100,10 @@ class SpoolDisk:
 
     async def has_file(self, shard: str) -> bool:
         """True where there is something to open."""
-        return await self._do(lambda: self._files.has_file(shard))
+        has_one = await self._do(lambda: self._files.has_file(shard))
+        if not has_one:
+            self._failing_since.pop(shard, None)
+        return has_one
 
     async def close_all(self) -> None:
         """Let go of everything, once; what waits stays on disk."""

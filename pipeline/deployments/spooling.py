@@ -18,6 +18,7 @@ from pipeline.sinks.late_writes import Fate, store
 from pipeline.sinks.redis_streams import CameraWrite, RedisSettings, RedisStreams
 from pipeline.sinks.spool import Entry, Loose, Newest, Owner, SpoolBroken, SpoolBusy
 from pipeline.sinks.spool_settings import SpoolSettings, default_folder
+from pipeline.sinks.storage_thread import StorageSlow
 from stages.results.messages import ResultContext
 
 logger = logging.getLogger(__name__)
@@ -101,9 +102,12 @@ class Spooling:
         return stored
 
     async def newest(self, shard: str, owner: Owner) -> Newest | None:
-        """Where the camera stands by what waits of it; None where nothing does, or another process has the file."""
+        """Where the camera stands by what waits of it; None where nothing does, or another process has the file.
+
+        Raises SinkUnavailable while the disk is only slow to say: whoever went on without would pass what waits.
+        """
         if not self.holds(owner):
-            await self._take_over(shard, is_ours=True)
+            self._hold_back(shard, await self._take_over(shard, is_ours=True))
         file = self._disk.home(owner)
         if file is None:
             return None
@@ -111,7 +115,12 @@ class Spooling:
             return await self._disk.ask(file, lambda spool: spool.newest(*owner))
         except SinkError as exc:
             await self._failed(file, exc)
+            self._hold_back(file, exc)
             return None
+
+    def _hold_back(self, shard: str, exc: SinkError | None) -> None:
+        if isinstance(exc, StorageSlow) and self._disk.failing_s(shard) < GIVE_UP_S:
+            raise SinkUnavailable(f"spool of shard {shard}: {exc}") from exc
 
     async def round(self) -> None:
         """Look whether Redis is there, and store what waits until nothing does or it is gone."""
@@ -240,28 +249,31 @@ class Spooling:
         for shard in left:
             await self._take_over(shard, is_ours=False)
 
-    async def _take_over(self, shard: str, is_ours: bool) -> None:
+    async def _take_over(self, shard: str, is_ours: bool) -> SinkError | None:
+        """Open what is there; what kept it from being opened, if anything did."""
         if shard in self._disk.shards():
-            return
+            return None
         try:
             if not await self._disk.has_file(shard):
-                return
+                return None
             since = await self._disk.ask(shard, lambda spool: spool.oldest_at())
         except SinkError as exc:
             if is_ours or not isinstance(exc, SpoolBusy):  # else another replica's, which stores it itself
                 await self._failed(shard, exc)
-            return
+            return exc
         waiting = self._disk.waiting(shard)
         for owner in waiting:
             self._ledger.waits(owner, since or self._clock())
         if waiting:
             frames = sum(its.frames for its in waiting.values())
             logger.info("spool of shard %s: %d frames of %d cameras waited here", shard, frames, len(waiting))
+        return None
 
     async def _expire(self) -> None:
         for shard in self._disk.shards():
             try:
-                self._ledger.shed(await self._disk.ask(shard, lambda spool: spool.expire(self._clock())), EXPIRED)
+                while shed := await self._disk.ask(shard, lambda spool: spool.expire(self._clock())):
+                    self._ledger.shed(shed, EXPIRED)
             except SinkError as exc:
                 await self._failed(shard, exc)
 

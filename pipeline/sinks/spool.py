@@ -9,6 +9,7 @@ import zlib
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
+from itertools import takewhile
 from pathlib import Path
 from typing import Any, Self
 
@@ -24,6 +25,7 @@ Owner = tuple[str, str]  # line, camera
 _APPLICATION_ID = 0x5261794C  # tells a spool from other people's databases
 _ROW_BYTES = 120  # of a row beside its payload, with its part of the indexes
 _SHED_AT_ONCE = 32
+_EXPIRED_AT_ONCE = 64
 _SCHEMA = f"""
 BEGIN;
 CREATE TABLE entry (
@@ -31,12 +33,14 @@ CREATE TABLE entry (
   cursor TEXT, frames INTEGER NOT NULL, verdicts INTEGER NOT NULL, has_checkpoint INTEGER NOT NULL,
   size INTEGER NOT NULL, payload BLOB NOT NULL
 );
-CREATE INDEX entry_of ON entry (line, camera, id);
+CREATE INDEX entry_of ON entry (line, camera, id, frames, size);
 CREATE INDEX entry_with_frames ON entry (id) WHERE cursor IS NOT NULL;
 PRAGMA application_id = {_APPLICATION_ID};
 PRAGMA user_version = {SCHEMA_VERSION};
 COMMIT;
 """
+# Answered by the index alone: a full file is opened in less than a batch may wait for it.
+_BY_CAMERA = "SELECT line, camera, count(*), sum(frames), sum(size) FROM entry GROUP BY line, camera"
 # What no new try on the same file will change: it is set aside.
 _BROKEN = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_FORMAT}
 
@@ -141,9 +145,9 @@ class Spool:
         try:
             with _told(path):
                 self._db = _opened(path)
-                self._bytes: int = self._one("SELECT coalesce(sum(size), 0) FROM entry")
-                rows = self._all("SELECT line, camera, count(*), sum(frames) FROM entry GROUP BY line, camera")
-                self._waiting = {(line, camera): Waiting(*rest) for line, camera, *rest in rows}
+                rows = self._all(_BY_CAMERA)
+                self._bytes: int = sum(row[-1] for row in rows)
+                self._waiting = {(row[0], row[1]): Waiting(row[2], row[3]) for row in rows}
         except BaseException:
             self.close()
             raise
@@ -199,10 +203,12 @@ class Spool:
         return shed
 
     def expire(self, now: float) -> dict[Owner, Shed]:
-        """Drop what is older than `max_age_s`."""
-        too_old = (now - self._settings.max_age_s,)
+        """Drop some of what is older than `max_age_s`, oldest first; nothing is left of it when none is answered."""
+        begun = now - self._settings.max_age_s
+        columns = "SELECT id, line, camera, frames, verdicts, size, at FROM entry"
         with _told(self.path):
-            rows = self._all("SELECT id, line, camera, frames, verdicts, size FROM entry WHERE at < ?", too_old)
+            oldest = self._all(f"{columns} ORDER BY id LIMIT {_EXPIRED_AT_ONCE}")
+        rows = [row for *row, _ in takewhile(lambda row: row[-1] < begun, oldest)]
         shed: dict[Owner, Shed] = {}
         if rows:
             with self._changing(durable=False):

@@ -4,6 +4,7 @@ import asyncio
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -26,6 +27,7 @@ from pipeline.sinks.redis_client import connect
 from pipeline.sinks.redis_streams import CameraWrite, RedisSettings, RedisStreams, WriteStatus
 from pipeline.sinks.spool import Entry, Spool, Spooled
 from pipeline.sinks.spool_settings import SpoolSettings
+from pipeline.sinks.storage_thread import StorageSlow
 from stages.values import CameraId
 from tests.fakes import RecordingMeter
 from tests.redis_server import BINARIES, RedisServer, redis_server
@@ -285,6 +287,49 @@ async def test_a_successor_without_a_checkpoint_waits_for_redis_and_its_frames_a
         await until_stored(track)
         assert outcomes(await send(track, 3)) == {A: Outcome.PUBLISHED}
         assert (await stored_ids(hasty(server), LINE, A))[0][0] == live(1, 7)
+
+
+@contextmanager
+def slow_disk(track: TrackDeployment) -> Iterator[None]:
+    """Inside, the disk gives no answer; it is asked again at once behind it."""
+    assert track._spool is not None
+    thread, thaw = track._spool._disk._thread, threading.Event()
+    thread._pause_s = 0.0
+    with pytest.raises(StorageSlow):
+        thread.call(lambda: thaw.wait(30))
+    try:
+        yield
+    finally:
+        thaw.set()
+        assert thread._late is not None
+        thread._late.result(5)
+
+
+async def test_a_successor_waits_for_a_disk_that_is_slow_to_say_what_waits_there(tmp_path: Path, make: Make) -> None:
+    with redis_server(tmp_path) as server:
+        with Spool(tmp_path / "spool" / f"{SHARD}.db", SpoolSettings()) as left:
+            left.append([Entry(write(LINE, None, live(1, 7), camera=A))], time.time())
+        track = make(server, write_timeout_s=0.1)
+        with slow_disk(track):
+            assert outcomes(await send(track, 2)) == {A: Outcome.UNAVAILABLE}
+        await send(track, 3)
+        await until_stored(track)
+        answer = await send(track, 4)
+        assert answer.cameras[A].late_lost == {}
+        ids = (await stored_ids(hasty(server), LINE, A))[0]
+        assert (len(ids), ids[0]) == (3, live(1, 7))
+
+
+async def test_a_disk_that_never_says_what_waits_there_holds_nobody_back_for_good(
+    tmp_path: Path, make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(spooling, "GIVE_UP_S", 0.3)
+    with redis_server(tmp_path) as server:
+        track = make(server, write_timeout_s=0.1)
+        with slow_disk(track):
+            assert outcomes(await send(track, 2)) == {A: Outcome.UNAVAILABLE}
+            await asyncio.sleep(0.3)
+            assert outcomes(await send(track, 3)) == {A: Outcome.PUBLISHED}
 
 
 async def test_a_spool_that_nobody_runs_any_more_is_stored_by_whoever_finds_it(tmp_path: Path, make: Make) -> None:

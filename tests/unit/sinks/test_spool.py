@@ -13,7 +13,18 @@ from pathlib import Path
 import pytest
 
 from pipeline.sinks.redis_streams import CameraWrite, RedisSettings
-from pipeline.sinks.spool import Entry, Loose, Newest, Shed, Spool, SpoolBroken, SpoolBusy, SpoolUnavailable, Waiting
+from pipeline.sinks.spool import (
+    _BY_CAMERA,
+    Entry,
+    Loose,
+    Newest,
+    Shed,
+    Spool,
+    SpoolBroken,
+    SpoolBusy,
+    SpoolUnavailable,
+    Waiting,
+)
 from pipeline.sinks.spool_folder import MOST_SET_ASIDE, SpoolFolder
 from pipeline.sinks.spool_settings import Fsync, SpoolSettings, default_folder
 from stages.values import Position
@@ -124,6 +135,26 @@ def test_what_is_too_old_goes(make: Make) -> None:
     assert spool.expire(160.0) == {}
     assert spool.expire(161.0) == {("line", "cam"): Shed(1, 3, 1)}
     assert cursors(spool) == [cursor(2)]
+
+
+def test_what_is_too_old_goes_in_pieces_that_hold_nobody_up(make: Make) -> None:
+    spool = make(max_age_s=60)
+    spool.append([entry(seq) for seq in range(1, 151)], 100.0)
+    pieces = []
+    while shed := spool.expire(161.0):
+        pieces.append(shed["line", "cam"].frames)
+    assert pieces == [64, 64, 22]
+    assert spool.waiting() == {}
+
+
+def test_what_a_file_holds_is_told_by_its_index_alone(make: Make) -> None:
+    spool = make()
+    spool.append([entry(1, pad=100), entry(2, camera="other", frames=3)], 1.0)
+    size_bytes, waiting = spool.size_bytes, spool.waiting()
+    assert "COVERING INDEX entry_of" in str(spool._all(f"EXPLAIN QUERY PLAN {_BY_CAMERA}"))
+    spool.close()
+    again = make()
+    assert (again.size_bytes, again.waiting()) == (size_bytes, waiting)
 
 
 def test_only_one_at_a_time_has_the_file(make: Make) -> None:
