@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import TypeVar
@@ -23,12 +23,9 @@ class SpoolDisk:
 
     def __init__(self, folder: Path, settings: SpoolSettings) -> None:
         self.folder = folder
-        self._timeout_s = settings.write_timeout_s
-        self._files = SpoolFolder(folder, settings)
         self._thread = StorageThread[object]("spool", settings.write_timeout_s)
+        self._files = SpoolFolder(folder, settings, self._thread.is_given_up)
         self._waiting: dict[str, Mapping[Owner, Waiting]] = {}  # by shard: as its file held it at last
-        self._order: dict[str, int] = {}  # of what is in _waiting: answers of the thread may overtake each other
-        self._jobs = 0
         self._is_closed = False
         self._failing_since: dict[str, float] = {}  # monotonic, by shard
 
@@ -60,16 +57,13 @@ class SpoolDisk:
     async def ask(self, shard: str, job: Callable[[Spool], _T]) -> _T:
         """The job's answer; what the file holds behind it is noted. The file is opened, or begun, where it is not."""
 
-        def done() -> tuple[_T, int, dict[Owner, Waiting]]:
+        def done() -> tuple[_T, dict[Owner, Waiting]]:
             spool = self._files.spool(shard)
-            answer = job(spool)
-            self._jobs += 1  # on the thread alone, where jobs follow each other
-            return answer, self._jobs, spool.waiting()
+            return job(spool), spool.waiting()
 
-        answer, order, waiting = await self._do(done)
+        answer, waiting = await self._do(done)
         self._failing_since.pop(shard, None)
-        if order > self._order.get(shard, 0):
-            self._order[shard], self._waiting[shard] = order, waiting
+        self._waiting[shard] = waiting
         return answer
 
     async def failed(self, shard: str, exc: SinkError) -> None:
@@ -112,8 +106,14 @@ class SpoolDisk:
         self._is_closed = True
         with suppress(SinkError):
             await self._do(self._files.close_all)
-        await asyncio.to_thread(self._thread.close, self._timeout_s)
+        await asyncio.to_thread(self._thread.close, self._thread.timeout_s)
 
     async def _do(self, job: Callable[[], _T]) -> _T:
-        answer: Awaitable[object] = asyncio.to_thread(self._thread.call, job)
-        return await answer  # type: ignore[return-value]  # the thread serves several kinds of jobs
+        future = self._thread.submit(job)
+        try:
+            async with asyncio.timeout(self._thread.timeout_s):
+                # Shielded: what runs goes on without whoever is cancelled.
+                answer = await asyncio.shield(asyncio.wrap_future(future))
+        except TimeoutError:
+            answer = self._thread.give_up(future)
+        return answer  # type: ignore[return-value]  # the thread serves several kinds of jobs

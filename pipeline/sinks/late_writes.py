@@ -141,12 +141,20 @@ def _settle(each: Spooled, write: CameraWrite, outcome: WriteOutcome, ours: set[
     elif outcome.status is WriteStatus.WRITTEN or (outcome.status is WriteStatus.ALREADY and outcome.stored in ours):
         fate.done.append(each.id)
         fate.stored[owner] += each.entry.frames
-    elif (retry := rebased(write, outcome)) is not None:
+    elif (retry := rebased(write, outcome) or _behind(write, outcome, ours)) is not None:
         logger.warning("camera %s: goes on behind what Redis holds: %s", write.camera, outcome.stored or "nothing")
         return retry
     else:
         fate.lose(each, SUPERSEDED)
     return None
+
+
+def _behind(write: CameraWrite, outcome: WriteOutcome, ours: set[str]) -> CameraWrite | None:
+    """The write behind what it passed here: an append that hung as it was committed, and was given up, had landed."""
+    stored = outcome.stored
+    if outcome.status is not WriteStatus.CONFLICT or stored not in ours or not is_live(write.new):
+        return None
+    return replace(write, prev=stored) if stored < write.new else None
 
 
 def _write_of(spooled: Spooled) -> CameraWrite:

@@ -6,7 +6,7 @@ import fcntl
 import os
 import sqlite3
 import zlib
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from itertools import takewhile
@@ -135,10 +135,15 @@ class Spool:
     last checkpoint, every 4 MB or so, and never the file. always: each append is on the disk when it returns.
     """
 
-    def __init__(self, path: Path, settings: SpoolSettings) -> None:
-        """Open the file, or begin one. Raises SpoolBusy where another process has it."""
+    def __init__(self, path: Path, settings: SpoolSettings, is_given_up: Callable[[], bool] = lambda: False) -> None:
+        """Open the file, or begin one. Raises SpoolBusy where another process has it.
+
+        `is_given_up` is asked before a change is made for good: True undoes it, for whoever wanted it has been told
+        that it failed.
+        """
         self.path = path
         self._settings = settings
+        self._is_given_up = is_given_up
         self._lock = locked(path)
         self._db: sqlite3.Connection | None = None
         self._waiting: dict[Owner, Waiting] = {}
@@ -305,12 +310,17 @@ class Spool:
             db.execute("BEGIN IMMEDIATE")
             try:
                 yield db
-                db.execute("COMMIT")
+                self._commit(db)
             except BaseException:
                 self._bytes, self._waiting = before
                 with suppress(sqlite3.Error):  # a full disk has rolled back by itself
                     db.execute("ROLLBACK")
                 raise
+
+    def _commit(self, db: sqlite3.Connection) -> None:
+        if self._is_given_up():
+            raise SpoolUnavailable(f"spool {self.path}: nobody waits for this change any more")
+        db.execute("COMMIT")
 
     def _note(self, owner: Owner, entries: int, frames: int) -> None:
         now = self._waiting.pop(owner, Waiting()).plus(entries, frames)

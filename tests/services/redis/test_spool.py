@@ -332,6 +332,42 @@ async def test_a_disk_that_never_says_what_waits_there_holds_nobody_back_for_goo
             assert outcomes(await send(track, 3)) == {A: Outcome.PUBLISHED}
 
 
+async def test_frames_that_a_slow_disk_did_not_take_are_lost_once_and_hide_none_behind_them(
+    tmp_path: Path, make: Make
+) -> None:
+    with redis_server(tmp_path, keep=True) as server:
+        track = make(server, write_timeout_s=1.0)
+        await send(track, 0)
+        server.kill()
+        answers = [await send(track, 1)]
+        assert track._spool is not None
+        track._spool._disk._thread._pause_s = 0.0  # also for what waits behind the one that hangs
+        spool, begun, thaw = track._spool._disk._files.spool(SHARD), threading.Event(), threading.Event()
+        make_room = spool._make_room
+
+        def slow(needed: int) -> Any:
+            begun.set()
+            thaw.wait(30)
+            return make_room(needed)
+
+        spool._make_room = slow  # type: ignore[method-assign]
+        answers.append(await send(track, 2))
+        assert begun.is_set()
+        assert (answers[-1].cameras[A].outcome, answers[-1].cameras[A].keeps_count) == (Outcome.UNAVAILABLE, True)
+        thaw.set()
+        late = track._spool._disk._thread._late
+        assert late is not None
+        await until(late.done)
+        answers += [await send(track, n) for n in range(3, 6)]
+        server.start()
+        await until_stored(track)
+        answers.append(await send(track, 6))
+        assert await seqs(server) == [0, 1, 3, 4, 5, 6]
+        assert added(answers).late_lost == {}
+        dropped = sum((Counter(m["dropped_since_last"]) for m in await told(server)), Counter[str]())
+        assert dropped == {"sink_unavailable": 1}
+
+
 async def test_a_spool_that_nobody_runs_any_more_is_stored_by_whoever_finds_it(tmp_path: Path, make: Make) -> None:
     with redis_server(tmp_path) as server:
         with Spool(tmp_path / "spool" / "renamed-live-1.db", SpoolSettings()) as left:
@@ -528,6 +564,18 @@ async def test_late_writes_of_two_writers_are_stored_once_whoever_comes_first(
         assert [o.status for o in await b.write([write(line, live(20), live(28))])] == [WriteStatus.ALREADY]
         assert await store(a, kept) != fate  # sent again: nothing more is written
     assert (await stored_ids(settings, line))[0] == [live(8), live(20), live(32)]
+
+
+async def test_a_late_write_that_landed_though_it_was_given_up_hides_none_behind_it(
+    settings: RedisSettings, line: str
+) -> None:
+    """Who gave it up built what came then on what was there before it."""
+    kept = spooled(write(line, live(8), live(16)), write(line, live(8), live(24)), write(line, live(24), live(32)))
+    async with RedisStreams(settings) as streams:
+        await streams.write([write(line, None, live(8))])
+        fate = await store(streams, kept)
+    assert (fate.done, fate.stored[line, "cam"], fate.lost) == ([0, 1, 2], 3, {})
+    assert (await stored_ids(settings, line))[0] == [live(n) for n in (8, 16, 24, 32)]
 
 
 @pytest.mark.parametrize("stored", [live(0, EPOCH + 1), kafka(5)], ids=["a newer epoch", "another source"])

@@ -273,6 +273,26 @@ def test_a_full_disk_refuses_the_new_and_keeps_the_old(make: Make) -> None:
     assert cursors(spool) == [cursor(1), cursor(2)]
 
 
+def test_a_change_that_nobody_waits_for_any_more_is_undone(tmp_path: Path) -> None:
+    is_late = False
+    with Spool(tmp_path / "s.db", SpoolSettings(max_age_s=60), lambda: is_late) as spool:
+        spool.append([entry(1)], 1.0)
+        before = spool.size_bytes, spool.waiting()
+        is_late = True
+        for change in (
+            lambda: spool.append([entry(2)], 1.0),
+            lambda: spool.expire(100.0),
+            lambda: spool.remove([spool.peek(1)[0].id]),
+        ):
+            with pytest.raises(SpoolUnavailable, match="nobody waits"):
+                change()
+        assert cursors(spool) == [cursor(1)]
+        assert (spool.size_bytes, spool.waiting()) == before
+        is_late = False
+        spool.append([entry(3)], 1.0)
+        assert cursors(spool) == [cursor(1), cursor(3)]
+
+
 def test_a_file_that_vanished_is_begun_anew(make: Make, tmp_path: Path) -> None:
     spool = make()
     spool.append([entry(1)], 1.0)
