@@ -110,10 +110,15 @@ class SpoolDisk:
 
     async def _do(self, job: Callable[[], _T]) -> _T:
         future = self._thread.submit(job)
-        try:
-            async with asyncio.timeout(self._thread.timeout_s):
-                # Shielded: what runs goes on without whoever is cancelled.
-                answer = await asyncio.shield(asyncio.wrap_future(future))
-        except TimeoutError:
-            answer = self._thread.give_up(future)
-        return answer  # type: ignore[return-value]  # the thread serves several kinds of jobs
+        done = asyncio.wrap_future(future)
+        done.add_done_callback(_heard)
+        await asyncio.wait([done], timeout=self._thread.timeout_s)  # who is cancelled leaves it running
+        if done.done():
+            return done.result()  # type: ignore[return-value]  # the thread serves several kinds of jobs
+        return self._thread.give_up(future)  # type: ignore[return-value]
+
+
+def _heard(late: asyncio.Future[object]) -> None:
+    """What a job raised that nobody waits for any more is nobody's."""
+    if not late.cancelled():
+        late.exception()
