@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from pipeline.observe.metrics import Metrics
-from pipeline.sinks.late_writes import Fate
+from pipeline.sinks.late_writes import LOST_BY_REDIS, Fate
 from pipeline.sinks.spool import Entry, Owner, Shed, Spooled
 from stages.results.messages import ResultContext, camera_event_message, rfc3339
 from stages.values import Event, LineId
@@ -25,6 +25,7 @@ class Absence:
     context: Sequence[object] = ()
     stored: int = 0  # frames
     lost: Counter[str] = field(default_factory=Counter)  # frames, by reason
+    is_ours: bool = False  # it began here: the first entry is built on what Redis had said it stored
 
 
 @dataclass(slots=True)
@@ -61,9 +62,9 @@ class Ledger:
             told.append(entry)
         return told
 
-    def waits(self, owner: Owner, since: float, context: Sequence[object] = ()) -> None:
-        """Something of this camera lies on disk."""
-        absence = self._absences.setdefault(owner, Absence(since))
+    def waits(self, owner: Owner, since: float, context: Sequence[object] = (), *, is_ours: bool = False) -> None:
+        """Something of this camera lies on disk; `is_ours`: and was put there just now."""
+        absence = self._absences.setdefault(owner, Absence(since, is_ours=is_ours))
         absence.context = context or absence.context
 
     def peeked(self, waiting: Sequence[Spooled]) -> None:
@@ -80,6 +81,10 @@ class Ledger:
         for owner, reasons in fate.lost.items():
             for reason, frames in reasons.items():
                 self.lose(owner, reason, frames)
+        for owner, frames in fate.tail.items():
+            absence = self._absence(owner)
+            if absence.is_ours and not absence.lost:  # else some of them are what the disk let go
+                self.lose(owner, LOST_BY_REDIS, frames)
 
     def shed(self, shed: Mapping[Owner, Shed], reason: str) -> None:
         """What had to go."""
@@ -107,7 +112,7 @@ class Ledger:
         later = self._absences.get(owner, Absence(absence.since))
         lost = absence.lost + later.lost
         context = later.context or absence.context
-        self._absences[owner] = Absence(absence.since, context, absence.stored + later.stored, lost)
+        self._absences[owner] = Absence(absence.since, context, absence.stored + later.stored, lost, absence.is_ours)
 
     def last_word(self, owner: Owner, absence: Absence) -> bytes | None:
         """The event that says what it came to; None where there is nothing to say."""

@@ -166,7 +166,7 @@ class Spooling:
         self._complained.discard(shard)
         self._aside.pop(shard, None)
         for entry in entries:
-            self._ledger.waits(entry.owner, now, entry.context)
+            self._ledger.waits(entry.owner, now, entry.context, is_ours=True)
         self._ledger.shed(shed, FULL)
         self._wake.set()
         return True
