@@ -90,8 +90,8 @@ class Ledger:
         """What had to go."""
         for owner, its in shed.items():
             self.lose(owner, reason, its.frames)
-            if its.verdicts:
-                logger.error("camera %s: %d verdicts that waited on disk are lost: %s", owner[1], its.verdicts, reason)
+            if gone := its.events + its.verdicts:
+                logger.error("camera %s: %d events and verdicts lost that waited on disk: %s", owner[1], gone, reason)
 
     def lose(self, owner: Owner, reason: str, frames: int) -> None:
         """Frames that waited are lost."""

@@ -19,7 +19,7 @@ from pipeline.sinks.errors import SinkError
 from pipeline.sinks.redis_streams import CameraWrite
 from pipeline.sinks.spool_settings import Fsync, SpoolSettings
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 Owner = tuple[str, str]  # line, camera
 
 _APPLICATION_ID = 0x5261794C  # tells a spool from other people's databases
@@ -30,8 +30,8 @@ _SCHEMA = f"""
 BEGIN;
 CREATE TABLE entry (
   id INTEGER PRIMARY KEY AUTOINCREMENT, at REAL NOT NULL, line TEXT NOT NULL, camera TEXT NOT NULL,
-  cursor TEXT, frames INTEGER NOT NULL, verdicts INTEGER NOT NULL, has_checkpoint INTEGER NOT NULL,
-  size INTEGER NOT NULL, payload BLOB NOT NULL
+  cursor TEXT, frames INTEGER NOT NULL, events INTEGER NOT NULL, verdicts INTEGER NOT NULL,
+  has_checkpoint INTEGER NOT NULL, size INTEGER NOT NULL, payload BLOB NOT NULL
 );
 CREATE INDEX entry_of ON entry (line, camera, id, frames, size);
 CREATE INDEX entry_with_frames ON entry (id) WHERE cursor IS NOT NULL;
@@ -103,8 +103,8 @@ class Spooled:
 class Shed:
     """What a camera lost to make room, or to age."""
 
-    entries: int = 0
     frames: int = 0
+    events: int = 0
     verdicts: int = 0
 
 
@@ -198,8 +198,8 @@ class Spool:
         with self._changing(durable=self._settings.fsync is Fsync.ALWAYS) as db:
             shed = self._make_room(needed)
             db.executemany(
-                "INSERT INTO entry (at, line, camera, cursor, frames, verdicts, has_checkpoint, size, payload)"
-                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                "INSERT INTO entry (at, line, camera, cursor, frames, events, verdicts, has_checkpoint, size, payload)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 rows,
             )
             self._bytes += needed
@@ -210,7 +210,7 @@ class Spool:
     def expire(self, now: float) -> dict[Owner, Shed]:
         """Drop some of what is older than `max_age_s`, oldest first; nothing is left of it when none is answered."""
         begun = now - self._settings.max_age_s
-        columns = "SELECT id, line, camera, frames, verdicts, size, at FROM entry"
+        columns = "SELECT id, line, camera, frames, events, verdicts, size, at FROM entry"
         with _told(self.path):
             oldest = self._all(f"{columns} ORDER BY id LIMIT {_EXPIRED_AT_ONCE}")
         rows = [row for *row, _ in takewhile(lambda row: row[-1] < begun, oldest)]
@@ -266,39 +266,43 @@ class Spool:
     def _make_room(self, needed: int) -> dict[Owner, Shed]:
         shed: dict[Owner, Shed] = {}
         while self._bytes and self._bytes + needed > self._settings.max_bytes:
-            columns = "SELECT id, line, camera, frames, verdicts, size, payload FROM entry"
+            columns = "SELECT id, line, camera, frames, events, verdicts, size, payload FROM entry"
             rows = self._all(f"{columns} WHERE cursor IS NOT NULL ORDER BY id LIMIT {_SHED_AT_ONCE}")
             rows = rows or self._all(f"{columns} ORDER BY id LIMIT {_SHED_AT_ONCE}")
             for *row, payload in rows:
                 if self._bytes + needed <= self._settings.max_bytes:
                     break
-                if row[3] and row[4]:
+                _, _, _, frames, _, verdicts, _ = row
+                if frames and verdicts:
                     self._keep_verdicts(row, payload, shed)
                 else:
                     self._drop(row, shed)
         return shed
 
     def _drop(self, row: Sequence[Any], shed: dict[Owner, Shed]) -> None:
-        id_, line, camera, frames, verdicts, size = row
+        id_, line, camera, frames, events, verdicts, size = row
         self._execute("DELETE FROM entry WHERE id = ?", (id_,))
         self._bytes -= size
         self._note((line, camera), -1, -frames)
         its = shed.setdefault((line, camera), Shed())
-        its.entries += 1
         its.frames += frames
+        its.events += events
         its.verdicts += verdicts
 
     def _keep_verdicts(self, row: Sequence[Any], payload: bytes, shed: dict[Owner, Shed]) -> None:
-        id_, line, camera, frames, _, size = row
+        id_, line, camera, frames, events, _, size = row
         old = _entry(line, camera, "", payload)
         *_, new_size, left = _row(replace(old, what=Loose(camera, line, inspections=old.what.inspections)))
         self._execute(
-            "UPDATE entry SET cursor = NULL, frames = 0, has_checkpoint = 0, size = ?, payload = ? WHERE id = ?",
+            "UPDATE entry SET cursor = NULL, frames = 0, events = 0, has_checkpoint = 0, size = ?, payload = ?"
+            " WHERE id = ?",
             (new_size, left, id_),
         )
         self._bytes += new_size - size
         self._note((line, camera), 0, -frames)
-        shed.setdefault((line, camera), Shed()).frames += frames
+        its = shed.setdefault((line, camera), Shed())
+        its.frames += frames
+        its.events += events
 
     @contextmanager
     def _changing(self, durable: bool) -> Iterator[sqlite3.Connection]:
@@ -415,7 +419,7 @@ def _is_foreign(exc: sqlite3.Error) -> bool:
 
 
 def _row(entry: Entry) -> tuple[Any, ...]:
-    """line, camera, cursor, frames, verdicts, has_checkpoint, size, payload."""
+    """line, camera, cursor, frames, events, verdicts, has_checkpoint, size, payload."""
     what = entry.what
     write = what if isinstance(what, CameraWrite) else None
     detections = [] if write is None else list(write.detections)
@@ -424,7 +428,8 @@ def _row(entry: Entry) -> tuple[Any, ...]:
     payload = zlib.compress(msgpack.packb(content), 1)  # a fifth, for some 0.1 ms
     has_checkpoint = write is not None and write.checkpoint is not None
     size = len(payload) + _ROW_BYTES
-    return what.line, what.camera, cursor, len(detections), len(what.inspections), has_checkpoint, size, payload
+    counts = len(detections), len(what.events), len(what.inspections)
+    return what.line, what.camera, cursor, *counts, has_checkpoint, size, payload
 
 
 def _unpacked(payload: bytes) -> list[Any]:

@@ -39,12 +39,20 @@ def cursor(seq: int) -> str:
 
 
 def entry(
-    seq: int, *, camera: str = "cam", frames: int = 1, verdicts: int = 0, checkpoint: bytes | None = None, pad: int = 0
+    seq: int,
+    *,
+    camera: str = "cam",
+    frames: int = 1,
+    events: int = 0,
+    verdicts: int = 0,
+    checkpoint: bytes | None = None,
+    pad: int = 0,
 ) -> Entry:
     noise = os.urandom(pad).hex() if pad else ""
     detections = [message(f"{seq}-{n}{noise}") for n in range(frames)]
+    told = [message(f"event-{seq}-{n}") for n in range(events)]
     inspections = [message(f"part-{seq}-{n}") for n in range(verdicts)]
-    write = CameraWrite(camera, "line", cursor(seq - 1), cursor(seq), detections, [], inspections, checkpoint)
+    write = CameraWrite(camera, "line", cursor(seq - 1), cursor(seq), detections, told, inspections, checkpoint)
     return Entry(write, CONTEXT)
 
 
@@ -97,25 +105,25 @@ def test_where_a_camera_stands_is_its_newest_write_and_the_newest_checkpoint(mak
 
 def test_a_full_spool_drops_the_oldest_frames_and_says_whose(make: Make) -> None:
     spool = make(max_bytes=100_000)
-    shed = Shed()
+    lost = 0
     for seq in range(1, 401):
-        for lost in spool.append([entry(seq, pad=200)], 1.0).values():
-            shed.entries += lost.entries
-            shed.frames += lost.frames
+        lost += sum(its.frames for its in spool.append([entry(seq, pad=200)], 1.0).values())
         assert spool.size_bytes <= 100_000
     left = cursors(spool)
     assert left == [cursor(seq) for seq in range(401 - len(left), 401)]
-    assert shed.frames == shed.entries == 400 - len(left) > 0
+    assert lost == 400 - len(left) > 0
     assert spool.waiting() == {("line", "cam"): Waiting(len(left), len(left))}
 
 
 def test_verdicts_outlast_the_frames_they_came_with(make: Make) -> None:
     spool = make(max_bytes=100_000)
-    spool.append([entry(1, verdicts=2, pad=200)], 1.0)
-    frames = sum(its.frames for seq in range(2, 401) for its in spool.append([entry(seq, pad=200)], 1.0).values())
+    spool.append([entry(1, events=3, verdicts=2, pad=200)], 1.0)
+    shed = [its for seq in range(2, 401) for its in spool.append([entry(seq, pad=200)], 1.0).values()]
+    frames = sum(its.frames for its in shed)
     oldest = spool.peek(1)[0].entry.what
     assert oldest == Loose("cam", "line", [], [message("part-1-0"), message("part-1-1")])
     assert frames == 401 - len(spool.peek(1000))
+    assert sum(its.events for its in shed) == 3
     assert spool.waiting()["line", "cam"].entries == len(spool.peek(1000))
 
 
@@ -130,10 +138,10 @@ def test_where_only_verdicts_are_left_the_oldest_of_them_go(make: Make) -> None:
 
 def test_what_is_too_old_goes(make: Make) -> None:
     spool = make(max_age_s=60)
-    spool.append([entry(1, frames=3, verdicts=1)], 100.0)
+    spool.append([entry(1, frames=3, events=2, verdicts=1)], 100.0)
     spool.append([entry(2)], 130.0)
     assert spool.expire(160.0) == {}
-    assert spool.expire(161.0) == {("line", "cam"): Shed(1, 3, 1)}
+    assert spool.expire(161.0) == {("line", "cam"): Shed(frames=3, events=2, verdicts=1)}
     assert cursors(spool) == [cursor(2)]
 
 
