@@ -54,6 +54,7 @@ class Spooling:
         self._redis = RedisStreams(redis)
         self._fresh = fresh
         self._complained: set[str] = set()  # shards whose file cannot be had, told once
+        self._done: dict[str, set[tuple[int, float]]] = {}  # shard -> id and time of what is stored and still there
         self._aside: dict[str, str] = {}  # shard -> its damaged file's name, until an event tells it
         self._left_at = float("-inf")
         self._is_blocked = False  # the server is there, and cannot take some cameras' writes now
@@ -184,7 +185,6 @@ class Spooling:
                 return True
             if fate is None:
                 break
-            self._ledger.settle(fate)
             if fate.unreachable:
                 self.gone_away()
                 return False
@@ -200,12 +200,16 @@ class Spooling:
         return True
 
     async def _drain_some(self, shard: str, but_of: Collection[Owner]) -> Fate | None:
-        """What became of the oldest; None where there are none."""
+        """What became of the oldest; None where there are none. Booked at once, also where the file keeps it."""
         waiting = await self._disk.ask(shard, lambda spool: spool.peek(ROWS_AT_ONCE, but_of))
         self._ledger.peeked(waiting)
-        fate = await store(self._redis, waiting)
-        if fate.done:
-            await self._disk.ask(shard, lambda spool: spool.remove(fate.done))
+        done = self._done.setdefault(shard, set())
+        fate = await store(self._redis, [each for each in waiting if (each.id, each.at) not in done])
+        self._ledger.settle(fate)
+        done.update((each.id, each.at) for each in waiting if each.id in fate.done)
+        if gone := [each.id for each in waiting if (each.id, each.at) in done]:
+            await self._disk.ask(shard, lambda spool: spool.remove(gone))
+        del self._done[shard]
         return fate if waiting else None
 
     def _let_pass(self, shard: str) -> None:

@@ -7,7 +7,7 @@ import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -25,7 +25,7 @@ from pipeline.sinks.late_writes import LOST_BY_REDIS, SUPERSEDED, store
 from pipeline.sinks.reader import StreamReader
 from pipeline.sinks.redis_client import connect
 from pipeline.sinks.redis_streams import CameraWrite, RedisSettings, RedisStreams, WriteStatus
-from pipeline.sinks.spool import Entry, Spool, Spooled
+from pipeline.sinks.spool import Entry, Loose, Spool, Spooled, SpoolFull
 from pipeline.sinks.spool_settings import SpoolSettings
 from pipeline.sinks.storage_thread import StorageSlow
 from stages.values import CameraId
@@ -366,6 +366,40 @@ async def test_frames_that_a_slow_disk_did_not_take_are_lost_once_and_hide_none_
         assert added(answers).late_lost == {}
         dropped = sum((Counter(m["dropped_since_last"]) for m in await told(server)), Counter[str]())
         assert dropped == {"sink_unavailable": 1}
+
+
+async def test_what_is_stored_and_cannot_be_removed_is_counted_once_and_not_stored_again(
+    tmp_path: Path, make: Make, meter: RecordingMeter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    remove, failed = Spool.remove, 0
+
+    def failing(spool: Spool, ids: Sequence[int]) -> None:
+        nonlocal failed
+        failed += 1
+        if failed <= 2:
+            raise SpoolFull("no room for the log")
+        remove(spool, ids)
+
+    monkeypatch.setattr(Spool, "remove", failing)
+    with redis_server(tmp_path, keep=True) as server:
+        track = make(server)
+        answers = [await send(track, 0)]
+        server.kill()
+        answers += [await send(track, n) for n in range(1, 6)]
+        assert track._spool is not None
+        word = orjson.dumps({"message_id": "word", "kind": "zone"})
+        await track._spool.put(SHARD, [Entry(Loose(A, LINE, [word]))])
+        server.start()
+        await until_stored(track)
+        answers.append(await send(track, 6))
+        assert failed == 3
+        assert (await stored_ids(hasty(server), LINE, A))[1].count("word") == 1
+        assert await seqs(server) == list(range(7))
+        total = added(answers)
+        assert (total.late, total.late_lost) == (5, {})
+        last = (await system_events(server))[-1]
+        assert (last["what"], last["frames_waited"], last["frames_dropped"]) == ("spool_drained", 5, {})
+    assert meter.total("rayline_spool_drained", camera=A) == 5
 
 
 async def test_a_spool_that_nobody_runs_any_more_is_stored_by_whoever_finds_it(tmp_path: Path, make: Make) -> None:
