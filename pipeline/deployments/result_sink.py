@@ -58,9 +58,9 @@ class ResultSink:
         if self._spool is not None:
             self._spool.start()
 
-    def news(self, line: LineId, camera_id: CameraId) -> News:
-        """What became of the camera's frames on disk; told once."""
-        return News() if self._spool is None else self._spool.news((line, camera_id))
+    def news(self, line: LineId, camera_id: CameraId) -> News | None:
+        """What became of the camera's frames on disk, told once; None where that is nothing and none wait."""
+        return None if self._spool is None else self._spool.news((line, camera_id))
 
     async def load(self, shard: str, line: LineId, camera_id: CameraId) -> Stored:
         """Where the camera stands: by what waits on disk, else by Redis. Raises SinkUnavailable, or KeyRefused."""

@@ -99,9 +99,9 @@ class Ledger:
         self._news.setdefault(owner, News()).lost[reason] += frames
         self._metrics().frames_dropped(owner[1], reason, frames)
 
-    def news(self, owner: Owner) -> News:
-        """What became of its frames; told once."""
-        return self._news.pop(owner, News())
+    def news(self, owner: Owner) -> News | None:
+        """What became of its frames, if anything did; told once."""
+        return self._news.pop(owner, None)
 
     def take(self, owner: Owner) -> Absence:
         """Its waiting is over; `put_back` where that could not be told."""

@@ -7,7 +7,7 @@ import logging
 import time
 from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
-from dataclasses import astuple
+from dataclasses import astuple, replace
 
 from pipeline.deployments.spool_disk import SpoolDisk
 from pipeline.deployments.spool_ledger import Absence, Ledger, News
@@ -85,11 +85,12 @@ class Spooling:
         self.away = True
         self._wake.set()
 
-    def news(self, owner: Owner) -> News:
-        """What became of its frames; told once."""
-        news = self._ledger.news(owner)
-        news.waiting = self._disk.frames(owner)
-        return news
+    def news(self, owner: Owner) -> News | None:
+        """What became of its frames, told once, and how many wait; None where neither is anything."""
+        news, waiting = self._ledger.news(owner), self._disk.frames(owner)
+        if news is None and not waiting:
+            return None
+        return replace(news or News(), waiting=waiting)
 
     async def put(self, shard: str, entries: Sequence[Entry]) -> set[Owner]:
         """Put these on disk, each behind what waits of its camera. Answers whose entries lie there now."""

@@ -264,11 +264,10 @@ class TrackDeployment:
             answer = camera.spooled(now) if is_spooled else camera.settle(landed.outcomes.get(camera_id), now)
         for reason, frames in answer.late_lost.items():  # the rest of them the spool counts
             self._metrics.frames_dropped(camera_id, reason, frames)
-        news = self._sink.news(camera.job.line, camera_id)
-        camera.tell_lost(news.lost)  # in its next message: the one that was settled just now is on its way
-        answer = replace(
-            answer, late=news.stored, late_lost=Counter(answer.late_lost) + Counter(news.lost), waiting=news.waiting
-        )
+        if (news := self._sink.news(camera.job.line, camera_id)) is not None:
+            camera.tell_lost(news.lost)  # in its next message: the one that was settled just now is on its way
+            lost = Counter(answer.late_lost) + news.lost
+            answer = replace(answer, late=news.stored, late_lost=lost, waiting=news.waiting)
         for _ in range(camera.snapshots_failed):
             self._metrics.sink_failed(SNAPSHOTS)
         camera.snapshots_failed = 0

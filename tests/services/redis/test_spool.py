@@ -151,6 +151,8 @@ async def test_a_redis_that_was_killed_for_a_while_costs_a_live_camera_nothing(
             assert sum(len(each["dropped_since_last"]) for each in await told(server, camera=camera)) == 0
         total = added(answers)
         assert (total.published + total.late, total.waiting, total.late_lost) == (61, 0, {})
+        assert track._spool is not None
+        assert track._spool.news((LINE, A)) is None
         begin, end = await system_events(server)
         assert (begin["what"], end["what"], begin["since"]) == ("spooling", "spool_drained", end["since"])
         assert (end["frames_waited"], end["frames_dropped"]) == (total.late, {})
