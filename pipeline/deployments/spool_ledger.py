@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from pipeline.observe.metrics import Metrics
@@ -40,9 +40,8 @@ class News:
 class Ledger:
     """The books of one replica's spools."""
 
-    def __init__(self, metrics: Callable[[], Metrics], clock: Callable[[], float] = time.time) -> None:
+    def __init__(self, metrics: Metrics) -> None:
         self._metrics = metrics
-        self._clock = clock
         self._absences: dict[Owner, Absence] = {}
         self._news: dict[Owner, News] = {}
 
@@ -77,7 +76,7 @@ class Ledger:
         for owner, frames in fate.stored.items():
             self._absence(owner).stored += frames
             self._news.setdefault(owner, News()).stored += frames
-            self._metrics().frames_drained(owner[1], frames)
+            self._metrics.frames_drained(owner[1], frames)
         for owner, reasons in fate.lost.items():
             for reason, frames in reasons.items():
                 self.lose(owner, reason, frames)
@@ -97,7 +96,7 @@ class Ledger:
         """Frames that waited are lost."""
         self._absence(owner).lost[reason] += frames
         self._news.setdefault(owner, News()).lost[reason] += frames
-        self._metrics().frames_dropped(owner[1], reason, frames)
+        self._metrics.frames_dropped(owner[1], reason, frames)
 
     def news(self, owner: Owner) -> News | None:
         """What became of its frames, if anything did; told once."""
@@ -120,10 +119,10 @@ class Ledger:
             return None
         since = rfc3339(absence.since)
         data = {"since": since, "frames_waited": absence.stored, "frames_dropped": dict(absence.lost)}
-        return _event(owner, absence.context, self._clock(), "spool_drained", data)
+        return _event(owner, absence.context, time.time(), "spool_drained", data)
 
     def _absence(self, owner: Owner) -> Absence:
-        return self._absences.setdefault(owner, Absence(self._clock()))
+        return self._absences.setdefault(owner, Absence(time.time()))
 
 
 def _event(owner: Owner, context: Sequence[object], now: float, what: str, data: Mapping[str, object]) -> bytes:

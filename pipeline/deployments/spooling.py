@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection, Sequence
 from contextlib import suppress
 from dataclasses import astuple, replace
 
@@ -41,16 +41,14 @@ class Spooling:
         redis: RedisSettings,
         fresh: RedisStreams,
         settings: SpoolSettings,
-        metrics: Callable[[], Metrics],
-        clock: Callable[[], float] = time.time,
+        metrics: Metrics,
     ) -> None:
         self.patience_s = settings.patience_s
         self.away = False  # Redis could not be reached when it was last tried: nothing fresh tries it meanwhile
         self._settings = settings
         self._metrics = metrics
-        self._clock = clock
         self._disk = SpoolDisk(settings.dir or default_folder(redis), settings)
-        self._ledger = Ledger(metrics, clock)
+        self._ledger = Ledger(metrics)
         self._redis = RedisStreams(redis)
         self._fresh = fresh
         self._complained: set[str] = set()  # shards whose file cannot be had, told once
@@ -156,7 +154,7 @@ class Spooling:
                 await asyncio.sleep(ROUND_S)  # through what wakes it: each batch does
 
     async def _append(self, shard: str, entries: Sequence[Entry], again: bool = True) -> bool:
-        now = self._clock()
+        now = time.time()
         told = self._ledger.with_beginnings(entries, now, self._aside.get(shard))
         try:
             shed = await self._disk.ask(shard, lambda spool: spool.append(told, now))
@@ -197,7 +195,7 @@ class Spooling:
         if blocked:
             self._is_blocked = True
         elif await self._disk.close(shard):
-            self._metrics().spool_holds(shard, 0, 0.0, 0)
+            self._metrics.spool_holds(shard, 0, 0.0, 0)
         return True
 
     async def _drain_some(self, shard: str, but_of: Collection[Owner]) -> Fate | None:
@@ -268,7 +266,7 @@ class Spooling:
             return exc
         waiting = self._disk.waiting(shard)
         for owner in waiting:
-            self._ledger.waits(owner, since or self._clock())
+            self._ledger.waits(owner, since or time.time())
         if waiting:
             frames = sum(its.frames for its in waiting.values())
             logger.info("spool of shard %s: %d frames of %d cameras waited here", shard, frames, len(waiting))
@@ -277,7 +275,7 @@ class Spooling:
     async def _expire(self) -> None:
         for shard in self._disk.shards():
             try:
-                while shed := await self._disk.ask(shard, lambda spool: spool.expire(self._clock())):
+                while shed := await self._disk.ask(shard, lambda spool: spool.expire(time.time())):
                     self._ledger.shed(shed, EXPIRED)
             except SinkError as exc:
                 await self._failed(shard, exc)
@@ -303,7 +301,7 @@ class Spooling:
             self._complain(shard, logging.ERROR, f"it is damaged, and cannot be set aside ({other})", exc)
             return False
         logger.error("%s; set aside as %s, %d frames in it are lost", exc, aside, sum(w.frames for w in lost.values()))
-        self._metrics().spool_set_aside(shard)
+        self._metrics.spool_set_aside(shard)
         self._aside[shard] = aside.name
         return True
 
@@ -321,9 +319,9 @@ class Spooling:
         for shard in self._disk.shards():
             with suppress(SinkError):
                 size, oldest = await self._disk.ask(shard, lambda spool: (spool.size_bytes, spool.oldest_at()))
-                age_s = 0.0 if oldest is None else max(0.0, self._clock() - oldest)
+                age_s = 0.0 if oldest is None else max(0.0, time.time() - oldest)
                 frames = sum(its.frames for its in self._disk.waiting(shard).values())
-                self._metrics().spool_holds(shard, size, age_s, frames)
+                self._metrics.spool_holds(shard, size, age_s, frames)
 
 
 def entry_of(what: CameraWrite | Loose, context: ResultContext) -> Entry:

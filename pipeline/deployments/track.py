@@ -20,7 +20,7 @@ from pipeline.deployments.spooling import Spooling
 from pipeline.deployments.tracked_camera import Seen, TrackedCamera
 from pipeline.deployments.untold import Backlog, Untold
 from pipeline.observe.logs import log_context
-from pipeline.observe.metrics import ray_metrics
+from pipeline.observe.metrics import Metrics, ray_metrics
 from pipeline.observe.settings import LogSettings
 from pipeline.sinks.errors import KeyRefused, SinkUnavailable
 from pipeline.sinks.redis_streams import CameraWrite, RedisSettings, RedisStreams
@@ -57,13 +57,14 @@ class TrackDeployment:
         graph: Mapping[str, object],
         logs: LogSettings | None = None,
         spool: SpoolSettings | None = None,
+        metrics: Metrics | None = None,
     ) -> None:
         set_up_replica_logs(logs)
         self._redis = RedisStreams(redis)
         self._snapshots = Snapshots(snapshots) if snapshots is not None else None
-        self._metrics = ray_metrics()
-        self._spool = None if spool is None else Spooling(redis, self._redis, spool, lambda: self._metrics)
-        self._sink = ResultSink(self._redis, self._spool, lambda: self._metrics)
+        self._metrics = metrics or ray_metrics()
+        self._spool = None if spool is None else Spooling(redis, self._redis, spool, self._metrics)
+        self._sink = ResultSink(self._redis, self._spool, self._metrics)
         self._progress = Progress(stall_timeout_s)
         self._cameras: dict[CameraId, TrackedCamera] = {}
         self._broken: dict[CameraId, str] = {}  # what was last told of cameras whose work raises
@@ -297,7 +298,7 @@ class TrackDeployment:
         self._backlog.keep(camera.job.line, camera_id, camera.leave(time.time()))
 
     async def close(self) -> None:
-        """Let go of what is open; what waits on disk stays there."""
+        """Let go of what is open; what waits on disk stays there. Serve's replicas end without it, as by a SIGKILL."""
         if self._spool is not None:
             await self._spool.close()
         await self._redis.close()

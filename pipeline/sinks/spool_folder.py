@@ -34,10 +34,6 @@ class SpoolFolder:
             self._open[shard] = Spool(self._path(shard), self._settings, self._is_given_up)
         return self._open[shard]
 
-    def opened(self) -> dict[str, Spool]:
-        """The spools this process has, by shard."""
-        return dict(self._open)
-
     def left(self) -> list[str]:
         """Shards that have a file here which this process does not have open: another's, or nobody's any more."""
         return sorted(self._shards_on_disk() - self._open.keys())

@@ -60,8 +60,7 @@ async def make(tmp_path: Path, meter: RecordingMeter) -> AsyncIterator[Make]:
 
     def replica(server: RedisServer, folder: str = "spool", **settings: Any) -> TrackDeployment:
         spool = SpoolSettings.model_validate({"dir": tmp_path / folder, **settings})
-        subject = TrackDeployment(hasty(server), None, 10.0, {}, None, spool)
-        subject._metrics = Metrics(meter)
+        subject = TrackDeployment(hasty(server), None, 10.0, {}, None, spool, Metrics(meter))
         made.append(subject)
         return subject
 
