@@ -62,7 +62,7 @@ class ResultSink:
         newest = None if self._spool is None else await self._spool.newest(shard, (line, camera_id))
         if newest is not None and newest.checkpoint is not None:
             return Stored(newest.cursor, newest.checkpoint)
-        async with self._reaching(patience_s=None):
+        async with self._reaching(patience_s=None):  # a first connection takes longer than a frame may wait
             stored = await self._redis.load(camera_id, line)
         return stored if newest is None else _further(stored, newest)
 
