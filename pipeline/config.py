@@ -223,10 +223,9 @@ class RaylineConfig(Settings):
         return self.model_copy(update={"redis": self.redis.at(url)})
 
     def with_spool_in(self, folder: Path) -> RaylineConfig:
-        """The same with its spool in this folder, where it is to have one and names none itself."""
-        if self.spool is None or self.spool.dir is not None:
-            return self
-        return self.model_copy(update={"spool": self.spool.model_copy(update={"dir": folder})})
+        """The same with its spool in this folder, if it is to have one."""
+        spool = None if self.spool is None else self.spool.model_copy(update={"dir": folder})
+        return self.model_copy(update={"spool": spool})
 
     def redis_settings(self) -> RedisSettings:
         """What clients need to reach Redis."""

@@ -19,6 +19,7 @@ from pipeline.local_ray import join_ray, set_environment, start_local_ray
 from pipeline.preflight import require_cluster, require_redis, require_room, require_weights
 from pipeline.sinks.embedded_redis import EmbeddedRedis
 from pipeline.sinks.redis_keeper import RedisKeeper
+from pipeline.sinks.spool_settings import folder_of
 
 if TYPE_CHECKING:
     from ray.serve import Application
@@ -100,9 +101,12 @@ def _redis(config: RaylineConfig, stack: ExitStack) -> str:
 
 
 def _spool(config: RaylineConfig, stack: ExitStack) -> RaylineConfig:
-    """With a place for what waits for an embedded Redis: it is of no use for longer than that Redis' own data."""
-    if not config.redis.embedded or config.spool is None or config.spool.dir is not None:
+    """With a place for what waits. For an embedded Redis it is of no use for longer than that one's own data."""
+    if config.spool is None or (config.redis.embedded and config.spool.dir is not None):
         return config
+    if not config.redis.embedded:
+        named = config.spool.dir  # null: each machine's own default
+        return config if named is None else config.with_spool_in(folder_of(config.redis_settings(), named))
     if config.redis.data_dir is not None:
         return config.with_spool_in(config.redis.data_dir / "spool")
     folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="rayline-spool-", ignore_cleanup_errors=True)))

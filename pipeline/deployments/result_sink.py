@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 
@@ -43,31 +43,26 @@ class Landed:
 class ResultSink:
     """Redis, and a spool before it, if there is one. Without a spool every call waits for Redis as long as it takes."""
 
-    def __init__(self, redis: RedisStreams, spool: Spooling | None, metrics: Callable[[], Metrics]) -> None:
+    def __init__(self, redis: RedisStreams, spool: Spooling | None, metrics: Metrics) -> None:
         self._redis = redis
         self._spool = spool
         self._metrics = metrics
-
-    @property
-    def away(self) -> bool:
-        """True while Redis is known to be away, and left alone."""
-        return self._spool is not None and self._spool.away
 
     def start(self) -> None:
         """Begin to store what waits on disk; may be called more than once, on the loop."""
         if self._spool is not None:
             self._spool.start()
 
-    def news(self, line: LineId, camera_id: CameraId) -> News:
-        """What became of the camera's frames on disk; told once."""
-        return News() if self._spool is None else self._spool.news((line, camera_id))
+    def news(self, line: LineId, camera_id: CameraId) -> News | None:
+        """What became of the camera's frames on disk, told once; None where that is nothing and none wait."""
+        return None if self._spool is None else self._spool.news((line, camera_id))
 
     async def load(self, shard: str, line: LineId, camera_id: CameraId) -> Stored:
         """Where the camera stands: by what waits on disk, else by Redis. Raises SinkUnavailable, or KeyRefused."""
         newest = None if self._spool is None else await self._spool.newest(shard, (line, camera_id))
         if newest is not None and newest.checkpoint is not None:
             return Stored(newest.cursor, newest.checkpoint)
-        async with self._reaching(patience_s=None):
+        async with self._reaching(patience_s=None):  # a first connection takes longer than a frame may wait
             stored = await self._redis.load(camera_id, line)
         return stored if newest is None else _further(stored, newest)
 
@@ -87,7 +82,7 @@ class ResultSink:
         stored = await self._spool.put(
             shard, [entry_of(write, cameras[CameraId(write.camera)].context) for write in late]
         )
-        self._metrics().stage_took("spool", time.perf_counter() - started)
+        self._metrics.stage_took("spool", time.perf_counter() - started)
         return Landed(outcomes, frozenset(camera for _, camera in stored))
 
     async def say(self, shard: str, line: LineId, camera_id: CameraId, untold: Untold, context: ResultContext) -> bool:
@@ -128,9 +123,9 @@ class ResultSink:
                 outcomes = await self._written(writes)
         except SinkUnavailable:
             return {write.camera: None for write in writes}
-        self._metrics().stage_took("publish", time.perf_counter() - started)
+        self._metrics.stage_took("publish", time.perf_counter() - started)
         for _ in (outcome for outcome in outcomes if outcome.status in (WriteStatus.AWAY, WriteStatus.REFUSED)):
-            self._metrics().sink_failed(REDIS)
+            self._metrics.sink_failed(REDIS)
         return {write.camera: outcome for write, outcome in zip(writes, outcomes, strict=True)}
 
     async def _written(self, writes: Sequence[CameraWrite]) -> list[WriteOutcome]:
@@ -158,14 +153,14 @@ class ResultSink:
             self._lost_it()
             raise SinkUnavailable(f"redis gave no answer within {patience_s} s") from exc
         except KeyRefused:
-            self._metrics().sink_failed(REDIS)
+            self._metrics.sink_failed(REDIS)
             raise
         except SinkUnavailable:
             self._lost_it()
             raise
 
     def _lost_it(self) -> None:
-        self._metrics().sink_failed(REDIS)
+        self._metrics.sink_failed(REDIS)
         if self._spool is not None:
             self._spool.gone_away()
 

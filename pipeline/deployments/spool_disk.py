@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import TypeVar
@@ -23,12 +23,9 @@ class SpoolDisk:
 
     def __init__(self, folder: Path, settings: SpoolSettings) -> None:
         self.folder = folder
-        self._timeout_s = settings.write_timeout_s
-        self._files = SpoolFolder(folder, settings)
         self._thread = StorageThread[object]("spool", settings.write_timeout_s)
+        self._files = SpoolFolder(folder, settings, self._thread.is_given_up)
         self._waiting: dict[str, Mapping[Owner, Waiting]] = {}  # by shard: as its file held it at last
-        self._order: dict[str, int] = {}  # of what is in _waiting: answers of the thread may overtake each other
-        self._jobs = 0
         self._is_closed = False
         self._failing_since: dict[str, float] = {}  # monotonic, by shard
 
@@ -60,16 +57,13 @@ class SpoolDisk:
     async def ask(self, shard: str, job: Callable[[Spool], _T]) -> _T:
         """The job's answer; what the file holds behind it is noted. The file is opened, or begun, where it is not."""
 
-        def done() -> tuple[_T, int, dict[Owner, Waiting]]:
+        def done() -> tuple[_T, dict[Owner, Waiting]]:
             spool = self._files.spool(shard)
-            answer = job(spool)
-            self._jobs += 1  # on the thread alone, where jobs follow each other
-            return answer, self._jobs, spool.waiting()
+            return job(spool), spool.waiting()
 
-        answer, order, waiting = await self._do(done)
+        answer, waiting = await self._do(done)
         self._failing_since.pop(shard, None)
-        if order > self._order.get(shard, 0):
-            self._order[shard], self._waiting[shard] = order, waiting
+        self._waiting[shard] = waiting
         return answer
 
     async def failed(self, shard: str, exc: SinkError) -> None:
@@ -100,7 +94,10 @@ class SpoolDisk:
 
     async def has_file(self, shard: str) -> bool:
         """True where there is something to open."""
-        return await self._do(lambda: self._files.has_file(shard))
+        has_one = await self._do(lambda: self._files.has_file(shard))
+        if not has_one:
+            self._failing_since.pop(shard, None)
+        return has_one
 
     async def close_all(self) -> None:
         """Let go of everything, once; what waits stays on disk."""
@@ -109,8 +106,19 @@ class SpoolDisk:
         self._is_closed = True
         with suppress(SinkError):
             await self._do(self._files.close_all)
-        await asyncio.to_thread(self._thread.close, self._timeout_s)
+        await asyncio.to_thread(self._thread.close, self._thread.timeout_s)
 
     async def _do(self, job: Callable[[], _T]) -> _T:
-        answer: Awaitable[object] = asyncio.to_thread(self._thread.call, job)
-        return await answer  # type: ignore[return-value]  # the thread serves several kinds of jobs
+        future = self._thread.submit(job)
+        done = asyncio.wrap_future(future)
+        done.add_done_callback(_heard)
+        await asyncio.wait([done], timeout=self._thread.timeout_s)  # who is cancelled leaves it running
+        if done.done():
+            return done.result()  # type: ignore[return-value]  # the thread serves several kinds of jobs
+        return self._thread.give_up(future)  # type: ignore[return-value]
+
+
+def _heard(late: asyncio.Future[object]) -> None:
+    """What a job raised that nobody waits for any more is nobody's."""
+    if not late.cancelled():
+        late.exception()

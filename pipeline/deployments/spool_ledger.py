@@ -5,11 +5,11 @@ from __future__ import annotations
 import logging
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from pipeline.observe.metrics import Metrics
-from pipeline.sinks.late_writes import Fate
+from pipeline.sinks.late_writes import LOST_BY_REDIS, Fate
 from pipeline.sinks.spool import Entry, Owner, Shed, Spooled
 from stages.results.messages import ResultContext, camera_event_message, rfc3339
 from stages.values import Event, LineId
@@ -25,6 +25,7 @@ class Absence:
     context: Sequence[object] = ()
     stored: int = 0  # frames
     lost: Counter[str] = field(default_factory=Counter)  # frames, by reason
+    is_ours: bool = False  # it began here: the first entry is built on what Redis had said it stored
 
 
 @dataclass(slots=True)
@@ -39,9 +40,8 @@ class News:
 class Ledger:
     """The books of one replica's spools."""
 
-    def __init__(self, metrics: Callable[[], Metrics], clock: Callable[[], float] = time.time) -> None:
+    def __init__(self, metrics: Metrics) -> None:
         self._metrics = metrics
-        self._clock = clock
         self._absences: dict[Owner, Absence] = {}
         self._news: dict[Owner, News] = {}
 
@@ -61,9 +61,9 @@ class Ledger:
             told.append(entry)
         return told
 
-    def waits(self, owner: Owner, since: float, context: Sequence[object] = ()) -> None:
-        """Something of this camera lies on disk."""
-        absence = self._absences.setdefault(owner, Absence(since))
+    def waits(self, owner: Owner, since: float, context: Sequence[object] = (), *, is_ours: bool = False) -> None:
+        """Something of this camera lies on disk; `is_ours`: and was put there just now."""
+        absence = self._absences.setdefault(owner, Absence(since, is_ours=is_ours))
         absence.context = context or absence.context
 
     def peeked(self, waiting: Sequence[Spooled]) -> None:
@@ -76,27 +76,31 @@ class Ledger:
         for owner, frames in fate.stored.items():
             self._absence(owner).stored += frames
             self._news.setdefault(owner, News()).stored += frames
-            self._metrics().frames_drained(owner[1], frames)
+            self._metrics.frames_drained(owner[1], frames)
         for owner, reasons in fate.lost.items():
             for reason, frames in reasons.items():
                 self.lose(owner, reason, frames)
+        for owner, frames in fate.tail.items():
+            absence = self._absence(owner)
+            if absence.is_ours and not absence.lost:  # else some of them are what the disk let go
+                self.lose(owner, LOST_BY_REDIS, frames)
 
     def shed(self, shed: Mapping[Owner, Shed], reason: str) -> None:
         """What had to go."""
         for owner, its in shed.items():
             self.lose(owner, reason, its.frames)
-            if its.verdicts:
-                logger.error("camera %s: %d verdicts that waited on disk are lost: %s", owner[1], its.verdicts, reason)
+            if gone := its.events + its.verdicts:
+                logger.error("camera %s: %d events and verdicts lost that waited on disk: %s", owner[1], gone, reason)
 
     def lose(self, owner: Owner, reason: str, frames: int) -> None:
         """Frames that waited are lost."""
         self._absence(owner).lost[reason] += frames
         self._news.setdefault(owner, News()).lost[reason] += frames
-        self._metrics().frames_dropped(owner[1], reason, frames)
+        self._metrics.frames_dropped(owner[1], reason, frames)
 
-    def news(self, owner: Owner) -> News:
-        """What became of its frames; told once."""
-        return self._news.pop(owner, News())
+    def news(self, owner: Owner) -> News | None:
+        """What became of its frames, if anything did; told once."""
+        return self._news.pop(owner, None)
 
     def take(self, owner: Owner) -> Absence:
         """Its waiting is over; `put_back` where that could not be told."""
@@ -107,7 +111,7 @@ class Ledger:
         later = self._absences.get(owner, Absence(absence.since))
         lost = absence.lost + later.lost
         context = later.context or absence.context
-        self._absences[owner] = Absence(absence.since, context, absence.stored + later.stored, lost)
+        self._absences[owner] = Absence(absence.since, context, absence.stored + later.stored, lost, absence.is_ours)
 
     def last_word(self, owner: Owner, absence: Absence) -> bytes | None:
         """The event that says what it came to; None where there is nothing to say."""
@@ -115,10 +119,10 @@ class Ledger:
             return None
         since = rfc3339(absence.since)
         data = {"since": since, "frames_waited": absence.stored, "frames_dropped": dict(absence.lost)}
-        return _event(owner, absence.context, self._clock(), "spool_drained", data)
+        return _event(owner, absence.context, time.time(), "spool_drained", data)
 
     def _absence(self, owner: Owner) -> Absence:
-        return self._absences.setdefault(owner, Absence(self._clock()))
+        return self._absences.setdefault(owner, Absence(time.time()))
 
 
 def _event(owner: Owner, context: Sequence[object], now: float, what: str, data: Mapping[str, object]) -> bytes:

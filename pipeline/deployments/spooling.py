@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection, Sequence
 from contextlib import suppress
-from dataclasses import astuple
+from dataclasses import astuple, replace
 
 from pipeline.deployments.spool_disk import SpoolDisk
 from pipeline.deployments.spool_ledger import Absence, Ledger, News
@@ -18,6 +18,7 @@ from pipeline.sinks.late_writes import Fate, store
 from pipeline.sinks.redis_streams import CameraWrite, RedisSettings, RedisStreams
 from pipeline.sinks.spool import Entry, Loose, Newest, Owner, SpoolBroken, SpoolBusy
 from pipeline.sinks.spool_settings import SpoolSettings, default_folder
+from pipeline.sinks.storage_thread import StorageSlow
 from stages.results.messages import ResultContext
 
 logger = logging.getLogger(__name__)
@@ -40,19 +41,18 @@ class Spooling:
         redis: RedisSettings,
         fresh: RedisStreams,
         settings: SpoolSettings,
-        metrics: Callable[[], Metrics],
-        clock: Callable[[], float] = time.time,
+        metrics: Metrics,
     ) -> None:
         self.patience_s = settings.patience_s
         self.away = False  # Redis could not be reached when it was last tried: nothing fresh tries it meanwhile
         self._settings = settings
         self._metrics = metrics
-        self._clock = clock
         self._disk = SpoolDisk(settings.dir or default_folder(redis), settings)
-        self._ledger = Ledger(metrics, clock)
+        self._ledger = Ledger(metrics)
         self._redis = RedisStreams(redis)
         self._fresh = fresh
         self._complained: set[str] = set()  # shards whose file cannot be had, told once
+        self._done: dict[str, set[tuple[int, float]]] = {}  # shard -> id and time of what is stored and still there
         self._aside: dict[str, str] = {}  # shard -> its damaged file's name, until an event tells it
         self._left_at = float("-inf")
         self._is_blocked = False  # the server is there, and cannot take some cameras' writes now
@@ -83,11 +83,12 @@ class Spooling:
         self.away = True
         self._wake.set()
 
-    def news(self, owner: Owner) -> News:
-        """What became of its frames; told once."""
-        news = self._ledger.news(owner)
-        news.waiting = self._disk.frames(owner)
-        return news
+    def news(self, owner: Owner) -> News | None:
+        """What became of its frames, told once, and how many wait; None where neither is anything."""
+        news, waiting = self._ledger.news(owner), self._disk.frames(owner)
+        if news is None and not waiting:
+            return None
+        return replace(news or News(), waiting=waiting)
 
     async def put(self, shard: str, entries: Sequence[Entry]) -> set[Owner]:
         """Put these on disk, each behind what waits of its camera. Answers whose entries lie there now."""
@@ -101,9 +102,12 @@ class Spooling:
         return stored
 
     async def newest(self, shard: str, owner: Owner) -> Newest | None:
-        """Where the camera stands by what waits of it; None where nothing does, or another process has the file."""
+        """Where the camera stands by what waits of it; None where nothing does, or another process has the file.
+
+        Raises SinkUnavailable while the disk is only slow to say: whoever went on without would pass what waits.
+        """
         if not self.holds(owner):
-            await self._take_over(shard, is_ours=True)
+            self._hold_back(shard, await self._take_over(shard, is_ours=True))
         file = self._disk.home(owner)
         if file is None:
             return None
@@ -111,7 +115,12 @@ class Spooling:
             return await self._disk.ask(file, lambda spool: spool.newest(*owner))
         except SinkError as exc:
             await self._failed(file, exc)
+            self._hold_back(file, exc)
             return None
+
+    def _hold_back(self, shard: str, exc: SinkError | None) -> None:
+        if isinstance(exc, StorageSlow) and self._disk.failing_s(shard) < GIVE_UP_S:
+            raise SinkUnavailable(f"spool of shard {shard}: {exc}") from exc
 
     async def round(self) -> None:
         """Look whether Redis is there, and store what waits until nothing does or it is gone."""
@@ -145,7 +154,7 @@ class Spooling:
                 await asyncio.sleep(ROUND_S)  # through what wakes it: each batch does
 
     async def _append(self, shard: str, entries: Sequence[Entry], again: bool = True) -> bool:
-        now = self._clock()
+        now = time.time()
         told = self._ledger.with_beginnings(entries, now, self._aside.get(shard))
         try:
             shed = await self._disk.ask(shard, lambda spool: spool.append(told, now))
@@ -157,7 +166,7 @@ class Spooling:
         self._complained.discard(shard)
         self._aside.pop(shard, None)
         for entry in entries:
-            self._ledger.waits(entry.owner, now, entry.context)
+            self._ledger.waits(entry.owner, now, entry.context, is_ours=True)
         self._ledger.shed(shed, FULL)
         self._wake.set()
         return True
@@ -175,7 +184,6 @@ class Spooling:
                 return True
             if fate is None:
                 break
-            self._ledger.settle(fate)
             if fate.unreachable:
                 self.gone_away()
                 return False
@@ -187,16 +195,20 @@ class Spooling:
         if blocked:
             self._is_blocked = True
         elif await self._disk.close(shard):
-            self._metrics().spool_holds(shard, 0, 0.0, 0)
+            self._metrics.spool_holds(shard, 0, 0.0, 0)
         return True
 
     async def _drain_some(self, shard: str, but_of: Collection[Owner]) -> Fate | None:
-        """What became of the oldest; None where there are none."""
+        """What became of the oldest; None where there are none. Booked at once, also where the file keeps it."""
         waiting = await self._disk.ask(shard, lambda spool: spool.peek(ROWS_AT_ONCE, but_of))
         self._ledger.peeked(waiting)
-        fate = await store(self._redis, waiting)
-        if fate.done:
-            await self._disk.ask(shard, lambda spool: spool.remove(fate.done))
+        done = self._done.setdefault(shard, set())
+        fate = await store(self._redis, [each for each in waiting if (each.id, each.at) not in done])
+        self._ledger.settle(fate)
+        done.update((each.id, each.at) for each in waiting if each.id in fate.done)
+        if gone := [each.id for each in waiting if (each.id, each.at) in done]:
+            await self._disk.ask(shard, lambda spool: spool.remove(gone))
+        del self._done[shard]
         return fate if waiting else None
 
     def _let_pass(self, shard: str) -> None:
@@ -240,28 +252,31 @@ class Spooling:
         for shard in left:
             await self._take_over(shard, is_ours=False)
 
-    async def _take_over(self, shard: str, is_ours: bool) -> None:
+    async def _take_over(self, shard: str, is_ours: bool) -> SinkError | None:
+        """Open what is there; what kept it from being opened, if anything did."""
         if shard in self._disk.shards():
-            return
+            return None
         try:
             if not await self._disk.has_file(shard):
-                return
+                return None
             since = await self._disk.ask(shard, lambda spool: spool.oldest_at())
         except SinkError as exc:
             if is_ours or not isinstance(exc, SpoolBusy):  # else another replica's, which stores it itself
                 await self._failed(shard, exc)
-            return
+            return exc
         waiting = self._disk.waiting(shard)
         for owner in waiting:
-            self._ledger.waits(owner, since or self._clock())
+            self._ledger.waits(owner, since or time.time())
         if waiting:
             frames = sum(its.frames for its in waiting.values())
             logger.info("spool of shard %s: %d frames of %d cameras waited here", shard, frames, len(waiting))
+        return None
 
     async def _expire(self) -> None:
         for shard in self._disk.shards():
             try:
-                self._ledger.shed(await self._disk.ask(shard, lambda spool: spool.expire(self._clock())), EXPIRED)
+                while shed := await self._disk.ask(shard, lambda spool: spool.expire(time.time())):
+                    self._ledger.shed(shed, EXPIRED)
             except SinkError as exc:
                 await self._failed(shard, exc)
 
@@ -286,7 +301,7 @@ class Spooling:
             self._complain(shard, logging.ERROR, f"it is damaged, and cannot be set aside ({other})", exc)
             return False
         logger.error("%s; set aside as %s, %d frames in it are lost", exc, aside, sum(w.frames for w in lost.values()))
-        self._metrics().spool_set_aside(shard)
+        self._metrics.spool_set_aside(shard)
         self._aside[shard] = aside.name
         return True
 
@@ -304,9 +319,9 @@ class Spooling:
         for shard in self._disk.shards():
             with suppress(SinkError):
                 size, oldest = await self._disk.ask(shard, lambda spool: (spool.size_bytes, spool.oldest_at()))
-                age_s = 0.0 if oldest is None else max(0.0, self._clock() - oldest)
+                age_s = 0.0 if oldest is None else max(0.0, time.time() - oldest)
                 frames = sum(its.frames for its in self._disk.waiting(shard).values())
-                self._metrics().spool_holds(shard, size, age_s, frames)
+                self._metrics.spool_holds(shard, size, age_s, frames)
 
 
 def entry_of(what: CameraWrite | Loose, context: ResultContext) -> Entry:

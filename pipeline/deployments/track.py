@@ -20,7 +20,7 @@ from pipeline.deployments.spooling import Spooling
 from pipeline.deployments.tracked_camera import Seen, TrackedCamera
 from pipeline.deployments.untold import Backlog, Untold
 from pipeline.observe.logs import log_context
-from pipeline.observe.metrics import ray_metrics
+from pipeline.observe.metrics import Metrics, ray_metrics
 from pipeline.observe.settings import LogSettings
 from pipeline.sinks.errors import KeyRefused, SinkUnavailable
 from pipeline.sinks.redis_streams import CameraWrite, RedisSettings, RedisStreams
@@ -57,13 +57,14 @@ class TrackDeployment:
         graph: Mapping[str, object],
         logs: LogSettings | None = None,
         spool: SpoolSettings | None = None,
+        metrics: Metrics | None = None,
     ) -> None:
         set_up_replica_logs(logs)
         self._redis = RedisStreams(redis)
         self._snapshots = Snapshots(snapshots) if snapshots is not None else None
-        self._metrics = ray_metrics()
-        self._spool = None if spool is None else Spooling(redis, self._redis, spool, lambda: self._metrics)
-        self._sink = ResultSink(self._redis, self._spool, lambda: self._metrics)
+        self._metrics = metrics or ray_metrics()
+        self._spool = None if spool is None else Spooling(redis, self._redis, spool, self._metrics)
+        self._sink = ResultSink(self._redis, self._spool, self._metrics)
         self._progress = Progress(stall_timeout_s)
         self._cameras: dict[CameraId, TrackedCamera] = {}
         self._broken: dict[CameraId, str] = {}  # what was last told of cameras whose work raises
@@ -262,11 +263,12 @@ class TrackDeployment:
         with log_context(camera=camera_id):
             is_spooled = camera_id in landed.spooled
             answer = camera.spooled(now) if is_spooled else camera.settle(landed.outcomes.get(camera_id), now)
-        news = self._sink.news(camera.job.line, camera_id)
-        camera.tell_lost(news.lost)  # in its next message: the one that was settled just now is on its way
-        answer = replace(
-            answer, late=news.stored, late_lost=Counter(answer.late_lost) + Counter(news.lost), waiting=news.waiting
-        )
+        for reason, frames in answer.late_lost.items():  # the rest of them the spool counts
+            self._metrics.frames_dropped(camera_id, reason, frames)
+        if (news := self._sink.news(camera.job.line, camera_id)) is not None:
+            camera.tell_lost(news.lost)  # in its next message: the one that was settled just now is on its way
+            lost = Counter(answer.late_lost) + news.lost
+            answer = replace(answer, late=news.stored, late_lost=lost, waiting=news.waiting)
         for _ in range(camera.snapshots_failed):
             self._metrics.sink_failed(SNAPSHOTS)
         camera.snapshots_failed = 0
@@ -296,7 +298,7 @@ class TrackDeployment:
         self._backlog.keep(camera.job.line, camera_id, camera.leave(time.time()))
 
     async def close(self) -> None:
-        """Let go of what is open; what waits on disk stays there."""
+        """Let go of what is open; what waits on disk stays there. Serve's replicas end without it, as by a SIGKILL."""
         if self._spool is not None:
             await self._spool.close()
         await self._redis.close()

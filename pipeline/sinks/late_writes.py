@@ -60,6 +60,7 @@ class Fate:
     done: list[int] = field(default_factory=list)  # ids that wait no longer
     stored: Counter[Owner] = field(default_factory=Counter)  # frames
     lost: dict[Owner, Counter[str]] = field(default_factory=dict)  # frames, by reason
+    tail: dict[Owner, int] = field(default_factory=dict)  # frames that Redis lacks before the first one built anew
     away: set[Owner] = field(default_factory=set)  # whose keys cannot be written now
     unreachable: bool = False  # the server itself
 
@@ -142,11 +143,26 @@ def _settle(each: Spooled, write: CameraWrite, outcome: WriteOutcome, ours: set[
         fate.done.append(each.id)
         fate.stored[owner] += each.entry.frames
     elif (retry := rebased(write, outcome)) is not None:
-        logger.warning("camera %s: goes on behind what Redis holds: %s", write.camera, outcome.stored or "nothing")
-        return retry
+        fate.tail.setdefault(owner, lost_tail(write.prev or "", outcome.stored))
+        return _going_on(retry, outcome)
+    elif (retry := _behind(write, outcome, ours)) is not None:
+        return _going_on(retry, outcome)
     else:
         fate.lose(each, SUPERSEDED)
     return None
+
+
+def _going_on(retry: CameraWrite, outcome: WriteOutcome) -> CameraWrite:
+    logger.warning("camera %s: goes on behind what Redis holds: %s", retry.camera, outcome.stored or "nothing")
+    return retry
+
+
+def _behind(write: CameraWrite, outcome: WriteOutcome, ours: set[str]) -> CameraWrite | None:
+    """The write behind what it passed here: an append that hung as it was committed, and was given up, had landed."""
+    stored = outcome.stored
+    if outcome.status is not WriteStatus.CONFLICT or stored not in ours or not is_live(write.new):
+        return None
+    return replace(write, prev=stored) if stored < write.new else None
 
 
 def _write_of(spooled: Spooled) -> CameraWrite:

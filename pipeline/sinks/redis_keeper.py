@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import threading
 from types import TracebackType
 from typing import Self
@@ -13,6 +14,7 @@ from pipeline.sinks.errors import SinkUnavailable
 logger = logging.getLogger(__name__)
 
 LOOK_S = 0.5
+LONGEST_WAIT_S = 10.0  # between two tries of one that does not start
 
 
 class RedisKeeper:
@@ -34,8 +36,12 @@ class RedisKeeper:
         self._thread.join()  # a start under way is one to be closed
 
     def _look_after(self) -> None:
-        while not self._stopped.wait(LOOK_S):
+        wait_s, told = LOOK_S, ""
+        while not self._stopped.wait(wait_s):
             try:
                 self._server.revive()
-            except SinkUnavailable as exc:
-                logger.error("tried again in %.1f s: %s", LOOK_S, exc)  # noqa: TRY400 - it says all
+                wait_s, told = LOOK_S, ""
+            except (SinkUnavailable, OSError) as exc:  # a full disk refuses even the log's file
+                wait_s = min(2.0 * wait_s, LONGEST_WAIT_S)
+                if told != (told := re.sub(r"\d+", "", str(exc))):  # redis puts its pid and the time in front
+                    logger.error("the embedded redis does not start, it is tried on: %s", exc)  # noqa: TRY400 - it says all

@@ -6,9 +6,10 @@ import fcntl
 import os
 import sqlite3
 import zlib
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
+from itertools import takewhile
 from pathlib import Path
 from typing import Any, Self
 
@@ -18,25 +19,28 @@ from pipeline.sinks.errors import SinkError
 from pipeline.sinks.redis_streams import CameraWrite
 from pipeline.sinks.spool_settings import Fsync, SpoolSettings
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 Owner = tuple[str, str]  # line, camera
 
 _APPLICATION_ID = 0x5261794C  # tells a spool from other people's databases
 _ROW_BYTES = 120  # of a row beside its payload, with its part of the indexes
 _SHED_AT_ONCE = 32
+_EXPIRED_AT_ONCE = 64
 _SCHEMA = f"""
 BEGIN;
 CREATE TABLE entry (
   id INTEGER PRIMARY KEY AUTOINCREMENT, at REAL NOT NULL, line TEXT NOT NULL, camera TEXT NOT NULL,
-  cursor TEXT, frames INTEGER NOT NULL, verdicts INTEGER NOT NULL, has_checkpoint INTEGER NOT NULL,
-  size INTEGER NOT NULL, payload BLOB NOT NULL
+  cursor TEXT, frames INTEGER NOT NULL, events INTEGER NOT NULL, verdicts INTEGER NOT NULL,
+  has_checkpoint INTEGER NOT NULL, size INTEGER NOT NULL, payload BLOB NOT NULL
 );
-CREATE INDEX entry_of ON entry (line, camera, id);
+CREATE INDEX entry_of ON entry (line, camera, id, frames, size);
 CREATE INDEX entry_with_frames ON entry (id) WHERE cursor IS NOT NULL;
 PRAGMA application_id = {_APPLICATION_ID};
 PRAGMA user_version = {SCHEMA_VERSION};
 COMMIT;
 """
+# Answered by the index alone: a full file is opened in less than a batch may wait for it.
+_BY_CAMERA = "SELECT line, camera, count(*), sum(frames), sum(size) FROM entry GROUP BY line, camera"
 # What no new try on the same file will change: it is set aside.
 _BROKEN = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_FORMAT}
 
@@ -99,8 +103,8 @@ class Spooled:
 class Shed:
     """What a camera lost to make room, or to age."""
 
-    entries: int = 0
     frames: int = 0
+    events: int = 0
     verdicts: int = 0
 
 
@@ -131,19 +135,24 @@ class Spool:
     last checkpoint, every 4 MB or so, and never the file. always: each append is on the disk when it returns.
     """
 
-    def __init__(self, path: Path, settings: SpoolSettings) -> None:
-        """Open the file, or begin one. Raises SpoolBusy where another process has it."""
+    def __init__(self, path: Path, settings: SpoolSettings, is_given_up: Callable[[], bool] = lambda: False) -> None:
+        """Open the file, or begin one. Raises SpoolBusy where another process has it.
+
+        `is_given_up` is asked before a change is made for good: True undoes it, for whoever wanted it has been told
+        that it failed.
+        """
         self.path = path
         self._settings = settings
+        self._is_given_up = is_given_up
         self._lock = locked(path)
         self._db: sqlite3.Connection | None = None
         self._waiting: dict[Owner, Waiting] = {}
         try:
             with _told(path):
                 self._db = _opened(path)
-                self._bytes: int = self._one("SELECT coalesce(sum(size), 0) FROM entry")
-                rows = self._all("SELECT line, camera, count(*), sum(frames) FROM entry GROUP BY line, camera")
-                self._waiting = {(line, camera): Waiting(*rest) for line, camera, *rest in rows}
+                rows = self._all(_BY_CAMERA)
+                self._bytes: int = sum(row[-1] for row in rows)
+                self._waiting = {(row[0], row[1]): Waiting(row[2], row[3]) for row in rows}
         except BaseException:
             self.close()
             raise
@@ -189,8 +198,8 @@ class Spool:
         with self._changing(durable=self._settings.fsync is Fsync.ALWAYS) as db:
             shed = self._make_room(needed)
             db.executemany(
-                "INSERT INTO entry (at, line, camera, cursor, frames, verdicts, has_checkpoint, size, payload)"
-                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                "INSERT INTO entry (at, line, camera, cursor, frames, events, verdicts, has_checkpoint, size, payload)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 rows,
             )
             self._bytes += needed
@@ -199,10 +208,12 @@ class Spool:
         return shed
 
     def expire(self, now: float) -> dict[Owner, Shed]:
-        """Drop what is older than `max_age_s`."""
-        too_old = (now - self._settings.max_age_s,)
+        """Drop some of what is older than `max_age_s`, oldest first; nothing is left of it when none is answered."""
+        begun = now - self._settings.max_age_s
+        columns = "SELECT id, line, camera, frames, events, verdicts, size, at FROM entry"
         with _told(self.path):
-            rows = self._all("SELECT id, line, camera, frames, verdicts, size FROM entry WHERE at < ?", too_old)
+            oldest = self._all(f"{columns} ORDER BY id LIMIT {_EXPIRED_AT_ONCE}")
+        rows = [row for *row, _ in takewhile(lambda row: row[-1] < begun, oldest)]
         shed: dict[Owner, Shed] = {}
         if rows:
             with self._changing(durable=False):
@@ -255,39 +266,43 @@ class Spool:
     def _make_room(self, needed: int) -> dict[Owner, Shed]:
         shed: dict[Owner, Shed] = {}
         while self._bytes and self._bytes + needed > self._settings.max_bytes:
-            columns = "SELECT id, line, camera, frames, verdicts, size, payload FROM entry"
+            columns = "SELECT id, line, camera, frames, events, verdicts, size, payload FROM entry"
             rows = self._all(f"{columns} WHERE cursor IS NOT NULL ORDER BY id LIMIT {_SHED_AT_ONCE}")
             rows = rows or self._all(f"{columns} ORDER BY id LIMIT {_SHED_AT_ONCE}")
             for *row, payload in rows:
                 if self._bytes + needed <= self._settings.max_bytes:
                     break
-                if row[3] and row[4]:
+                _, _, _, frames, _, verdicts, _ = row
+                if frames and verdicts:
                     self._keep_verdicts(row, payload, shed)
                 else:
                     self._drop(row, shed)
         return shed
 
     def _drop(self, row: Sequence[Any], shed: dict[Owner, Shed]) -> None:
-        id_, line, camera, frames, verdicts, size = row
+        id_, line, camera, frames, events, verdicts, size = row
         self._execute("DELETE FROM entry WHERE id = ?", (id_,))
         self._bytes -= size
         self._note((line, camera), -1, -frames)
         its = shed.setdefault((line, camera), Shed())
-        its.entries += 1
         its.frames += frames
+        its.events += events
         its.verdicts += verdicts
 
     def _keep_verdicts(self, row: Sequence[Any], payload: bytes, shed: dict[Owner, Shed]) -> None:
-        id_, line, camera, frames, _, size = row
+        id_, line, camera, frames, events, _, size = row
         old = _entry(line, camera, "", payload)
         *_, new_size, left = _row(replace(old, what=Loose(camera, line, inspections=old.what.inspections)))
         self._execute(
-            "UPDATE entry SET cursor = NULL, frames = 0, has_checkpoint = 0, size = ?, payload = ? WHERE id = ?",
+            "UPDATE entry SET cursor = NULL, frames = 0, events = 0, has_checkpoint = 0, size = ?, payload = ?"
+            " WHERE id = ?",
             (new_size, left, id_),
         )
         self._bytes += new_size - size
         self._note((line, camera), 0, -frames)
-        shed.setdefault((line, camera), Shed()).frames += frames
+        its = shed.setdefault((line, camera), Shed())
+        its.frames += frames
+        its.events += events
 
     @contextmanager
     def _changing(self, durable: bool) -> Iterator[sqlite3.Connection]:
@@ -299,12 +314,17 @@ class Spool:
             db.execute("BEGIN IMMEDIATE")
             try:
                 yield db
-                db.execute("COMMIT")
+                self._commit(db)
             except BaseException:
                 self._bytes, self._waiting = before
                 with suppress(sqlite3.Error):  # a full disk has rolled back by itself
                     db.execute("ROLLBACK")
                 raise
+
+    def _commit(self, db: sqlite3.Connection) -> None:
+        if self._is_given_up():
+            raise SpoolUnavailable(f"spool {self.path}: nobody waits for this change any more")
+        db.execute("COMMIT")
 
     def _note(self, owner: Owner, entries: int, frames: int) -> None:
         now = self._waiting.pop(owner, Waiting()).plus(entries, frames)
@@ -399,7 +419,7 @@ def _is_foreign(exc: sqlite3.Error) -> bool:
 
 
 def _row(entry: Entry) -> tuple[Any, ...]:
-    """line, camera, cursor, frames, verdicts, has_checkpoint, size, payload."""
+    """line, camera, cursor, frames, events, verdicts, has_checkpoint, size, payload."""
     what = entry.what
     write = what if isinstance(what, CameraWrite) else None
     detections = [] if write is None else list(write.detections)
@@ -408,7 +428,8 @@ def _row(entry: Entry) -> tuple[Any, ...]:
     payload = zlib.compress(msgpack.packb(content), 1)  # a fifth, for some 0.1 ms
     has_checkpoint = write is not None and write.checkpoint is not None
     size = len(payload) + _ROW_BYTES
-    return what.line, what.camera, cursor, len(detections), len(what.inspections), has_checkpoint, size, payload
+    counts = len(detections), len(what.events), len(what.inspections)
+    return what.line, what.camera, cursor, *counts, has_checkpoint, size, payload
 
 
 def _unpacked(payload: bytes) -> list[Any]:

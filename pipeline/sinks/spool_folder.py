@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from urllib.parse import quote, unquote
@@ -20,22 +20,19 @@ MOST_SET_ASIDE = 3  # damaged files of a shard that are kept
 
 
 class SpoolFolder:
-    """The spools that this process has. Not for several threads at once."""
+    """The spools that this process has. Not for several threads at once. `is_given_up`: see Spool."""
 
-    def __init__(self, folder: Path, settings: SpoolSettings) -> None:
+    def __init__(self, folder: Path, settings: SpoolSettings, is_given_up: Callable[[], bool] = lambda: False) -> None:
         self.folder = folder
         self._settings = settings
+        self._is_given_up = is_given_up
         self._open: dict[str, Spool] = {}
 
     def spool(self, shard: str) -> Spool:
         """The shard's spool, opened or begun. Raises SpoolBusy, SpoolUnavailable or SpoolBroken."""
         if shard not in self._open:
-            self._open[shard] = Spool(self._path(shard), self._settings)
+            self._open[shard] = Spool(self._path(shard), self._settings, self._is_given_up)
         return self._open[shard]
-
-    def opened(self) -> dict[str, Spool]:
-        """The spools this process has, by shard."""
-        return dict(self._open)
 
     def left(self) -> list[str]:
         """Shards that have a file here which this process does not have open: another's, or nobody's any more."""

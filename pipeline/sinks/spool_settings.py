@@ -27,9 +27,9 @@ class SpoolSettings(Settings):
 
     dir: Path | None = Field(
         None,
-        description="Folder of the files, one a shard, on a disk of the machine that tracks. null: "
-        "$XDG_STATE_HOME/rayline/spool (else ~/.local/state/rayline/spool), in it a folder for each Redis; for an "
-        "embedded Redis its `data_dir`, or without one a folder that ends with the run.",
+        description="Folder on a disk of the machine that tracks; in it a folder for each Redis, with a file a shard. "
+        "null: $XDG_STATE_HOME/rayline/spool (else ~/.local/state/rayline/spool). An embedded Redis has no folder of "
+        "its own in it: its files lie in `dir`, else in its `data_dir`, or without one where they end with the run.",
     )
     max_bytes: int = Field(
         256_000_000,
@@ -74,11 +74,16 @@ class SpoolSettings(Settings):
 
 
 def default_folder(redis: RedisSettings) -> Path:
-    """The user's folder for what waits for this Redis, the same whatever its password is."""
+    """The user's folder for what waits for this Redis."""
+    return folder_of(redis, _state_folder() / "rayline" / "spool")
+
+
+def folder_of(redis: RedisSettings, parent: Path) -> Path:
+    """The folder for what waits for this Redis, the same whatever its password is: none is stored in another's."""
     parts = urlsplit(redis.url.get_secret_value())
     database = parse_qs(parts.query).get("db", [parts.path.strip("/") if parts.scheme != "unix" else ""])[0] or "0"
     name = f"{redis.address}/{database}"
-    return _state_folder() / "rayline" / "spool" / hashlib.sha256(name.encode()).hexdigest()[:12]
+    return parent / hashlib.sha256(name.encode()).hexdigest()[:12]
 
 
 def _state_folder() -> Path:

@@ -32,7 +32,7 @@ class StorageThread(Generic[T]):
     """
 
     def __init__(self, name: str, timeout_s: float, pause_s: float = PAUSE_S) -> None:
-        self._timeout_s = timeout_s
+        self.timeout_s = timeout_s
         self._pause_s = pause_s
         self._jobs: Queue[_Job[T] | None] = Queue(MOST_WAITING)
         self._lock = threading.Lock()
@@ -43,19 +43,33 @@ class StorageThread(Generic[T]):
 
     def call(self, job: Callable[[], T]) -> T:
         """The job's answer within `timeout_s`. Raises StorageSlow, or what the job raised."""
+        future = self.submit(job)
+        try:
+            return future.result(self.timeout_s)
+        except TimeoutError:
+            return self.give_up(future)
+
+    def submit(self, job: Callable[[], T]) -> Future[T]:
+        """Have the job done behind those before it. Who does not get its answer in `timeout_s` is to `give_up`."""
         self._check()
         future: Future[T] = Future()
         try:
             self._jobs.put_nowait((job, future))
         except Full:
             raise StorageSlow(f"storage is behind: {MOST_WAITING} writes wait for it already") from None
-        try:
-            return future.result(self._timeout_s)
-        except TimeoutError:
-            if future.done():  # the job itself raised it
-                raise
-            self._rest(future)
-            raise StorageSlow(f"no answer within {self._timeout_s} s") from None
+        return future
+
+    def give_up(self, future: Future[T]) -> T:
+        """Wait no longer. Raises StorageSlow; answers, or raises, as the job did where that was done just now."""
+        if future.done():
+            return future.result()
+        self._rest(future)
+        raise StorageSlow(f"no answer within {self.timeout_s} s") from None
+
+    def is_given_up(self) -> bool:
+        """For the job that runs: True once nobody waits for it, and nothing it does is known to be done."""
+        with self._lock:
+            return self._late is not None and not self._late.done()
 
     def close(self, timeout_s: float) -> None:
         """Let what waits be done, at most `timeout_s`, and end the thread."""

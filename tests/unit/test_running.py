@@ -73,10 +73,18 @@ def test_what_waits_for_an_embedded_redis_is_kept_as_long_as_its_data() -> None:
 @pytest.mark.parametrize(
     ("text", "folder"),
     [
-        pytest.param("spool: {dir: /spool}\n", Path("/spool"), id="the folder that was asked for"),
+        pytest.param("spool: {dir: /spool}\n", Path("/spool"), id="embedded: the folder that was asked for"),
         pytest.param("redis: {url: 'redis://h'}\n", None, id="each replica's own default"),
         pytest.param("spool: null\n", None, id="no spool"),
     ],
 )
-def test_what_waits_for_any_other_redis_is_kept_where_the_config_says(text: str, folder: Path | None) -> None:
+def test_what_waits_is_kept_where_the_config_says(text: str, folder: Path | None) -> None:
     assert spool_of(text) == folder
+
+
+def test_in_a_folder_that_was_asked_for_each_redis_has_its_own() -> None:
+    text = "spool: {dir: /spool}\nredis: {url: 'redis://%s'}\n"
+    one, other, again = (spool_of(text % address) for address in ("one", "other", "user:secret@one:6379"))
+    assert one == again != other
+    assert one is not None
+    assert one.parent == Path("/spool")

@@ -113,8 +113,7 @@ class World:
             self.die(number)
 
     def _replica(self) -> TrackDeployment:
-        made = TrackDeployment(self._settings, None, 10.0, {})
-        made._metrics = Metrics(NullMeter())
+        made = TrackDeployment(self._settings, None, 10.0, {}, metrics=Metrics(NullMeter()))
         return made
 
     def die(self, number: int) -> None:

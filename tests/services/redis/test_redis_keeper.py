@@ -48,6 +48,35 @@ def test_one_that_cannot_start_is_tried_again(tmp_path: Path) -> None:
         _until_another_than(first, server)
 
 
+def test_one_whose_place_gives_trouble_is_tried_on_and_that_is_told_once(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    log = tmp_path / "redis.log"
+    with EmbeddedRedis(tmp_path) as server, RedisKeeper(server):
+        first = server.pid
+        log.rename(tmp_path / "kept.log")
+        log.mkdir()  # no file can be opened there, as on a disk that is full or gone
+        _kill(first)
+        time.sleep(1.7)  # two tries
+        assert server.pid == first
+        log.rmdir()
+        _until_another_than(first, server)
+    assert [r.levelname for r in caplog.records if "is tried on" in r.message] == ["ERROR"]
+    assert [r.levelname for r in caplog.records if "ended with -9" in r.message] == ["WARNING"]
+
+
+def test_what_a_server_said_before_it_died_is_told_and_stays_in_its_log(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with EmbeddedRedis(tmp_path) as server, RedisKeeper(server):
+        first = server.pid
+        _kill(first)
+        _until_another_than(first, server)
+        assert f"{first}:M " in (tmp_path / "redis.log").read_text()
+    (told,) = [r.message for r in caplog.records if "ended with -9" in r.message]
+    assert "Ready to accept connections" in told
+
+
 def _kill(pid: int | None) -> None:
     assert pid is not None
     os.kill(pid, signal.SIGKILL)

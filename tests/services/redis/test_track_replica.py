@@ -41,8 +41,7 @@ async def make(meter: RecordingMeter) -> AsyncIterator[Make]:
     made = []
 
     def replica(settings: RedisSettings) -> TrackDeployment:
-        subject = TrackDeployment(settings, None, 10.0, {})
-        subject._metrics = Metrics(meter)
+        subject = TrackDeployment(settings, None, 10.0, {}, metrics=Metrics(meter))
         made.append(subject)
         return subject
 

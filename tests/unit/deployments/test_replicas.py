@@ -30,8 +30,7 @@ def meter() -> RecordingMeter:
 
 @pytest.fixture
 def track(meter: RecordingMeter) -> TrackDeployment:
-    subject = TrackDeployment(RedisSettings(), None, 10.0, {})
-    subject._metrics = Metrics(meter)
+    subject = TrackDeployment(RedisSettings(), None, 10.0, {}, metrics=Metrics(meter))
     return subject
 
 

@@ -13,7 +13,18 @@ from pathlib import Path
 import pytest
 
 from pipeline.sinks.redis_streams import CameraWrite, RedisSettings
-from pipeline.sinks.spool import Entry, Loose, Newest, Shed, Spool, SpoolBroken, SpoolBusy, SpoolUnavailable, Waiting
+from pipeline.sinks.spool import (
+    _BY_CAMERA,
+    Entry,
+    Loose,
+    Newest,
+    Shed,
+    Spool,
+    SpoolBroken,
+    SpoolBusy,
+    SpoolUnavailable,
+    Waiting,
+)
 from pipeline.sinks.spool_folder import MOST_SET_ASIDE, SpoolFolder
 from pipeline.sinks.spool_settings import Fsync, SpoolSettings, default_folder
 from stages.values import Position
@@ -28,12 +39,20 @@ def cursor(seq: int) -> str:
 
 
 def entry(
-    seq: int, *, camera: str = "cam", frames: int = 1, verdicts: int = 0, checkpoint: bytes | None = None, pad: int = 0
+    seq: int,
+    *,
+    camera: str = "cam",
+    frames: int = 1,
+    events: int = 0,
+    verdicts: int = 0,
+    checkpoint: bytes | None = None,
+    pad: int = 0,
 ) -> Entry:
     noise = os.urandom(pad).hex() if pad else ""
     detections = [message(f"{seq}-{n}{noise}") for n in range(frames)]
+    told = [message(f"event-{seq}-{n}") for n in range(events)]
     inspections = [message(f"part-{seq}-{n}") for n in range(verdicts)]
-    write = CameraWrite(camera, "line", cursor(seq - 1), cursor(seq), detections, [], inspections, checkpoint)
+    write = CameraWrite(camera, "line", cursor(seq - 1), cursor(seq), detections, told, inspections, checkpoint)
     return Entry(write, CONTEXT)
 
 
@@ -86,25 +105,25 @@ def test_where_a_camera_stands_is_its_newest_write_and_the_newest_checkpoint(mak
 
 def test_a_full_spool_drops_the_oldest_frames_and_says_whose(make: Make) -> None:
     spool = make(max_bytes=100_000)
-    shed = Shed()
+    lost = 0
     for seq in range(1, 401):
-        for lost in spool.append([entry(seq, pad=200)], 1.0).values():
-            shed.entries += lost.entries
-            shed.frames += lost.frames
+        lost += sum(its.frames for its in spool.append([entry(seq, pad=200)], 1.0).values())
         assert spool.size_bytes <= 100_000
     left = cursors(spool)
     assert left == [cursor(seq) for seq in range(401 - len(left), 401)]
-    assert shed.frames == shed.entries == 400 - len(left) > 0
+    assert lost == 400 - len(left) > 0
     assert spool.waiting() == {("line", "cam"): Waiting(len(left), len(left))}
 
 
 def test_verdicts_outlast_the_frames_they_came_with(make: Make) -> None:
     spool = make(max_bytes=100_000)
-    spool.append([entry(1, verdicts=2, pad=200)], 1.0)
-    frames = sum(its.frames for seq in range(2, 401) for its in spool.append([entry(seq, pad=200)], 1.0).values())
+    spool.append([entry(1, events=3, verdicts=2, pad=200)], 1.0)
+    shed = [its for seq in range(2, 401) for its in spool.append([entry(seq, pad=200)], 1.0).values()]
+    frames = sum(its.frames for its in shed)
     oldest = spool.peek(1)[0].entry.what
     assert oldest == Loose("cam", "line", [], [message("part-1-0"), message("part-1-1")])
     assert frames == 401 - len(spool.peek(1000))
+    assert sum(its.events for its in shed) == 3
     assert spool.waiting()["line", "cam"].entries == len(spool.peek(1000))
 
 
@@ -119,11 +138,31 @@ def test_where_only_verdicts_are_left_the_oldest_of_them_go(make: Make) -> None:
 
 def test_what_is_too_old_goes(make: Make) -> None:
     spool = make(max_age_s=60)
-    spool.append([entry(1, frames=3, verdicts=1)], 100.0)
+    spool.append([entry(1, frames=3, events=2, verdicts=1)], 100.0)
     spool.append([entry(2)], 130.0)
     assert spool.expire(160.0) == {}
-    assert spool.expire(161.0) == {("line", "cam"): Shed(1, 3, 1)}
+    assert spool.expire(161.0) == {("line", "cam"): Shed(frames=3, events=2, verdicts=1)}
     assert cursors(spool) == [cursor(2)]
+
+
+def test_what_is_too_old_goes_in_pieces_that_hold_nobody_up(make: Make) -> None:
+    spool = make(max_age_s=60)
+    spool.append([entry(seq) for seq in range(1, 151)], 100.0)
+    pieces = []
+    while shed := spool.expire(161.0):
+        pieces.append(shed["line", "cam"].frames)
+    assert pieces == [64, 64, 22]
+    assert spool.waiting() == {}
+
+
+def test_what_a_file_holds_is_told_by_its_index_alone(make: Make) -> None:
+    spool = make()
+    spool.append([entry(1, pad=100), entry(2, camera="other", frames=3)], 1.0)
+    size_bytes, waiting = spool.size_bytes, spool.waiting()
+    assert "COVERING INDEX entry_of" in str(spool._all(f"EXPLAIN QUERY PLAN {_BY_CAMERA}"))
+    spool.close()
+    again = make()
+    assert (again.size_bytes, again.waiting()) == (size_bytes, waiting)
 
 
 def test_only_one_at_a_time_has_the_file(make: Make) -> None:
@@ -240,6 +279,26 @@ def test_a_full_disk_refuses_the_new_and_keeps_the_old(make: Make) -> None:
     spool._execute("PRAGMA max_page_count = 1000000")
     spool.append([entry(2)], 1.0)
     assert cursors(spool) == [cursor(1), cursor(2)]
+
+
+def test_a_change_that_nobody_waits_for_any_more_is_undone(tmp_path: Path) -> None:
+    is_late = False
+    with Spool(tmp_path / "s.db", SpoolSettings(max_age_s=60), lambda: is_late) as spool:
+        spool.append([entry(1)], 1.0)
+        before = spool.size_bytes, spool.waiting()
+        is_late = True
+        for change in (
+            lambda: spool.append([entry(2)], 1.0),
+            lambda: spool.expire(100.0),
+            lambda: spool.remove([spool.peek(1)[0].id]),
+        ):
+            with pytest.raises(SpoolUnavailable, match="nobody waits"):
+                change()
+        assert cursors(spool) == [cursor(1)]
+        assert (spool.size_bytes, spool.waiting()) == before
+        is_late = False
+        spool.append([entry(3)], 1.0)
+        assert cursors(spool) == [cursor(1), cursor(3)]
 
 
 def test_a_file_that_vanished_is_begun_anew(make: Make, tmp_path: Path) -> None:

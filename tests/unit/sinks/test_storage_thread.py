@@ -48,6 +48,31 @@ def test_after_a_miss_storage_rests_and_is_then_used_again(thaw: threading.Event
     storage.close(5)
 
 
+def test_a_job_learns_that_nobody_waits_for_it_any_more(thaw: threading.Event) -> None:
+    storage = StorageThread[bool]("t", 0.02, pause_s=0.0)
+
+    def job() -> bool:
+        thaw.wait(30)
+        return storage.is_given_up()
+
+    with pytest.raises(StorageSlow):
+        storage.call(job)
+    late = storage._late
+    thaw.set()
+    assert late is not None
+    assert late.result(5) is True
+    assert storage.call(storage.is_given_up) is False
+    storage.close(5)
+
+
+def test_an_answer_that_comes_as_it_is_given_up_is_an_answer() -> None:
+    storage = StorageThread[int]("t", 5)
+    future = storage.submit(lambda: 7)
+    future.result(5)
+    assert storage.give_up(future) == 7
+    storage.close(5)
+
+
 def test_a_rest_is_told_with_what_is_left_of_it(thaw: threading.Event) -> None:
     storage = StorageThread[bool]("t", 0.02, pause_s=60)
     with pytest.raises(StorageSlow):
