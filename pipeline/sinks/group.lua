@@ -167,11 +167,16 @@ local function claim(consumer, idle, first)
   return claimed
 end
 
-local function keep(consumer, first)
+-- From 7.0 on XCLAIM forgets an entry that was trimmed: nobody would ever be told of it.
+local function can_be_set(stream, id, consumer)
+  local held = pending(id)
+  return held and held.owner == consumer and (not stream.added or #redis.call('XRANGE', key, id, id) > 0)
+end
+
+local function keep(stream, consumer, first)
   local kept = 0
   for i = first, #ARGV do
-    local held = pending(ARGV[i])
-    if held and held.owner == consumer then
+    if can_be_set(stream, ARGV[i], consumer) then
       redis.call('XCLAIM', key, group, consumer, 0, ARGV[i], 'JUSTID')
       kept = kept + 1
     end
@@ -179,10 +184,9 @@ local function keep(consumer, first)
   return kept
 end
 
-local function release(consumer, first)
+local function release(stream, consumer, first)
   for i = first, #ARGV, 2 do
-    local held = pending(ARGV[i])
-    if held and held.owner == consumer then
+    if can_be_set(stream, ARGV[i], consumer) then
       local counted = {'IDLE', FOR_EVERYBODY_MS, 'RETRYCOUNT', ARGV[i + 1], 'JUSTID'}
       redis.call('XCLAIM', key, group, consumer, 0, ARGV[i], unpack(counted))
     end
@@ -224,9 +228,9 @@ elseif command == 'settle' then
 elseif command == 'claim' then
   return claim(ARGV[3], ARGV[4], 5)
 elseif command == 'keep' then
-  return keep(ARGV[3], 4)
+  return keep(stream, ARGV[3], 4)
 elseif command == 'release' then
-  return release(ARGV[3], 4)
+  return release(stream, ARGV[3], 4)
 elseif command == 'bury' then
   return bury(ARGV[3], ARGV[4], ARGV[5], {unpack(ARGV, 6)})
 elseif command == 'leave' then

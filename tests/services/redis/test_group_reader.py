@@ -196,6 +196,7 @@ async def test_an_entry_is_given_again_when_asked_and_counted(
         assert second is not None
         assert second.tries == 2
         await client.xtrim(stream, maxlen=0, approximate=False)
+        await reader.keep([second])
         third = await reader.again(second)
         assert third is not None
         assert third.tries == 3  # it is in our hands, though no longer in the stream
@@ -309,6 +310,20 @@ async def test_pending_entries_that_were_trimmed_are_told_once_and_acked_away(
         assert told(items) == [("0-18446744073709551615", "5-1"), "6", "7"]
         await nothing_more(reader)
         await reader.ack(deliveries(items))
+    assert await pending(client, stream) == 0
+
+
+async def test_entries_trimmed_while_they_were_worked_on_are_told_when_they_are_left_to_others(
+    settings: RedisSettings, client: Redis, line: str, stream: str
+) -> None:
+    await add(client, stream, 1, 2)
+    async with group_reader(settings, line) as reader, group_reader(settings, line, "two", claim_after_s=0.2) as other:
+        begun, not_begun = deliveries(await take(reader, 2))
+        await client.xtrim(stream, maxlen=0, approximate=False)
+        await reader.keep([begun, not_begun])
+        await reader.release([begun], [not_begun])
+        assert told(await take(other, 1)) == [("0-18446744073709551615", "2-1")]
+        await nothing_more(other)
     assert await pending(client, stream) == 0
 
 
