@@ -114,7 +114,8 @@ class GroupReader:
     async def read(self) -> list[Delivery | EntriesLost]:
         """What was pending with this consumer, then what a dead one left, then what is new; [] if nothing comes.
 
-        Waits at most `block_s`. Raises SinkUnavailable, SinkRefused; may be called again then.
+        At most one loss at a time: who leaves at the first is told of the others when he comes back. Waits at most
+        `block_s`. Raises SinkUnavailable, SinkRefused; may be called again then.
         """
         try:
             found = await self._next()
@@ -181,13 +182,15 @@ class GroupReader:
         await self.close()
 
     async def _next(self) -> list[Delivery]:
+        if self._untold:  # of a read that failed
+            return []
         if self._clock() >= self._scan_at:
             await self._rescan()
-        if found := await self._pending(self._own, None):
-            return found
-        if found := await self._pending(self._others, self._claim_after_ms):
-            return found
-        return [] if self._untold else await self._new()
+        for through, idle_ms in ((self._own, None), (self._others, self._claim_after_ms)):
+            found = await self._pending(through, idle_ms)
+            if found or self._untold:
+                return found
+        return await self._new()
 
     async def _rescan(self) -> None:
         found = [await find_streams(self._link, pattern) for pattern in self._patterns]
@@ -230,7 +233,8 @@ class GroupReader:
                     del through[stream]
                 else:
                     through[stream] = ids[-1]
-                if found := await self._claim(stream, [each for each in ids if not self._holds(stream, each)], idle_ms):
+                found = await self._claim(stream, [each for each in ids if not self._holds(stream, each)], idle_ms)
+                if found or self._untold:
                     return found
         return []
 
@@ -260,6 +264,8 @@ class GroupReader:
                 case Taken(place, entries):
                     self._places[stream] = place
                     found += [_delivery(stream, entry_id, fields, 1) for entry_id, fields in entries]
+                case Gap() if self._untold:
+                    self._look_at_all = True
                 case Gap():
                     await self._pass(stream, answer)
                 case None:

@@ -184,6 +184,23 @@ async def test_lost_entries_are_raised_and_reading_again_goes_on_behind_them(
     assert ids(await take(subscription, 2)) == ["7", "8"]
 
 
+async def test_each_stream_that_lost_entries_is_raised(server: RedisServer, line: str, publisher: Publisher) -> None:
+    for camera in ("a", "b"):
+        publisher.frames(1, camera=camera)
+    await take(messages(server, line, "detections"), 2)
+    for camera in ("a", "b"):
+        publisher.frames(2, 3, 4, camera=camera)
+        publisher.client.xtrim(publisher.detections(camera), maxlen=1, approximate=False)
+    told = []
+    for _ in range(2):
+        with pytest.raises(EntriesLostError) as raised:
+            await take(messages(server, line, "detections"), 3)
+        told.append(raised.value.lost.stream)
+    assert sorted(told) == [publisher.detections("a"), publisher.detections("b")]
+    taken = await take(messages(server, line, "detections"), 2)
+    assert [message.entry_id for message in taken] == ["4-0", "4-0"]
+
+
 @pytest.mark.parametrize("asynchronous", [False, True])
 async def test_who_wants_to_go_on_is_told_of_lost_entries(
     server: RedisServer, line: str, publisher: Publisher, asynchronous: bool

@@ -222,6 +222,36 @@ async def test_entries_trimmed_unread_are_told_once_before_the_next_one(
         await nothing_more(reader)
 
 
+@pytest.mark.parametrize("taken", [False, True], ids=["unread", "pending"])
+@pytest.mark.parametrize("emptied", [False, True], ids=["in part", "wholly"])
+async def test_streams_that_lose_at_once_are_told_one_at_a_time(
+    settings: RedisSettings, client: Redis, line: str, stream: str, taken: bool, emptied: bool
+) -> None:
+    """Who leaves at a loss has been told of that one only."""
+    streams = [f"{stream}-{number}" for number in (1, 2, 3)]
+    for each in streams:
+        await add(client, each, 1)
+    async with group_reader(settings, line) as reader:
+        await reader.ack(deliveries(await take(reader, 3)))
+    for each in streams:
+        await add(client, each, 2, 3)
+    if taken:
+        dead = group_reader(settings, line)
+        await take(dead, 6)
+        await dead._link.close()
+    for each in streams:
+        await client.xtrim(each, maxlen=0 if emptied else 1, approximate=False)
+    told_of: list[str] = []
+    while set(told_of) != set(streams):
+        async with group_reader(settings, line, repeats=1) as reader:
+            items = await take(reader, 1)
+            while not isinstance(items[0], EntriesLost):
+                await reader.ack(deliveries(items))
+                items = await take(reader, 1)
+            told_of += [each.stream for each in items if isinstance(each, EntriesLost)][:1]
+            await reader.release([], deliveries(items))
+
+
 async def test_a_stream_emptied_unread_is_told_though_nothing_follows(
     settings: RedisSettings, client: Redis, line: str, stream: str, counts: bool
 ) -> None:
