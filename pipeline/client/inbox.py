@@ -48,6 +48,7 @@ class Inbox:
         self._done: OrderedDict[str, None] = OrderedDict()
         self._keeper: asyncio.Task[None] | None = None
         self._closing = asyncio.Lock()
+        self._closed = False
 
     async def __aenter__(self) -> Self:
         self._keeper = asyncio.create_task(self._keep_fresh())
@@ -79,6 +80,8 @@ class Inbox:
         """It succeeded: nobody is given it again, in this process not even where Redis forgot that."""
         delivery = self._begun.get(_key(message))
         if delivery is None:
+            if self._closed:
+                raise loop_left(message)
             return  # was told so before
         self._remember(message.message_id)
         await self._ack(delivery)
@@ -100,6 +103,7 @@ class Inbox:
     async def close(self) -> None:
         """Leave what is not done to others, at once, and let go of the connection; may be called more than once."""
         async with self._closing:
+            self._closed = True
             if self._keeper is not None:
                 self._keeper.cancel()
                 await asyncio.wait([self._keeper])
@@ -169,6 +173,11 @@ class Inbox:
 
     def _not_begun(self) -> list[Delivery]:
         return [each for each in self._waiting if isinstance(each, Delivery)]
+
+
+def loop_left(message: Message) -> RuntimeError:
+    """What an ack that comes too late is answered."""
+    return RuntimeError(f"{message.stream} {message.entry_id}: the loop was left, ack before leaving it")
 
 
 def _key(each: Message | Delivery) -> tuple[str, str]:

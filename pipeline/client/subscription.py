@@ -34,7 +34,7 @@ class Subscription:
         return messages
 
     async def ack(self, message: Message) -> None:
-        """It is done with, now: for a body that leaves the loop with success."""
+        """It is done with, now: for a body about to leave the loop with success. Raises RuntimeError after that."""
         if self._inbox is not None:
             await self._inbox.done(message)
 

@@ -12,7 +12,7 @@ from pydantic import SecretStr
 from pipeline.client import reading, subscription
 from pipeline.client.background import Background
 from pipeline.client.handling import Handler, Handling
-from pipeline.client.inbox import Inbox
+from pipeline.client.inbox import Inbox, loop_left
 from pipeline.client.messages import Message
 from pipeline.client.settings import LOCAL, OnLost, Options, settings_of
 
@@ -33,8 +33,10 @@ class Subscription:
         return messages
 
     def ack(self, message: Message) -> None:
-        """It is done with, now: for a body that leaves the loop with success."""
+        """It is done with, now: for a body about to leave the loop with success. Raises RuntimeError after that."""
         if self._background is not None:
+            if self._background.closed:
+                raise loop_left(message)
             self._background.run(self._inner.ack(message))
 
     def close(self) -> None:

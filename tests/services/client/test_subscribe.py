@@ -95,6 +95,17 @@ async def test_a_message_is_acked_when_the_body_comes_back_and_not_before(
     assert publisher.pending("erp") == 1  # the loop was left
 
 
+async def test_an_ack_after_the_loop_was_left_is_refused_in_words(
+    server: RedisServer, line: str, publisher: Publisher
+) -> None:
+    publisher.parts(1)
+    async with messages(server, line) as subscription:
+        message = await anext(aiter(subscription))
+    with pytest.raises(RuntimeError, match="1-0: the loop was left, ack before"):
+        await subscription.ack(message)
+    assert publisher.pending("erp") == 1
+
+
 async def test_what_a_body_failed_on_is_given_again_at_once_and_only_that_was_a_try(
     server: RedisServer, line: str, publisher: Publisher
 ) -> None:

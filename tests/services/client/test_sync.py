@@ -52,6 +52,17 @@ def test_messages_are_acked_when_the_body_comes_back(server: RedisServer, line: 
     assert open_threads() == []
 
 
+def test_an_ack_after_the_loop_was_left_is_refused_in_words(
+    server: RedisServer, line: str, publisher: Publisher
+) -> None:
+    publisher.parts(1)
+    with messages(server, line) as subscription:
+        message = next(iter(subscription))
+    with pytest.raises(RuntimeError, match="1-0: the loop was left, ack before"):
+        subscription.ack(message)
+    assert publisher.pending("erp") == 1
+
+
 def test_a_body_that_raises_has_not_acked(server: RedisServer, line: str, publisher: Publisher) -> None:
     publisher.parts(1)
 
