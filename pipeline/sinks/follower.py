@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Self
 
-from pipeline.sinks.group_commands import fields_of, find_streams, id_behind, run_script, wait_behind
+from pipeline.sinks.group_commands import fields_of, find_streams, id_behind, run_script, wait_behind, whole_id
 from pipeline.sinks.group_reader import EntriesLost
 from pipeline.sinks.reader import Entry
 from pipeline.sinks.redis_client import RedisLink, RedisSettings
@@ -48,7 +48,8 @@ class StreamFollower:
     ) -> None:
         self._link = RedisLink(settings)
         self._patterns = tuple(patterns)
-        self._after = after
+        by_stream = {} if isinstance(after, str) else {stream: whole_id(place) for stream, place in after.items()}
+        self._after = whole_id(after) if isinstance(after, str) else by_stream
         self._rescan_s = rescan_s
         self._count = count
         self._block_s = min(block_s, settings.answer_timeout_s / 2)  # redis-py hangs up on a later answer
@@ -87,13 +88,11 @@ class StreamFollower:
 
     def _first(self, stream: str) -> str:
         after = self._after if isinstance(self._after, str) else self._after.get(stream, _ALL_KEPT)
-        if after in ("0", _BEGINNING):
-            return _ALL_KEPT
-        return after if after in (_NOW, _ALL_KEPT) or "-" in after else f"{after}-0"
+        return _ALL_KEPT if after == _BEGINNING else after
 
     def _later(self, stream: str) -> str:
         after = _BEGINNING if isinstance(self._after, str) else self._after.get(stream, _BEGINNING)
-        return after if "-" in after else _BEGINNING
+        return _BEGINNING if after == _NOW else after
 
     async def _woken(self, places: dict[str, _At]) -> list[str]:
         if places:

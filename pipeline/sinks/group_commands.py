@@ -134,6 +134,11 @@ class GroupCommands:
         return any(each["name"] == self._group.encode() for each in groups)
 
 
+def whole_id(place: str) -> str:
+    """An id in full where only its milliseconds were given; $ stays what it is."""
+    return place if place == "$" or "-" in place else f"{place}-0"
+
+
 def id_before(entry_id: str) -> str:
     """The largest id smaller than this one."""
     ms, seq = map(int, entry_id.split("-"))

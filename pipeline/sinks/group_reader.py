@@ -21,6 +21,7 @@ from pipeline.sinks.group_commands import (
     id_before,
     id_behind,
     wait_behind,
+    whole_id,
 )
 from pipeline.sinks.redis_client import RedisLink, RedisSettings
 
@@ -87,7 +88,7 @@ class GroupReader:
         self._link = RedisLink(settings.model_copy(update={"retries": 0}))
         self._commands = GroupCommands(self._link, group, consumer)
         self._patterns = tuple(patterns)
-        self._start = start if start == "$" or "-" in start else f"{start}-0"
+        self._start = whole_id(start)
         self._claim_after_ms = int(claim_after_s * 1000)
         self._forgotten_ms = int(max(_FORGOTTEN_S, 10 * claim_after_s) * 1000)
         self._rescan_s = rescan_s

@@ -66,6 +66,19 @@ async def test_streams_are_read_on_from_a_place_each(server: RedisServer, line: 
     assert await kept(server, line, camera="a", after=after) == []
 
 
+@pytest.mark.parametrize(("place", "given"), [("2", "3-0"), ("2-0", "3-0"), ("0", "1-0"), ("$", "1-0")])
+async def test_a_place_counts_for_a_stream_that_is_not_there_yet(
+    server: RedisServer, line: str, publisher: Publisher, place: str, given: str
+) -> None:
+    """As after a Redis that comes back only later."""
+    async with asyncio.timeout(10):
+        async with aclosing(frames(server, line, after={publisher.detections(): place})) as messages:
+            coming = asyncio.ensure_future(anext(messages))
+            await asyncio.sleep(0.2)
+            publisher.frames(1, 2, 3)
+            assert (await coming).entry_id == given
+
+
 async def test_an_id_trimmed_away_with_others_is_told(server: RedisServer, line: str, publisher: Publisher) -> None:
     publisher.frames(*range(1, 10))
     publisher.client.xtrim(publisher.detections(), maxlen=2, approximate=False)
