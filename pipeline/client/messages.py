@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from pipeline.sinks.group_commands import id_before
 from pipeline.sinks.group_reader import EntriesLost
 from pipeline.sinks.keys import is_key_name, stream_pattern
 from stages.errors import RaylineError
@@ -29,11 +30,16 @@ class Message:
 
 
 class EntriesLostError(RaylineError):
-    """Entries were trimmed before they were read; `lost` tells which. Reading again goes on behind them."""
+    """Entries were trimmed before they were read; `lost` tells which.
+
+    A group is behind them already; who reads without one goes on after `entry_id`, the last of them.
+    """
 
     def __init__(self, lost: EntriesLost) -> None:
         super().__init__(f"{lost.stream}: entries after {lost.after} and before {lost.before} were trimmed unread")
         self.lost = lost
+        self.stream = lost.stream
+        self.entry_id = id_before(lost.before)
 
 
 class UnreadableError(RaylineError):

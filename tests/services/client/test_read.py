@@ -23,6 +23,23 @@ async def kept(server: RedisServer, line: str, **options: object) -> list[str]:
     return [message.entry_id async for message in frames(server, line, follow=False, **options)]
 
 
+async def test_what_ended_a_loop_is_passed_over_by_who_goes_on_after_its_id(
+    server: RedisServer, line: str, publisher: Publisher
+) -> None:
+    """Two losses, one of all that was kept."""
+    publisher.frames(1, 2, 3)
+    publisher.client.xtrim(publisher.detections(), maxlen=1, approximate=False)
+    with pytest.raises(EntriesLostError) as raised:
+        await kept(server, line, after="1-0")
+    after = raised.value.entry_id
+    assert await kept(server, line, after=after) == ["3-0"]
+    publisher.client.xtrim(publisher.detections(), maxlen=0, approximate=False)
+    with pytest.raises(EntriesLostError) as raised:
+        await kept(server, line, after=after)
+    after = raised.value.entry_id
+    assert await kept(server, line, after=after) == []
+
+
 @pytest.fixture
 def counts(server: RedisServer, request: pytest.FixtureRequest) -> bool:
     """Whether the server counts what it was given."""
@@ -85,6 +102,7 @@ async def test_an_id_trimmed_away_with_others_is_told(server: RedisServer, line:
     with pytest.raises(EntriesLostError) as raised:
         await kept(server, line, after="3-0")
     assert raised.value.lost == EntriesLost(publisher.detections(), "3-0", "8-0")
+    assert await kept(server, line, after={raised.value.stream: raised.value.entry_id}) == ["8-0", "9-0"]
     told: list[EntriesLost] = []
     assert await kept(server, line, after="3-0", on_lost=told.append) == ["8-0", "9-0"]
     assert told == [raised.value.lost]
