@@ -39,8 +39,14 @@ class Subscription:
             await self._inbox.done(message)
 
     async def aclose(self) -> None:
-        """End the loop and let go of the connection; may be called more than once."""
-        for messages in list(self._loops):
+        """End the loop and let go of the connection; may be called more than once.
+
+        By the task that reads: while it waits for a message, another can only cancel it. Raises RuntimeError then.
+        """
+        loops = list(self._loops)
+        if any(messages.ag_running for messages in loops):
+            raise RuntimeError("a task is waiting for the next message: cancel that task to end its loop")
+        for messages in loops:
             await messages.aclose()
         if self._inbox is not None:  # a loop that was left may be about to close it
             await self._inbox.close()

@@ -314,6 +314,18 @@ async def test_cancelling_ends_it_promptly_and_leaves_nothing_open(tmp_path: Pat
                 assert len(client.client_list()) == 1
 
 
+async def test_another_task_cannot_close_a_loop_that_waits_but_cancel_it(server: RedisServer, line: str) -> None:
+    subscription = messages(server, line)
+    reading = asyncio.create_task(take(subscription, 1))
+    await asyncio.sleep(0.2)
+    with pytest.raises(RuntimeError, match="cancel that task"):
+        await subscription.aclose()
+    reading.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await reading
+    await subscription.aclose()
+
+
 async def test_a_cancellation_asked_for_in_the_body_is_not_lost(
     server: RedisServer, line: str, publisher: Publisher
 ) -> None:
