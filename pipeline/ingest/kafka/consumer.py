@@ -15,7 +15,7 @@ from aiokafka.errors import IllegalStateError, KafkaError, OffsetOutOfRangeError
 from pipeline.ingest.backoff import backoff_delays
 from pipeline.ingest.kafka.cameras import TopicCameras
 from pipeline.ingest.kafka.dead_letter_queue import DeadLetterQueue
-from pipeline.ingest.kafka.marks import PartitionId, PartitionMark, Resume, TopicMarks, resume
+from pipeline.ingest.kafka.marks import PartitionId, PartitionMark, Resume, TopicMarks, moved, resume
 from pipeline.ingest.kafka.message import RawMessage
 from pipeline.ingest.kafka.partition import Partition
 from pipeline.ingest.kafka.topic_settings import StartAt, TopicSettings
@@ -213,7 +213,8 @@ class TopicConsumer(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka
                 number: mark or stored.get(number) or await self._first(consumer, number, places)
                 for number, mark in list(self._to_open.items())
             }
-            begin = {number: resume(mark, self._identity(number, mark), places) for number, mark in marks.items()}
+            gone = moved(stored | self._marks_here() | marks)
+            begin = {n: resume(mark, self._identity(n, mark), places, gone[n]) for n, mark in marks.items()}
             await self._marks.store({number: its.mark for number, its in begin.items()})
         except SinkUnavailable as exc:
             if str(exc) != self._waits_for:  # once, for it is tried several times a second
@@ -223,6 +224,10 @@ class TopicConsumer(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka
         self._waits_for = ""
         for number, its in begin.items():
             self._open(consumer, number, its)
+
+    def _marks_here(self) -> dict[int, PartitionMark]:
+        """Of the partitions this reader has: newer than those in Redis."""
+        return {number: partition.mark() for number, partition in self._partitions.items()}
 
     async def _take_back(
         self, consumer: AIOKafkaConsumer, number: int, onward: Callable[[PartitionMark], PartitionMark]
