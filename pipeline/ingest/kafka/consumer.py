@@ -66,6 +66,7 @@ class TopicConsumer(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka
         self._leaving: set[int] = set()  # they were revoked, or are being so: nothing of them is opened any more
         self._to_open: dict[int, PartitionMark | None] = {}  # None: its mark is in Redis
         self._kept: dict[int, PartitionMark] = {}
+        self._committed: dict[int, int] = {}
         self._kept_at = self._looked_at = time.monotonic()
         self._dead_letters = DeadLetterQueue(settings.dead_letters_of(topic), settings)
         self._consumer: AIOKafkaConsumer | None = None
@@ -133,6 +134,7 @@ class TopicConsumer(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka
         for partition in gone:
             self._partitions.pop(partition.identity.partition, None)
             self._kept.pop(partition.identity.partition, None)
+            self._committed.pop(partition.identity.partition, None)
 
     async def _landed(self, partitions: list[Partition]) -> None:
         deadline = time.monotonic() + REVOKED_S
@@ -176,6 +178,7 @@ class TopicConsumer(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka
         finally:
             self._partitions.clear()
             self._kept.clear()
+            self._committed.clear()
             self._to_open.clear()
             self._to_reread.clear()
             self._leaving.clear()
@@ -355,13 +358,15 @@ class TopicConsumer(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka
             logger.debug("topic %s: its marks wait for Redis: %s", self._topic, exc)
             return
         self._kept |= news
-        if (consumer := self._consumer) is None or not news:
+        offsets = {n: mark.offset for n, mark in marks.items() if self._committed.get(n) != mark.offset}
+        if (consumer := self._consumer) is None or not offsets:
             return
-        offsets = {self._tp(number): mark.offset for number, mark in news.items()}
         try:
-            await asyncio.wait_for(consumer.commit(offsets), ANSWER_S)
+            await asyncio.wait_for(consumer.commit({self._tp(n): offset for n, offset in offsets.items()}), ANSWER_S)
         except (KafkaError, TimeoutError) as exc:
             logger.debug("topic %s: not committed, which is for show: %s", self._topic, exc)
+            return
+        self._committed |= offsets
 
     def _away(self, why: str) -> None:
         if not self._is_away:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from aiokafka import TopicPartition
-from aiokafka.errors import IllegalStateError
+from aiokafka.errors import IllegalStateError, KafkaConnectionError
 
 from pipeline.ingest.kafka.cameras import TopicCameras
 from pipeline.ingest.kafka.consumer import TopicConsumer
@@ -26,6 +26,7 @@ class Brokers:
         self.assigned = {TopicPartition("frames", number) for number in partitions}
         self.read: set[TopicPartition] = set()
         self.committed: dict[TopicPartition, int] = {}
+        self.takes_commits = True
 
     def pause(self, tp: TopicPartition) -> None:
         self._check(tp)
@@ -42,6 +43,8 @@ class Brokers:
         return dict.fromkeys(partitions, 0)
 
     async def commit(self, offsets: dict[TopicPartition, int]) -> None:
+        if not self.takes_commits:
+            raise KafkaConnectionError
         self.committed |= offsets
 
     def _check(self, tp: TopicPartition) -> None:
@@ -145,3 +148,11 @@ async def test_a_redis_that_refuses_is_told_once(caplog: pytest.LogCaptureFixtur
     await made.open()
     assert made.numbers() == [0]
     await made.consumer.hold()
+
+
+async def test_a_commit_that_failed_is_tried_again_though_nothing_new_came(subject: Subject) -> None:
+    subject.brokers.takes_commits = False
+    await subject.consumer._keep(subject.consumer.partitions)
+    subject.brokers.takes_commits = True
+    await subject.consumer._keep(subject.consumer.partitions)
+    assert subject.brokers.committed == {TopicPartition("frames", 0): 0, TopicPartition("frames", 1): 0}
