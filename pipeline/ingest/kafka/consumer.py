@@ -27,7 +27,7 @@ logger = logging.getLogger(__name__)
 
 POLL_S = 0.2
 KEEP_S = 1.0  # between two times that marks and commits are written
-LOOK_S = 5.0  # between two looks whether the brokers answer, when nothing comes
+LOOK_S = 5.0  # between two looks where other readers are, and, when nothing comes, whether the brokers answer
 ANSWER_S = 3.0  # longest wait for that
 REVOKED_S = 5.0  # longest wait for what is under way when partitions go
 SESSION_S = 6.0  # a reader that died is missed so soon; the least that brokers allow by default
@@ -67,7 +67,7 @@ class TopicConsumer(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka
         self._to_open: dict[int, PartitionMark | None] = {}  # None: its mark is in Redis
         self._kept: dict[int, PartitionMark] = {}
         self._committed: dict[int, int] = {}
-        self._kept_at = self._looked_at = time.monotonic()
+        self._kept_at = self._looked_at = self._heard_at = time.monotonic()
         self._dead_letters = DeadLetterQueue(settings.dead_letters_of(topic), settings)
         self._consumer: AIOKafkaConsumer | None = None
         self._is_away = False
@@ -326,6 +326,9 @@ class TopicConsumer(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka
         elif now - self._looked_at >= LOOK_S:
             await self._look(consumer)
             self._looked_at = time.monotonic()
+        if now - self._heard_at >= LOOK_S:
+            self._heard_at = now
+            await self._hear_of_others()
         if now - self._kept_at >= KEEP_S:
             self._kept_at = now
             await self._keep(self.partitions)
@@ -340,6 +343,9 @@ class TopicConsumer(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka
             self._away(f"{self._settings.address} has no topic {self._topic!r}")
             return
         self._back()
+
+    async def _hear_of_others(self) -> None:
+        """Which cameras other readers saw, and where."""
         try:
             for number, mark in (await self._marks.load()).items():
                 if number not in self._partitions:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Mapping
 from typing import Any
 
@@ -12,7 +13,7 @@ from aiokafka.errors import IllegalStateError, KafkaConnectionError
 
 from pipeline.ingest.kafka.cameras import TopicCameras
 from pipeline.ingest.kafka.consumer import TopicConsumer
-from pipeline.ingest.kafka.marks import PartitionMark
+from pipeline.ingest.kafka.marks import CameraMark, PartitionMark
 from pipeline.ingest.kafka.partition import Partition
 from pipeline.ingest.kafka.topic_settings import TopicSettings
 from pipeline.sinks.errors import SinkRefused
@@ -76,9 +77,10 @@ class Subject:
         self.on_close: Any = lambda partition: None
         self.opened: list[int] = []
         self.refuses = ""
-        marks: Any = Marks()
+        self.marks: Any = Marks()
+        self.cameras = TopicCameras(lambda *_: None)
         self.consumer: Any = TopicConsumer(
-            "frames", TopicSettings(brokers=("nowhere:9092",)), TopicCameras(lambda *_: None), marks,
+            "frames", TopicSettings(brokers=("nowhere:9092",)), self.cameras, self.marks,
             self._places, self._opened, lambda partition: self.on_close(partition), lambda partition: 0,
         )  # fmt: skip
         self.consumer._consumer = brokers
@@ -156,3 +158,13 @@ async def test_a_commit_that_failed_is_tried_again_though_nothing_new_came(subje
     subject.brokers.takes_commits = True
     await subject.consumer._keep(subject.consumer.partitions)
     assert subject.brokers.committed == {TopicPartition("frames", 0): 0, TopicPartition("frames", 1): 0}
+
+
+async def test_where_another_reader_saw_a_camera_is_heard_though_messages_come(
+    subject: Subject, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    camera = CameraId("a")
+    subject.marks.kept[7] = PartitionMark(5, 0, 0, {camera: CameraMark(4, 0, (), time.time())})
+    monkeypatch.setattr("pipeline.ingest.kafka.consumer.LOOK_S", 0.0)
+    await subject.consumer._look_after(subject.brokers, came=True)
+    assert subject.cameras.seen_elsewhere(camera, 0) == 7
