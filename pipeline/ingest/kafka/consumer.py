@@ -31,6 +31,7 @@ LOOK_S = 5.0  # between two looks where other readers are, and, when nothing com
 ANSWER_S = 3.0  # longest wait for that
 REVOKED_S = 5.0  # longest wait for what is under way when partitions go
 SESSION_S = 6.0  # a reader that died is missed so soon; the least that brokers allow by default
+REBALANCE_S = 30.0  # a reader that is slower to give its partitions up is out; more than two REVOKED_S and ANSWER_S
 MOST_RECORDS = 500
 _LEAST_FETCH = 2**20
 
@@ -96,8 +97,7 @@ class TopicConsumer(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka
 
     async def hold(self) -> None:
         """Hands no more over; what is under way may land."""
-        for partition in self.partitions:
-            await self._close(partition)
+        await self._close_all(self.partitions)
 
     async def close(self) -> None:
         """Keeps where it stands and lets go of the brokers; behind `hold`, and once `run` has ended."""
@@ -127,8 +127,7 @@ class TopicConsumer(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka
         for number in numbers:
             self._to_open.pop(number, None)
         gone = [self._partitions[number] for number in numbers if number in self._partitions]
-        for partition in gone:
-            await self._close(partition)
+        await self._close_all(gone)
         await self._landed(gone)
         await self._keep(gone)
         for partition in gone:
@@ -142,8 +141,14 @@ class TopicConsumer(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka
             await asyncio.sleep(0.02)
 
     async def _close(self, partition: Partition) -> None:
-        self._on_close(partition)
-        await asyncio.to_thread(partition.close, REVOKED_S)
+        await self._close_all([partition])
+
+    async def _close_all(self, partitions: list[Partition]) -> None:
+        """All at once, within REVOKED_S however many there are."""
+        for partition in partitions:
+            self._on_close(partition)
+            partition.end()
+        await asyncio.to_thread(_join, partitions, time.monotonic() + REVOKED_S)
 
     # Reading
 
@@ -154,6 +159,7 @@ class TopicConsumer(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka
             enable_auto_commit=False,
             auto_offset_reset="none",  # never begins anywhere by itself
             session_timeout_ms=round(SESSION_S * 1000),
+            rebalance_timeout_ms=round(REBALANCE_S * 1000),
             heartbeat_interval_ms=round(SESSION_S * 1000 / 3),
             fetch_max_bytes=self._settings.max_buffered_bytes,
             max_partition_fetch_bytes=max(_LEAST_FETCH, self._settings.max_buffered_bytes // 16),
@@ -171,8 +177,7 @@ class TopicConsumer(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka
     async def _let_go(self, consumer: AIOKafkaConsumer) -> None:
         """Leaves the group; the marks of what it had are kept by `on_partitions_revoked`, or here."""
         rest = self.partitions
-        for partition in rest:
-            await self._close(partition)
+        await self._close_all(rest)
         try:
             await self._keep(rest)
         finally:
@@ -392,6 +397,11 @@ class TopicConsumer(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka
 
 def _from_the_beginning(begin: int, made_anew: int, mark: PartitionMark) -> PartitionMark:
     return PartitionMark(begin, begin, mark.generation + made_anew)
+
+
+def _join(partitions: list[Partition], deadline: float) -> None:
+    for partition in partitions:
+        partition.close(max(0.0, deadline - time.monotonic()))
 
 
 def _raw(record: Any) -> RawMessage:

@@ -98,12 +98,16 @@ class Partition:
             keyframes.popleft()
         return found[too_many:]
 
-    def close(self, timeout_s: float) -> None:
-        """No more frames; waits at most so long for its thread."""
+    def end(self) -> None:
+        """No more frames; its thread ends by itself."""
         self._closed.set()
         self.handoff.close()
         with self._changed:
             self._changed.notify_all()
+
+    def close(self, timeout_s: float) -> None:
+        """Ends it; waits at most so long for its thread."""
+        self.end()
         if self._thread.is_alive():
             self._thread.join(timeout_s)
 

@@ -168,3 +168,16 @@ async def test_where_another_reader_saw_a_camera_is_heard_though_messages_come(
     monkeypatch.setattr("pipeline.ingest.kafka.consumer.LOOK_S", 0.0)
     await subject.consumer._look_after(subject.brokers, came=True)
     assert subject.cameras.seen_elsewhere(camera, 0) == 7
+
+
+async def test_partitions_are_closed_all_at_once(subject: Subject) -> None:
+    ended: list[int] = []
+    for partition in subject.consumer.partitions:
+        join = partition.close
+        partition.close = lambda timeout_s, join=join: (ended.append(_ended(subject)), join(timeout_s))
+    await subject.consumer.hold()
+    assert ended == [2, 2]
+
+
+def _ended(subject: Subject) -> int:
+    return sum(partition._closed.is_set() for partition in subject.consumer.partitions)
