@@ -171,7 +171,7 @@ class RaylineConfig(Settings):
     @model_validator(mode="after")
     def _names_are_there(self) -> Self:
         problems = [*self._recipe_problems(), *self._line_problems(), *self._camera_problems(), *self._count_problems()]
-        problems += self._topic_problems()
+        problems += [*self._topic_problems(), *self._topic_name_problems()]
         if problems:
             raise ConfigError(problems)
         return self
@@ -310,6 +310,23 @@ class RaylineConfig(Settings):
                 hint = "give its messages a topic of their own: what comes in one topic goes through one model"
                 message = f"topic {topic!r} is of model {model!r}, this camera's recipe wants {recipe.model!r}"
                 problems.append(Problem(("cameras", name, "url"), message, hint))
+        return problems
+
+    def _topic_name_problems(self) -> list[Problem]:
+        """Two entries that read one topic as one group, and dead letters that would be read as pictures."""
+        problems = []
+        read: dict[tuple[frozenset[str], str], dict[str, str]] = {}
+        for name, its in self.topics.items():
+            groups = read.setdefault((frozenset(its.brokers), its.topic_name(name)), {})
+            if other := groups.get(its.group):
+                message = f"topic {its.topic_name(name)!r} is read by {other!r} in group {its.group!r} already"
+                problems.append(Problem(("topics", name), message, "name it once, with as many `readers` as you want"))
+            groups.setdefault(its.group, name)
+        for name, its in self.topics.items():
+            dead_letters = its.dead_letters_of(its.topic_name(name))
+            if (frozenset(its.brokers), dead_letters) in read:
+                message = f"its dead letters would go to {dead_letters!r}, which is read for pictures"
+                problems.append(Problem(("topics", name), message, "give `dead_letter_topic` a topic of its own"))
         return problems
 
     def _count_problems(self) -> list[Problem]:

@@ -15,7 +15,7 @@ from aiokafka.errors import IllegalStateError, KafkaError, OffsetOutOfRangeError
 from pipeline.ingest.backoff import backoff_delays
 from pipeline.ingest.kafka.cameras import TopicCameras
 from pipeline.ingest.kafka.dead_letter_queue import DeadLetterQueue
-from pipeline.ingest.kafka.marks import PartitionId, PartitionMark, Resume, TopicMarks, resume
+from pipeline.ingest.kafka.marks import PartitionId, PartitionMark, Resume, TopicMarks, moved, resume
 from pipeline.ingest.kafka.message import RawMessage
 from pipeline.ingest.kafka.partition import Partition
 from pipeline.ingest.kafka.topic_settings import StartAt, TopicSettings
@@ -27,10 +27,11 @@ logger = logging.getLogger(__name__)
 
 POLL_S = 0.2
 KEEP_S = 1.0  # between two times that marks and commits are written
-LOOK_S = 5.0  # between two looks whether the brokers answer, when nothing comes
+LOOK_S = 5.0  # between two looks where other readers are, and, when nothing comes, whether the brokers answer
 ANSWER_S = 3.0  # longest wait for that
 REVOKED_S = 5.0  # longest wait for what is under way when partitions go
 SESSION_S = 6.0  # a reader that died is missed so soon; the least that brokers allow by default
+REBALANCE_S = 30.0  # a reader that is slower to give its partitions up is out; more than two REVOKED_S and ANSWER_S
 MOST_RECORDS = 500
 _LEAST_FETCH = 2**20
 
@@ -66,7 +67,8 @@ class TopicConsumer(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka
         self._leaving: set[int] = set()  # they were revoked, or are being so: nothing of them is opened any more
         self._to_open: dict[int, PartitionMark | None] = {}  # None: its mark is in Redis
         self._kept: dict[int, PartitionMark] = {}
-        self._kept_at = self._looked_at = time.monotonic()
+        self._committed: dict[int, int] = {}
+        self._kept_at = self._looked_at = self._heard_at = time.monotonic()
         self._dead_letters = DeadLetterQueue(settings.dead_letters_of(topic), settings)
         self._consumer: AIOKafkaConsumer | None = None
         self._is_away = False
@@ -95,8 +97,7 @@ class TopicConsumer(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka
 
     async def hold(self) -> None:
         """Hands no more over; what is under way may land."""
-        for partition in self.partitions:
-            await self._close(partition)
+        await self._close_all(self.partitions)
 
     async def close(self) -> None:
         """Keeps where it stands and lets go of the brokers; behind `hold`, and once `run` has ended."""
@@ -126,13 +127,13 @@ class TopicConsumer(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka
         for number in numbers:
             self._to_open.pop(number, None)
         gone = [self._partitions[number] for number in numbers if number in self._partitions]
-        for partition in gone:
-            await self._close(partition)
+        await self._close_all(gone)
         await self._landed(gone)
         await self._keep(gone)
         for partition in gone:
             self._partitions.pop(partition.identity.partition, None)
             self._kept.pop(partition.identity.partition, None)
+            self._committed.pop(partition.identity.partition, None)
 
     async def _landed(self, partitions: list[Partition]) -> None:
         deadline = time.monotonic() + REVOKED_S
@@ -140,8 +141,14 @@ class TopicConsumer(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka
             await asyncio.sleep(0.02)
 
     async def _close(self, partition: Partition) -> None:
-        self._on_close(partition)
-        await asyncio.to_thread(partition.close, REVOKED_S)
+        await self._close_all([partition])
+
+    async def _close_all(self, partitions: list[Partition]) -> None:
+        """All at once, within REVOKED_S however many there are."""
+        for partition in partitions:
+            self._on_close(partition)
+            partition.end()
+        await asyncio.to_thread(_join, partitions, time.monotonic() + REVOKED_S)
 
     # Reading
 
@@ -152,6 +159,7 @@ class TopicConsumer(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka
             enable_auto_commit=False,
             auto_offset_reset="none",  # never begins anywhere by itself
             session_timeout_ms=round(SESSION_S * 1000),
+            rebalance_timeout_ms=round(REBALANCE_S * 1000),
             heartbeat_interval_ms=round(SESSION_S * 1000 / 3),
             fetch_max_bytes=self._settings.max_buffered_bytes,
             max_partition_fetch_bytes=max(_LEAST_FETCH, self._settings.max_buffered_bytes // 16),
@@ -169,13 +177,13 @@ class TopicConsumer(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka
     async def _let_go(self, consumer: AIOKafkaConsumer) -> None:
         """Leaves the group; the marks of what it had are kept by `on_partitions_revoked`, or here."""
         rest = self.partitions
-        for partition in rest:
-            await self._close(partition)
+        await self._close_all(rest)
         try:
             await self._keep(rest)
         finally:
             self._partitions.clear()
             self._kept.clear()
+            self._committed.clear()
             self._to_open.clear()
             self._to_reread.clear()
             self._leaving.clear()
@@ -213,7 +221,8 @@ class TopicConsumer(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka
                 number: mark or stored.get(number) or await self._first(consumer, number, places)
                 for number, mark in list(self._to_open.items())
             }
-            begin = {number: resume(mark, self._identity(number, mark), places) for number, mark in marks.items()}
+            gone = moved(stored | self._marks_here() | marks)
+            begin = {n: resume(mark, self._identity(n, mark), places, gone[n]) for n, mark in marks.items()}
             await self._marks.store({number: its.mark for number, its in begin.items()})
         except SinkUnavailable as exc:
             if str(exc) != self._waits_for:  # once, for it is tried several times a second
@@ -223,6 +232,10 @@ class TopicConsumer(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka
         self._waits_for = ""
         for number, its in begin.items():
             self._open(consumer, number, its)
+
+    def _marks_here(self) -> dict[int, PartitionMark]:
+        """Of the partitions this reader has: newer than those in Redis."""
+        return {number: partition.mark() for number, partition in self._partitions.items()}
 
     async def _take_back(
         self, consumer: AIOKafkaConsumer, number: int, onward: Callable[[PartitionMark], PartitionMark]
@@ -318,6 +331,9 @@ class TopicConsumer(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka
         elif now - self._looked_at >= LOOK_S:
             await self._look(consumer)
             self._looked_at = time.monotonic()
+        if now - self._heard_at >= LOOK_S:
+            self._heard_at = now
+            await self._hear_of_others()
         if now - self._kept_at >= KEEP_S:
             self._kept_at = now
             await self._keep(self.partitions)
@@ -332,6 +348,9 @@ class TopicConsumer(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka
             self._away(f"{self._settings.address} has no topic {self._topic!r}")
             return
         self._back()
+
+    async def _hear_of_others(self) -> None:
+        """Which cameras other readers saw, and where."""
         try:
             for number, mark in (await self._marks.load()).items():
                 if number not in self._partitions:
@@ -350,13 +369,15 @@ class TopicConsumer(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka
             logger.debug("topic %s: its marks wait for Redis: %s", self._topic, exc)
             return
         self._kept |= news
-        if (consumer := self._consumer) is None or not news:
+        offsets = {n: mark.offset for n, mark in marks.items() if self._committed.get(n) != mark.offset}
+        if (consumer := self._consumer) is None or not offsets:
             return
-        offsets = {self._tp(number): mark.offset for number, mark in news.items()}
         try:
-            await asyncio.wait_for(consumer.commit(offsets), ANSWER_S)
+            await asyncio.wait_for(consumer.commit({self._tp(n): offset for n, offset in offsets.items()}), ANSWER_S)
         except (KafkaError, TimeoutError) as exc:
             logger.debug("topic %s: not committed, which is for show: %s", self._topic, exc)
+            return
+        self._committed |= offsets
 
     def _away(self, why: str) -> None:
         if not self._is_away:
@@ -376,6 +397,11 @@ class TopicConsumer(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka
 
 def _from_the_beginning(begin: int, made_anew: int, mark: PartitionMark) -> PartitionMark:
     return PartitionMark(begin, begin, mark.generation + made_anew)
+
+
+def _join(partitions: list[Partition], deadline: float) -> None:
+    for partition in partitions:
+        partition.close(max(0.0, deadline - time.monotonic()))
 
 
 def _raw(record: Any) -> RawMessage:

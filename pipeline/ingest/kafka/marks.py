@@ -90,12 +90,30 @@ class Resume:
         return min([self.mark.offset, *self.decode_from.values()])
 
 
-def resume(mark: PartitionMark, identity: PartitionId, stored: Mapping[CameraId, Position | None]) -> Resume:
+def moved(marks: Mapping[int, PartitionMark]) -> dict[int, frozenset[CameraId]]:
+    """By partition, the cameras of its mark that another one's mark saw later: they come there now."""
+    newest: dict[CameraId, float] = {}
+    for mark in marks.values():
+        for camera_id, its in mark.cameras.items():
+            newest[camera_id] = max(newest.get(camera_id, its.seen_at), its.seen_at)
+    return {
+        number: frozenset(c for c, its in mark.cameras.items() if its.seen_at < newest[c])
+        for number, mark in marks.items()
+    }
+
+
+def resume(
+    mark: PartitionMark,
+    identity: PartitionId,
+    stored: Mapping[CameraId, Position | None],
+    moved_on: frozenset[CameraId] = frozenset(),
+) -> Resume:
     """How to go on from `mark` where Redis holds `stored`. What it holds less than the mark says, it has lost.
 
     Nothing is read again for a camera that is not in `stored`: it is no camera of this topic any more, or not to be
-    asked after.
+    asked after. Nor for one of `moved_on`, which the partition it came to looks after; it leaves the mark.
     """
+    mark = replace(mark, cameras={c: its for c, its in mark.cameras.items() if c not in moved_on})
     places = {c: place for c, place in stored.items() if place is not None and place.source == identity.source}
     offset = mark.offset
     for camera_id, its in mark.cameras.items():

@@ -22,7 +22,9 @@ logger = logging.getLogger(__name__)
 
 _LOOK_S = 0.2  # how soon a wait notices that the partition was closed
 _FETCH_AGAIN_S = 1.0
-_KEYFRAMES = 16  # kept per camera: where decoding can begin if Redis loses a tail that reaches back so far
+# Kept per camera: where decoding can begin if Redis loses a tail that reaches back so far.
+_KEYFRAMES = 16  # up to what is published
+_MOST_KEYFRAMES = 1024  # in all, where nothing is published
 
 
 class Partition:
@@ -53,7 +55,7 @@ class Partition:
         self._wall = wall
         self._decoders: dict[CameraId, MessageDecoder] = {}
         self._marks = {c: m for c, m in resume.mark.cameras.items() if c in self._last}
-        self._keyframes = {c: deque(m.keyframes, _KEYFRAMES) for c, m in self._marks.items() if m.keyframes}
+        self._keyframes = {c: deque(m.keyframes, _MOST_KEYFRAMES) for c, m in self._marks.items() if m.keyframes}
         self._queue: deque[RawMessage] = deque()
         self._queued_bytes = 0
         self._changed = threading.Condition()
@@ -84,15 +86,28 @@ class Partition:
 
     def published(self, camera_id: CameraId, position: Position) -> None:
         """All frames of the camera up to there are published, or lost for good; this one is published."""
-        keyframes = tuple(self._keyframes.get(camera_id, ()))
+        keyframes = tuple(self._needed_keyframes(camera_id, position.major))
         self._marks[camera_id] = CameraMark(position.major, position.minor, keyframes, self._wall())
 
-    def close(self, timeout_s: float) -> None:
-        """No more frames; waits at most so long for its thread."""
+    def _needed_keyframes(self, camera_id: CameraId, published: int) -> list[int]:
+        """The last ones up to `published`, and all that decoding came to since; older ones are forgotten."""
+        keyframes = self._keyframes.get(camera_id, deque())
+        found = list(keyframes)  # the thread adds at its end meanwhile
+        too_many = max(0, sum(k <= published for k in found) - _KEYFRAMES)
+        for _ in range(too_many):
+            keyframes.popleft()
+        return found[too_many:]
+
+    def end(self) -> None:
+        """No more frames; its thread ends by itself."""
         self._closed.set()
         self.handoff.close()
         with self._changed:
             self._changed.notify_all()
+
+    def close(self, timeout_s: float) -> None:
+        """Ends it; waits at most so long for its thread."""
+        self.end()
         if self._thread.is_alive():
             self._thread.join(timeout_s)
 
@@ -179,7 +194,7 @@ class Partition:
             return []  # each message stands alone, and this one's pictures are published
         pictures = self._fetched(decoder, message)
         if decoder.holds_state and decoder.is_keyframe(message):
-            self._keyframes.setdefault(camera_id, deque(maxlen=_KEYFRAMES)).append(message.offset)
+            self._keyframes.setdefault(camera_id, deque(maxlen=_MOST_KEYFRAMES)).append(message.offset)
         return pictures
 
     def _fetched(self, decoder: MessageDecoder, message: RawMessage) -> list[Decoded]:

@@ -157,6 +157,32 @@ async def test_a_camera_in_two_partitions_is_told_and_what_comes_in_the_second_i
     assert dict(letter.headers)["rayline-code"] == b"in_two_partitions"
 
 
+async def test_a_camera_that_moved_goes_on_where_it_is_now_whoever_reads_next(
+    broker: KafkaBroker, redis: RedisSettings, topic: TopicSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pipeline.ingest.kafka.cameras.ELSEWHERE_S", 0.0)
+    await make_topic(broker.address, 2)
+    numbers_in = [(0, range(5)), (1, range(5, 10)), (1, range(10, 12)), (0, range(12, 15)), (0, range(15, 17))]
+    for run in ((0, 1), (2,), (3,), (4,)):
+        async with reading(topic, redis, names(1), tmp_path):
+            for partition, these in (numbers_in[step] for step in run):
+                await send(broker.address, [("cam-0", jpeg(n)) for n in these], partition=partition)
+                await until("the next", lambda: has(redis, "cam-0", these.stop))  # noqa: B023 - awaited at once
+    assert await numbers(redis, "cam-0") == list(range(17))
+
+
+async def test_a_camera_that_moves_and_comes_back_is_published_once(
+    broker: KafkaBroker, redis: RedisSettings, topic: TopicSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pipeline.ingest.kafka.cameras.ELSEWHERE_S", 0.0)
+    await make_topic(broker.address, 2)
+    async with reading(topic, redis, names(1), tmp_path):
+        for partition, these in ((0, range(5)), (1, range(5, 10)), (0, range(10, 15))):
+            await send(broker.address, [("cam-0", jpeg(n)) for n in these], partition=partition)
+            await until("the next", lambda: has(redis, "cam-0", these.stop))  # noqa: B023 - awaited at once
+    assert await numbers(redis, "cam-0") == list(range(15))
+
+
 async def test_brokers_that_do_not_answer_are_told_and_come_back(
     broker: KafkaBroker, redis: RedisSettings, topic: TopicSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Mapping
 from typing import Any
 
 import pytest
 from aiokafka import TopicPartition
-from aiokafka.errors import IllegalStateError
+from aiokafka.errors import IllegalStateError, KafkaConnectionError
 
 from pipeline.ingest.kafka.cameras import TopicCameras
 from pipeline.ingest.kafka.consumer import TopicConsumer
-from pipeline.ingest.kafka.marks import PartitionMark
+from pipeline.ingest.kafka.marks import CameraMark, PartitionMark
 from pipeline.ingest.kafka.partition import Partition
 from pipeline.ingest.kafka.topic_settings import TopicSettings
 from pipeline.sinks.errors import SinkRefused
@@ -26,6 +27,7 @@ class Brokers:
         self.assigned = {TopicPartition("frames", number) for number in partitions}
         self.read: set[TopicPartition] = set()
         self.committed: dict[TopicPartition, int] = {}
+        self.takes_commits = True
 
     def pause(self, tp: TopicPartition) -> None:
         self._check(tp)
@@ -42,6 +44,8 @@ class Brokers:
         return dict.fromkeys(partitions, 0)
 
     async def commit(self, offsets: dict[TopicPartition, int]) -> None:
+        if not self.takes_commits:
+            raise KafkaConnectionError
         self.committed |= offsets
 
     def _check(self, tp: TopicPartition) -> None:
@@ -73,9 +77,10 @@ class Subject:
         self.on_close: Any = lambda partition: None
         self.opened: list[int] = []
         self.refuses = ""
-        marks: Any = Marks()
+        self.marks: Any = Marks()
+        self.cameras = TopicCameras(lambda *_: None)
         self.consumer: Any = TopicConsumer(
-            "frames", TopicSettings(brokers=("nowhere:9092",)), TopicCameras(lambda *_: None), marks,
+            "frames", TopicSettings(brokers=("nowhere:9092",)), self.cameras, self.marks,
             self._places, self._opened, lambda partition: self.on_close(partition), lambda partition: 0,
         )  # fmt: skip
         self.consumer._consumer = brokers
@@ -145,3 +150,34 @@ async def test_a_redis_that_refuses_is_told_once(caplog: pytest.LogCaptureFixtur
     await made.open()
     assert made.numbers() == [0]
     await made.consumer.hold()
+
+
+async def test_a_commit_that_failed_is_tried_again_though_nothing_new_came(subject: Subject) -> None:
+    subject.brokers.takes_commits = False
+    await subject.consumer._keep(subject.consumer.partitions)
+    subject.brokers.takes_commits = True
+    await subject.consumer._keep(subject.consumer.partitions)
+    assert subject.brokers.committed == {TopicPartition("frames", 0): 0, TopicPartition("frames", 1): 0}
+
+
+async def test_where_another_reader_saw_a_camera_is_heard_though_messages_come(
+    subject: Subject, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    camera = CameraId("a")
+    subject.marks.kept[7] = PartitionMark(5, 0, 0, {camera: CameraMark(4, 0, (), time.time())})
+    monkeypatch.setattr("pipeline.ingest.kafka.consumer.LOOK_S", 0.0)
+    await subject.consumer._look_after(subject.brokers, came=True)
+    assert subject.cameras.seen_elsewhere(camera, 0) == 7
+
+
+async def test_partitions_are_closed_all_at_once(subject: Subject) -> None:
+    ended: list[int] = []
+    for partition in subject.consumer.partitions:
+        join = partition.close
+        partition.close = lambda timeout_s, join=join: (ended.append(_ended(subject)), join(timeout_s))
+    await subject.consumer.hold()
+    assert ended == [2, 2]
+
+
+def _ended(subject: Subject) -> int:
+    return sum(partition._closed.is_set() for partition in subject.consumer.partitions)
