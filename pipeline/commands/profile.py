@@ -86,7 +86,7 @@ async def _collect(traces: deque[FrameTrace], seconds: float, camera: str, sampl
     async with StreamReader(redis_settings(redis)) as reader, _asking(sample, redis):
         with suppress(TimeoutError):
             async with asyncio.timeout(seconds):
-                async with aclosing(cast("AsyncGenerator[Entry, None]", reader.tail([TRACES]))) as entries:
+                async with aclosing(cast("AsyncGenerator[Entry, None]", reader.follow(TRACES))) as entries:
                     async for entry in entries:
                         with suppress(ValueError):  # of another version: the others tell their part
                             traces.extend(one for one in decoded(entry.data) if camera in ("*", one.camera))
