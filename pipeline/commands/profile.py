@@ -26,18 +26,18 @@ MOST_FRAMES = 100_000  # kept, the newest
 ASK_EVERY_S = 2.0
 _WHAT = {  # and what it means where most of the time goes there
     "capture": ("camera and network", "the network, or the camera's encoder and its clock"),
-    "decode": ("packet to picture", "decoding: a smaller stream of the camera, `hwaccel` or `threads`"),
-    "queue": ("until its batch could go", "frames wait for batches before them: the stages behind are full"),
-    "send": ("to the replica that prepares", "transport, or a replica that is busy with batches before it"),
-    "preprocess": ("letterbox, statistics", "preprocess: a smaller stream of the camera, or `preprocess_replicas`"),
-    "batch_wait": ("prepared, until inference", "batches wait for the model: it is full"),
-    "infer": ("the model", "the model: a smaller one, a faster runtime, or more of the machine for it"),
-    "boxes": ("raw answer to detections", "reading the model's answers: a higher `min_score`, fewer classes"),
-    "return": ("detections to the reader", "transport, or a reader that is busy decoding: a smaller `shard_size`"),
-    "turn": ("until the batch before landed", "track is behind, or a slow detect replica holds the others up"),
-    "to_track": ("to the replica that tracks", "transport, or a track replica that is busy: `track_replicas`"),
-    "track": ("tracker, zones, verdicts", "tracking and judging: a simpler tracker, or `track_replicas`"),
-    "publish": ("the write to Redis", "Redis: how far away it is, and how busy"),
+    "decode": ("packet to picture", "a smaller stream of the camera, `hwaccel` or `threads`"),
+    "queue": ("until its batch went", "frames wait for batches before them: the stages behind are full"),
+    "send": ("way to preprocess", "transport, or a replica that is busy with batches before it"),
+    "preprocess": ("letterbox, statistics", "a smaller stream of the camera, or `preprocess_replicas`"),
+    "batch_wait": ("waits for the model", "the model has batches before it: it is full"),
+    "infer": ("the model", "a smaller model, a faster runtime, or more of the machine for it"),
+    "boxes": ("raw answer to boxes", "a higher `min_score`, fewer `classes`"),
+    "return": ("way back to the reader", "transport, or a reader that is busy decoding: a smaller `shard_size`"),
+    "turn": ("for the batch before", "track is behind, or a slow detect replica holds the others up"),
+    "to_track": ("way to track", "transport, or a track replica that is busy: `track_replicas`"),
+    "track": ("tracker and verdicts", "a simpler tracker, or `track_replicas`"),
+    "publish": ("the write to Redis", "Redis is far away, or busy"),
 }
 
 
@@ -122,7 +122,7 @@ async def _ask(sample: float, redis: str | None) -> None:
 
 
 def shown(found: Profile, trace: Path | None = None) -> RenderableType:
-    """The table, which stage most of the time goes to, and where the time line is."""
+    """The table, the two stages most of the time goes to, and where the time line is."""
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
     table.add_column("stage", no_wrap=True)
     for name in ("frames", "p50 ms", "p95 ms", "p99 ms", "share"):
@@ -130,13 +130,16 @@ def shown(found: Profile, trace: Path | None = None) -> RenderableType:
     table.add_column("what it is", style="dim")
     for figures in found.stages:
         table.add_row(*_row(figures), _WHAT.get(figures.stage, ("", ""))[0], style=_style(figures, found))
-    table.add_row(*_row(found.total), "capture or arrival to publish", style="bold")
-    longest = found.longest
-    advice = _WHAT.get(longest.stage, ("", ""))[1]
-    lines = [Text(f"\nMost of it is {longest.stage}, {longest.share:.0%}" + (f": {advice}." if advice else "."))]
+    table.add_row(*_row(found.total), "capture to publish", style="bold")
+    lines = [Text(""), *(Text(_advice(figures)) for figures in found.longest[:2])]
     if trace is not None:
         lines.append(Text(f"The time line is in {trace}: open it at https://ui.perfetto.dev"))
     return Group(table, *lines)
+
+
+def _advice(figures: StageFigures) -> str:
+    what = _WHAT.get(figures.stage, ("", ""))[1]
+    return f"{figures.share:.0%} is {figures.stage}" + (f": {what}" if what else "")
 
 
 def _row(figures: StageFigures) -> tuple[str, ...]:
@@ -145,7 +148,7 @@ def _row(figures: StageFigures) -> tuple[str, ...]:
 
 
 def _style(figures: StageFigures, found: Profile) -> str:
-    return "yellow" if figures is found.longest else ""
+    return "yellow" if figures is found.longest[0] else ""
 
 
 def _write(path: Path, traces: Sequence[FrameTrace]) -> None:
@@ -164,7 +167,7 @@ def _print_json(found: Profile) -> None:
     import json
     from dataclasses import asdict
 
-    typer.echo(json.dumps({**asdict(found), "longest": found.longest.stage}, indent=2))
+    typer.echo(json.dumps({**asdict(found), "longest": found.longest[0].stage}, indent=2))
 
 
 def _nothing_came(seconds: float, camera: str, sample: float) -> str:

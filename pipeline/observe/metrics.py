@@ -12,7 +12,6 @@ from stages.trace import Stage
 STATES = ("connecting", "running", "paused", "reconnecting", "ended", "failed")
 
 _SECONDS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.035, 0.05, 0.075, 0.1, 0.15, 0.25, 0.4, 0.7, 1.0, 2.0, 5.0)
-_FRAMES_OWN = frozenset({Stage.CAPTURE, Stage.DECODE, Stage.QUEUE})  # the others are a batch's
 _TOLD_BY_ALL = frozenset({Stage.PREPROCESS, Stage.TRACK, Stage.PUBLISH})
 _FRAMES = (1.0, 2.0, 3.0, 4.0, 6.0, 8.0, 12.0, 16.0, 24.0, 32.0, 64.0)
 
@@ -145,12 +144,10 @@ class Metrics:
 
     def frames_traced(self, traces: Collection[FrameTrace]) -> None:
         """Frames of one batch were traced. What every batch tells of itself by `stage_took` is not told again."""
-        batch_too = True
-        for one in traces:
+        for number, one in enumerate(traces):
             for mark, _, took_s in one.stretches():
-                if mark.stage in _FRAMES_OWN or (batch_too and mark.stage not in _TOLD_BY_ALL):
+                if mark in one.own.marks or (number == 0 and mark.stage not in _TOLD_BY_ALL):
                     self.stage_took(mark.stage, took_s)
-            batch_too = False
 
     def camera_state(self, camera: str, state: str) -> None:
         """The camera is in this state, and in no other."""

@@ -33,9 +33,9 @@ class Profile:
     total: StageFigures
 
     @property
-    def longest(self) -> StageFigures:
-        """The stage most of the time goes to."""
-        return max(self.stages, key=lambda figures: figures.share)
+    def longest(self) -> tuple[StageFigures, ...]:
+        """The stages by the time that goes to them, most first."""
+        return tuple(sorted(self.stages, key=lambda figures: -figures.share))
 
 
 def profile_of(traces: Iterable[FrameTrace]) -> Profile | None:

@@ -51,6 +51,6 @@ class ObserveSettings(LogSettings):
         ge=0,
         le=1,
         description="Share of batches whose way is traced from stage to stage, for the metrics and `rayline profile`. "
-        "More shows rare delays sooner and costs some 0.1 ms of CPU a traced batch; 0 traces none but while "
+        "More shows rare delays sooner and costs some 0.3 ms of CPU a traced batch; 0 traces none but while "
         "`rayline profile` asks for some.",
     )

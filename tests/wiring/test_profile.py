@@ -37,14 +37,14 @@ def test_profile_shows_every_stage_of_a_running_line(local_ray: None, workshop: 
         with started(config_of_data(config, "test"), build=build) as rayline:
             line, path = Line(rayline), workshop / "trace.json"
             line.wait_for("frames", lambda: len(line.detections("cam")) > 10)
-            arguments = ["profile", "--redis", redis.url, "--seconds", "5", "--sample", "1", "--trace", str(path)]
+            arguments = ["profile", "--redis", redis.url, "--seconds", "4", "--sample", "1", "--trace", str(path)]
             result = CliRunner().invoke(cli.app, [*arguments, "--json"])
             latencies_ms = sorted(m["latency_ms"]["total"] for m in line.detections("cam")[-20:])
     assert result.exit_code == 0, result.output
     told = json.loads(result.stdout)
     assert [stage["stage"] for stage in told["stages"]] == ROAD
     assert {stage["count"] for stage in told["stages"]} == {told["total"]["count"]}
-    assert 10 <= told["total"]["count"] <= 50  # asked for after the start: at most 5 s of 10 frames/s
+    assert 5 <= told["total"]["count"] <= 40  # asked for after the start: at most 4 s of 10 frames/s
     assert sum(stage["share"] for stage in told["stages"]) == pytest.approx(1.0, abs=1e-3)
     assert told["total"]["p50_ms"] == pytest.approx(latencies_ms[10], rel=0.5, abs=20)
     processes = {e["args"]["name"] for e in json.loads(path.read_text())["traceEvents"] if e["name"] == "process_name"}

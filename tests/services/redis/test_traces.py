@@ -79,9 +79,9 @@ async def test_a_traced_batch_is_told_in_the_metrics_and_kept_with_the_next_writ
         (entry,) = await reader.read(TRACES)
     traces = decoded(entry.data)
     assert [(one.camera, one.shard, one.seq) for one in traces] == [(A, SHARD, 0), (B, SHARD, 0)]
-    assert [mark.stage for mark in traces[0].trace.marks] == ["infer", "to_track", "track", "publish"]
+    assert [mark.stage for mark in traces[0].road.marks] == ["infer", "to_track", "track", "publish"]
     assert all(took_s >= 0 for one in traces for _, _, took_s in one.stretches())
-    assert traces[0].trace.until <= time.time()
+    assert traces[0].road.until <= time.time()
     assert len(meter.values("rayline_stage_seconds", stage="infer")) == 1
     assert len(meter.values("rayline_stage_seconds", stage="track")) == 2  # once a batch, traced or not
 

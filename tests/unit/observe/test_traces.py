@@ -58,7 +58,7 @@ def test_only_frames_that_were_stored_are_told_and_come_back_as_they_went() -> N
     assert decoded(encoded(traces)) == traces
 
 
-@pytest.mark.parametrize("data", [b"", b"{}x", b"[1]", b'[["a"]]', b'[["a","s",1,2,3.0,[["infer",1.0]]]]'])
+@pytest.mark.parametrize("data", [b"", b"{}x", b"[1]", b'["s",1,2.0,[],[["a"]]]', b'["s",1,2.0,[["infer",3.0]],[]]'])
 def test_what_is_no_trace_is_refused(data: bytes) -> None:
     with pytest.raises(ValueError, match="no traces of this version"):
         decoded(data)
