@@ -49,11 +49,12 @@ class NumberReader:
         return Detected(read_numbers(prepared), prepared.stats, self._info, {"detect": 1.0})
 
 
-def _load(settings: ModelSettings, name: str) -> Detector:
+def load_numbers(settings: ModelSettings, name: str) -> Detector:
+    """In place of Detector.load."""
     return NumberReader(name, Path(settings.weights)) if name == NUMBERS else Detector.load(settings, name)  # type: ignore[return-value]
 
 
 class DrillFused(FusedDeployment):
     """Takes the place of FusedDeployment; batching, threads and health are its own."""
 
-    load = staticmethod(_load)
+    load = staticmethod(load_numbers)

@@ -6,7 +6,20 @@ import sys
 
 import typer
 
-from pipeline.commands import cameras, check, consume, dead_letters, demo, doctor, relay, schema, snapshot, status, up
+from pipeline.commands import (
+    cameras,
+    check,
+    consume,
+    dead_letters,
+    demo,
+    doctor,
+    profile,
+    relay,
+    schema,
+    snapshot,
+    status,
+    up,
+)
 from pipeline.commands.common import USAGE, complain, version_told
 
 app = typer.Typer(
@@ -22,6 +35,7 @@ app.command("demo")(demo.demo)
 app.command("up")(up.up)
 app.command("check")(check.check)
 app.command("status")(status.status)
+app.command("profile")(profile.profile)
 app.add_typer(cameras.app, name="cameras")
 app.command("snapshot")(snapshot.snapshot)
 app.command("consume")(consume.consume)

@@ -11,6 +11,8 @@ from typing import Any, NewType, Self
 import numpy as np
 import numpy.typing as npt
 
+from stages.trace import Trace
+
 CameraId = NewType("CameraId", str)
 LineId = NewType("LineId", str)
 
@@ -108,6 +110,7 @@ class Frame:
     received_at: float = 0.0  # wall clock when decoded; what latency is counted from when the clock is ours
     dropped: Mapping[str, int] = field(default_factory=lambda: dict(_NOTHING))  # since the frame before, by reason
     follows: Position | None = None  # the frame before it, where that can be read again; None: the first, or live
+    decode_s: float = 0.0  # seconds its decoding took; 0: nobody measured
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +145,7 @@ class FrameBatch:
     frames: tuple[Frame, ...]
     ends: tuple[EndOfStream, ...] = ()
     notices: tuple[CameraNotice, ...] = ()
+    trace: Trace | None = None  # begun where the batch is one of those that are traced
 
     def __len__(self) -> int:
         return len(self.frames)
@@ -241,6 +245,7 @@ class Prepared:
     index: tuple[int, ...]  # (N,) which frame of the batch each tensor row is
     stats: tuple[PictureStats | FrameFailed, ...]  # one per frame of the batch
     took_ms: float = 0.0
+    trace: Trace | None = None  # its batch's, so far
 
     def __len__(self) -> int:
         return len(self.index)
@@ -254,6 +259,8 @@ class Detected:
     stats: tuple[PictureStats | FrameFailed, ...]
     model: ModelInfo
     timings_ms: Mapping[str, float] = field(default_factory=dict)  # stage -> milliseconds, for the batch
+    infer_ms: float = 0.0  # of `detect`, what the model's runtime took
+    trace: Trace | None = None  # its batch's, so far
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,7 +36,7 @@ def grey_picture(level: int = 0, width: int = 4, height: int = 2) -> Picture:
 def source_frame(minor: int, major: int = 0, captured_at: float | None = None) -> SourceFrame:
     """A picture as a source gives it; its brightness is its number."""
     at = 1000.0 + minor / 10 if captured_at is None else captured_at
-    return SourceFrame(grey_picture(minor), at, Clock.MEDIA, at, major, minor)
+    return SourceFrame(grey_picture(minor), at, Clock.MEDIA, at, major, minor, decode_s=0.001)
 
 
 @dataclass(frozen=True)

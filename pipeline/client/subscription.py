@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator
-from types import TracebackType
+from types import AsyncGeneratorType, TracebackType
 from typing import Self, Unpack
 from weakref import WeakSet
 
@@ -44,7 +44,7 @@ class Subscription:
         By the task that reads: while it waits for a message, another can only cancel it. Raises RuntimeError then.
         """
         loops = list(self._loops)
-        if any(messages.ag_running for messages in loops):
+        if any(isinstance(messages, AsyncGeneratorType) and messages.ag_running for messages in loops):
             raise RuntimeError("a task is waiting for the next message: cancel that task to end its loop")
         for messages in loops:
             await messages.aclose()

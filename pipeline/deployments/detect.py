@@ -9,8 +9,9 @@ from typing import Generic, TypeVar
 
 from ray import serve
 
-from pipeline.deployments.identity import set_up_replica_logs
+from pipeline.deployments.identity import process_name, set_up_replica_logs
 from pipeline.deployments.progress import Progress
+from pipeline.deployments.tracing import detected_now
 from pipeline.observe.settings import LogSettings
 from stages.detect.detector import Detector, ModelSettings
 from stages.values import Detected, Prepared
@@ -32,6 +33,7 @@ class DetectReplica(Generic[_Call]):
         # Loading exports and warms up: the replica is ready only when the model answers at speed.
         self._detector = self.load(settings, name)
         self._progress = Progress(stall_timeout_s)
+        self._process = process_name()
         self._threads = ThreadPoolExecutor(BATCHES_AT_ONCE, "detect")
         # Frames are counted, not calls; no wait, for batches are made once, at ingest.
         self._batched.set_max_batch_size(settings.max_batch)  # type: ignore[attr-defined]
@@ -51,7 +53,9 @@ class DetectReplica(Generic[_Call]):
         return await asyncio.get_running_loop().run_in_executor(self._threads, self._work, calls)
 
     def _work(self, calls: Sequence[_Call]) -> list[Detected]:
-        return self._detector.detect_many(self._prepared(calls))
+        prepared = self._prepared(calls)
+        answers = self._detector.detect_many(prepared)
+        return [detected_now(answer, call, self._process) for answer, call in zip(answers, prepared, strict=True)]
 
     def _prepared(self, calls: Sequence[_Call]) -> Sequence[Prepared]:
         raise NotImplementedError

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from pipeline.deployments.detect import DetectReplica
+from pipeline.deployments.tracing import prepared_now
 from pipeline.observe.settings import LogSettings
 from stages.detect.detector import ModelSettings
 from stages.geometry import Roi
@@ -38,4 +39,8 @@ class FusedDeployment(DetectReplica[Unprepared]):
         return await self._detected(Unprepared(batch, rois))
 
     def _prepared(self, calls: Sequence[Unprepared]) -> Sequence[Prepared]:
-        return [self._preprocessor.prepare(call.batch.frames, call.rois) for call in calls]
+        return [self._prepare(call) for call in calls]
+
+    def _prepare(self, call: Unprepared) -> Prepared:
+        prepared = self._preprocessor.prepare(call.batch.frames, call.rois)
+        return prepared_now(prepared, call.batch.trace, self._process)

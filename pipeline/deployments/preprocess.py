@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 
-from pipeline.deployments.identity import set_up_replica_logs
+from pipeline.deployments.identity import process_name, set_up_replica_logs
 from pipeline.deployments.progress import Progress
+from pipeline.deployments.tracing import prepared_now
 from pipeline.observe.settings import LogSettings
 from stages.geometry import Roi
 from stages.preprocess.letterbox import Preprocessor
@@ -22,11 +23,13 @@ class PreprocessDeployment:
         set_up_replica_logs(logs)
         self._preprocessors = {model: Preprocessor(size_hw) for model, size_hw in sizes_hw.items()}
         self._progress = Progress(stall_timeout_s)
+        self._process = process_name()
 
     async def __call__(self, batch: FrameBatch, model: str, rois: Mapping[CameraId, Roi]) -> Prepared:
         """The batch as one tensor for `model`, beside the numbers camera health is judged by."""
         with self._progress.working():
-            return await asyncio.to_thread(self._preprocessors[model].prepare, batch.frames, rois)
+            prepared = await asyncio.to_thread(self._preprocessors[model].prepare, batch.frames, rois)
+            return prepared_now(prepared, batch.trace, self._process)
 
     def check_health(self) -> None:
         """Called by Serve; raising replaces this replica."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from collections import deque
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
@@ -25,6 +26,7 @@ from stages.values import CameraId, LineId
 logger = logging.getLogger(__name__)
 
 REDIS = "redis"  # what the sink is called in the metrics
+_MOST_TRACES = 16  # of batches that wait for the next write; the oldest go
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +49,7 @@ class ResultSink:
         self._redis = redis
         self._spool = spool
         self._metrics = metrics
+        self._traces: deque[bytes] = deque(maxlen=_MOST_TRACES)
 
     def start(self) -> None:
         """Begin to store what waits on disk; may be called more than once, on the loop."""
@@ -84,6 +87,10 @@ class ResultSink:
         )
         self._metrics.stage_took("spool", time.perf_counter() - started)
         return Landed(outcomes, frozenset(camera for _, camera in stored))
+
+    def trace(self, data: bytes) -> None:
+        """A batch's traces, to go with the next write; where that does not land they are lost, and nobody is harmed."""
+        self._traces.append(data)
 
     async def say(self, shard: str, line: LineId, camera_id: CameraId, untold: Untold, context: ResultContext) -> bool:
         """Messages of a live camera that no frame stands behind: in Redis or on disk. False while they wait."""
@@ -130,7 +137,8 @@ class ResultSink:
 
     async def _written(self, writes: Sequence[CameraWrite]) -> list[WriteOutcome]:
         """A live camera goes on behind what Redis was left with when it lost its tail."""
-        outcomes = await self._redis.write(writes)
+        traces, self._traces = self._traces, deque(maxlen=_MOST_TRACES)
+        outcomes = await self._redis.write(writes, traces)
         moved = {
             i: again
             for i, (write, outcome) in enumerate(zip(writes, outcomes, strict=True))

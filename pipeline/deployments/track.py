@@ -12,20 +12,23 @@ from dataclasses import replace
 from typing import ParamSpec, TypeVar
 
 from pipeline.answers import BatchAnswer, CameraAnswer, Gap, Outcome
-from pipeline.deployments.identity import set_up_replica_logs
+from pipeline.deployments.identity import process_name, set_up_replica_logs
 from pipeline.deployments.job import CameraJob
 from pipeline.deployments.progress import Progress
 from pipeline.deployments.result_sink import Landed, ResultSink
 from pipeline.deployments.spooling import Spooling
+from pipeline.deployments.tracing import marked
 from pipeline.deployments.tracked_camera import Seen, TrackedCamera
 from pipeline.deployments.untold import Backlog, Untold
 from pipeline.observe.logs import log_context
 from pipeline.observe.metrics import Metrics, ray_metrics
 from pipeline.observe.settings import LogSettings
+from pipeline.observe.traces import encoded, frame_traces
 from pipeline.sinks.errors import KeyRefused, SinkUnavailable
 from pipeline.sinks.redis_streams import CameraWrite, RedisSettings, RedisStreams
 from pipeline.sinks.snapshots import Snapshots, SnapshotSettings
 from pipeline.sinks.spool_settings import SpoolSettings
+from stages.trace import Stage, Trace
 from stages.track.tracker import Tracker, TrackSettings
 from stages.values import CameraId, Detected, FrameBatch, ModelInfo
 
@@ -66,6 +69,7 @@ class TrackDeployment:
         self._spool = None if spool is None else Spooling(redis, self._redis, spool, self._metrics)
         self._sink = ResultSink(self._redis, self._spool, self._metrics)
         self._progress = Progress(stall_timeout_s)
+        self._process = process_name()
         self._cameras: dict[CameraId, TrackedCamera] = {}
         self._broken: dict[CameraId, str] = {}  # what was last told of cameras whose work raises
         self._locks: dict[CameraId, asyncio.Lock] = {}
@@ -109,8 +113,10 @@ class TrackDeployment:
         answers |= await self._behind(batch, seen, here, excused)
         away = any(answer.outcome is Outcome.UNAVAILABLE for answer in answers.values())
         cameras = {camera_id: self._cameras[camera_id] for camera_id in jobs if camera_id not in answers}
+        trace = marked(None if detected is None else detected.trace, Stage.TO_TRACK, self._process)
         with self._progress.working():
             writes, broken = await _to_the_end(self._work, batch, detected, seen, cameras)
+        trace = marked(trace, Stage.TRACK, self._process)
         for camera_id in broken:
             answers[camera_id] = CameraAnswer(Outcome.FAILED)
             self._forget(camera_id)
@@ -118,6 +124,8 @@ class TrackDeployment:
         landed = Landed()
         if self._spool is not None or not away:
             landed = await self._sink.write(batch.shard, writes, self._cameras)
+        if trace is not None:
+            self._tell_trace(batch, trace.then(Stage.PUBLISH, time.time(), self._process), landed)
         away = away or landed.away
         waiting = {camera_id for camera_id, camera in cameras.items() if camera.loose()}
         if self._spool is not None or not away:
@@ -257,6 +265,14 @@ class TrackDeployment:
             self._metrics.frames_failed(camera_id, answer.failed)
             for verdict, parts in answer.verdicts.items():
                 self._metrics.parts_judged(jobs[camera_id].line, jobs[camera_id].station, verdict, parts)
+
+    def _tell_trace(self, batch: FrameBatch, road: Trace, landed: Landed) -> None:
+        """The roads of the frames that are stored now; what waits on disk has not come to its end."""
+        stored = {camera for camera, outcome in landed.outcomes.items() if outcome is not None} - landed.spooled
+        traces = frame_traces(batch, road, stored)
+        if traces:
+            self._metrics.frames_traced(traces)
+            self._sink.trace(encoded(traces))
 
     def _settle(self, camera_id: CameraId, landed: Landed) -> CameraAnswer:
         camera, now = self._cameras[camera_id], time.time()

@@ -19,6 +19,7 @@ from pipeline.ingest.kafka.marks import TopicMarks
 from pipeline.ingest.kafka.topic_settings import TopicShare
 from pipeline.ingest.numbering import StoredPlace
 from pipeline.ingest.shard import Shard
+from pipeline.ingest.tracing import Tracing
 from pipeline.observe.logs import set_up_logs
 from pipeline.observe.metrics import ray_metrics
 from pipeline.observe.settings import ObserveSettings
@@ -67,13 +68,24 @@ class IngestActor:
         self._applied = ""
         self._jobs: dict[CameraId, CameraJob] = {}
         self._redis = RedisStreams(spec.redis)
+        self._tracing = Tracing(spec.name, spec.observe.trace_sample)
         graph = ServeGraph(spec.name, spec.model, lambda: self._jobs, spec.fused)
         self._shard = self._shard_of(spec, graph)
         self._shard.start()  # Ray makes an async actor on its running loop
+        self._following = asyncio.create_task(self._tracing.follow(self._redis.trace_sample_asked))
 
     def _shard_of(self, spec: ShardSpec, graph: Graph) -> Shard | TopicShard:
         if spec.topic is None:
-            return Shard(spec.name, spec.live, spec.max_batch, spec.carrier, graph, self._stored_place, ray_metrics())
+            return Shard(
+                spec.name,
+                spec.live,
+                spec.max_batch,
+                spec.carrier,
+                graph,
+                self._stored_place,
+                ray_metrics(),
+                self._tracing,
+            )
         from pipeline.ingest.kafka.topic_shard import TopicShard  # only readers of a topic need Kafka's client
 
         share = spec.topic
@@ -89,6 +101,7 @@ class IngestActor:
             self._stored_place,
             ray_metrics(),
             first=share.first,
+            tracing=self._tracing,
         )
 
     async def apply(self, tag: str, tasks: Mapping[CameraId, CameraTask], jobs: Mapping[CameraId, CameraJob]) -> None:
@@ -112,6 +125,7 @@ class IngestActor:
 
     async def stop(self, timeout_s: float) -> None:
         """Stop the cameras, let what is under way land, close."""
+        self._following.cancel()
         await self._shard.stop(timeout_s)
         await asyncio.wait_for(self._redis.close(), timeout_s)
 

@@ -61,6 +61,7 @@ class AvSource:
         self._container: InputContainer | None = None
         self._cancelled = threading.Event()
         self._pictures = Pictures()
+        self._decode_s = 0.0  # the last packet's
 
     # The life of a source
 
@@ -156,12 +157,14 @@ class AvSource:
             if on_packet is not None and not on_packet(packet):
                 yield BadFrame(BEHIND)
                 continue
+            started = self._monotonic()
             try:
                 frames = packet.decode()
             except av.FFmpegError:
                 logger.debug("camera %s: a packet cannot be decoded", self._settings.camera_id)
                 yield BadFrame(DECODE_ERROR)
                 continue
+            self._decode_s = self._monotonic() - started
             for frame in frames:
                 if isinstance(frame, VideoFrame):
                     yield frame
@@ -207,7 +210,7 @@ class AvSource:
             if not sampler.take(arrived if media is None else media, arrived):
                 continue
             at, clock = capture.at(media, arrived)
-            yield SourceFrame(self._pictures.of(item), at, clock, self._wall(), 0, minor)
+            yield SourceFrame(self._pictures.of(item), at, clock, self._wall(), 0, minor, self._decode_s)
         if not self._cancelled.is_set() and not finite:
             raise SourceLost(f"{self._name}: the stream ended")
 
@@ -252,7 +255,8 @@ class AvSource:
                 continue
             if self._settings.pace is Pace.REALTIME:
                 run.pacer.wait_until(at)
-            yield SourceFrame(self._pictures.of(item), run.start + at, Clock.MEDIA, self._wall(), loop, index)
+            picture = self._pictures.of(item)
+            yield SourceFrame(picture, run.start + at, Clock.MEDIA, self._wall(), loop, index, self._decode_s)
 
     def _pacer(self) -> Pacer:
         return Pacer(self._cancelled.wait, self._monotonic)

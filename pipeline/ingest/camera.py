@@ -344,8 +344,8 @@ class Camera:
         place = self._numbering.next(source, item)
         told = (self.camera_id, place.seq, item.captured_at, item.clock, place.position)
         if isinstance(image, UnmadePicture):
-            return UnmadeFrame(*told, image, item.received_at, place.follows)
-        return Frame(*told, image, item.received_at, follows=place.follows)
+            return UnmadeFrame(*told, image, item.received_at, place.follows, item.decode_s)
+        return Frame(*told, image, item.received_at, follows=place.follows, decode_s=item.decode_s)
 
     def _try_again(self, reader: Reader, error: SourceError) -> bool:
         with self._lock:

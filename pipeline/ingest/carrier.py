@@ -17,6 +17,7 @@ from pipeline.answers import BatchAnswer, CameraAnswer, Gap, Outcome
 from pipeline.ingest.backoff import backoff_delays
 from pipeline.ingest.batcher import Gathered
 from pipeline.ingest.graph import BatchRefused, Graph, GraphUnavailable
+from pipeline.ingest.tracing import Tracing
 from pipeline.observe.metrics import Metrics, NullMeter
 from stages.settings import Settings
 from stages.values import CameraId, CameraNotice, Detected, Frame, FrameBatch
@@ -88,6 +89,7 @@ class Carrier:
         live: bool,
         on_answer: Callable[[FrameBatch, BatchAnswer], None] = lambda batch, answer: None,
         metrics: Metrics | None = None,
+        tracing: Tracing | None = None,
     ) -> None:
         self._shard = shard
         self._gather = gather
@@ -96,6 +98,7 @@ class Carrier:
         self._live = live
         self._on_answer = on_answer
         self._metrics = metrics or Metrics(NullMeter())
+        self._tracing = tracing or Tracing(shard, sample=0.0)
         self._slots = asyncio.Semaphore(settings.max_in_flight)
         self._turn: asyncio.Event | None = None
         self._under_way: set[asyncio.Task[None]] = set()
@@ -123,7 +126,8 @@ class Carrier:
             frames = self._with_losses(gathered.frames)
             notices = (*self._unheard, *gathered.notices)
             self._unheard.clear()
-            batch = FrameBatch(self._shard, self.batches_made, frames, gathered.ends, notices)
+            trace = self._tracing.begin(self.batches_made) if frames else None
+            batch = FrameBatch(self._shard, self.batches_made, frames, gathered.ends, notices, trace)
             self.batches_made += 1
             before, self._turn = self._turn, asyncio.Event()
             task = asyncio.create_task(self._carry(batch, before, self._turn))
@@ -156,9 +160,9 @@ class Carrier:
         """What became of it; it lands in its turn whatever befalls it, for the next batches and its ends wait."""
         oldest_s = _oldest_s(batch, time.time())
         try:
-            detected = await self._detect(batch) if batch.frames else None
+            detected = self._tracing.answered(await self._detect(batch) if batch.frames else None)
             await _turn(before)
-            answer = await self._track(batch, detected)
+            answer = await self._track(batch, self._tracing.has_turn(detected))
             self._metrics.batch_carried(self._shard, len(batch), oldest_s)
         except Exception as exc:  # the top of this batch's road
             logger.exception("shard %s: batch %d was lost to an unforeseen error", self._shard, batch.batch_no)

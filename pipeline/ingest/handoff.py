@@ -39,12 +39,13 @@ class UnmadeFrame:
     image: UnmadePicture
     received_at: float
     follows: Position | None = None
+    decode_s: float = 0.0
 
     def made(self, dropped: Mapping[str, int]) -> Frame:
         """The frame with its picture."""
         return Frame(
             self.camera_id, self.seq, self.captured_at, self.clock, self.position, self.image.make(), self.received_at,
-            dropped, self.follows,
+            dropped, self.follows, self.decode_s,
         )  # fmt: skip
 
 

@@ -88,14 +88,15 @@ class ImageFolderSource:
         return self._folder.stat().st_mtime if self._settings.resume else self._wall()
 
     def _read(self, index: int, loop: int, captured_at: float) -> SourceFrame | BadFrame:
-        path = self._paths[index]
+        path, started = self._paths[index], self._monotonic()
         bgr = cv2.imread(str(path), cv2.IMREAD_COLOR)  # turns a picture upright where its EXIF says so
         if bgr is None:
             logger.warning("camera %s: %s is not a picture that can be read", self._settings.camera_id, path)
             return BadFrame("decode_error")
         height, width = bgr.shape[:2]
         picture = Picture(cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB), PixelFormat.RGB24, width, height)  # type: ignore[arg-type]
-        return SourceFrame(picture, captured_at, Clock.MEDIA, self._wall(), loop, index)
+        decode_s = self._monotonic() - started
+        return SourceFrame(picture, captured_at, Clock.MEDIA, self._wall(), loop, index, decode_s)
 
 
 def _natural(path: Path) -> list[tuple[int, str]]:

@@ -20,6 +20,7 @@ from pipeline.ingest.figures import CameraFigures, CameraTask, Published
 from pipeline.ingest.graph import Graph
 from pipeline.ingest.numbering import StoredPlace, further
 from pipeline.ingest.totals import TotalsTold
+from pipeline.ingest.tracing import Tracing
 from pipeline.ingest.turns import Turns
 from pipeline.observe.metrics import Metrics
 from pipeline.sinks.errors import KeyRefused, SinkUnavailable
@@ -44,6 +45,7 @@ class Shard:
         graph: Graph,
         stored_place: Callable[[CameraId], Awaitable[StoredPlace | None]],
         metrics: Metrics,
+        tracing: Tracing | None = None,
     ) -> None:
         self.name = name
         self._live = live
@@ -51,7 +53,7 @@ class Shard:
         self._metrics = metrics
         self._totals = TotalsTold(metrics)
         self._batcher = Batcher(max_batch)
-        self._carrier = Carrier(name, self._gather, graph, carrier, live, self._answered, metrics)
+        self._carrier = Carrier(name, self._gather, graph, carrier, live, self._answered, metrics, tracing)
         self._cameras: dict[CameraId, Camera] = {}
         self._tasks: dict[CameraId, CameraTask] = {}
         self._published: dict[CameraId, Published] = {}

@@ -57,6 +57,7 @@ class SourceFrame:
     received_at: float
     major: int  # loop of a file run; 0 elsewhere (a live epoch is the camera's to give)
     minor: int  # counts every picture the source gave in this run, skipped ones included
+    decode_s: float = 0.0  # seconds its decoding took; 0: nobody measured
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Protocol
+
+from pipeline.observe.traces import FrameTrace
+from stages.trace import Stage
 
 STATES = ("connecting", "running", "paused", "reconnecting", "ended", "failed")
 
 _SECONDS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.035, 0.05, 0.075, 0.1, 0.15, 0.25, 0.4, 0.7, 1.0, 2.0, 5.0)
+_TOLD_BY_ALL = frozenset({Stage.PREPROCESS, Stage.TRACK, Stage.PUBLISH})
 _FRAMES = (1.0, 2.0, 3.0, 4.0, 6.0, 8.0, 12.0, 16.0, 24.0, 32.0, 64.0)
 
 COUNTERS: Mapping[str, tuple[str, tuple[str, ...]]] = {
@@ -37,7 +41,7 @@ GAUGES: Mapping[str, tuple[str, tuple[str, ...]]] = {
 }
 HISTOGRAMS: Mapping[str, tuple[str, tuple[float, ...], tuple[str, ...]]] = {
     "rayline_batch_frames": ("Frames per batch: how full batches get.", _FRAMES, ("shard",)),
-    "rayline_stage_seconds": ("Seconds a stage worked on one batch.", _SECONDS, ("stage",)),
+    "rayline_stage_seconds": ("Seconds of a stage, for a batch or a traced frame.", _SECONDS, ("stage",)),
     "rayline_queue_age_seconds": ("Age of a batch's oldest frame when it was sent, seconds.", _SECONDS, ("shard",)),
     "rayline_capture_to_publish_seconds": ("Seconds from capture to publish, per frame.", _SECONDS, ("camera",)),
 }
@@ -137,6 +141,13 @@ class Metrics:
     def stage_took(self, stage: str, took_s: float) -> None:
         """A stage worked on one batch for so long."""
         self._meter.observe("rayline_stage_seconds", took_s, {"stage": stage})
+
+    def frames_traced(self, traces: Collection[FrameTrace]) -> None:
+        """Frames of one batch were traced. What every batch tells of itself by `stage_took` is not told again."""
+        for number, one in enumerate(traces):
+            for mark, _, took_s in one.stretches():
+                if mark in one.own.marks or (number == 0 and mark.stage not in _TOLD_BY_ALL):
+                    self.stage_took(mark.stage, took_s)
 
     def camera_state(self, camera: str, state: str) -> None:
         """The camera is in this state, and in no other."""

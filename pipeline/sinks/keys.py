@@ -46,6 +46,10 @@ def count_key(line: str) -> str:
     return f"rayline:{{{line}}}:count"
 
 
+TRACES = "rayline:traces"  # a stream: each entry the roads of one batch's frames
+TRACE_SAMPLE = "rayline:traces:sample"  # the share of batches that somebody who looks wants traced
+
+
 def stream_pattern(kind: str, line: str = _ANY, camera: str = _ANY) -> str:
     """Redis glob of the streams of a kind: detections, events or inspections."""
     base = f"rayline:{{{line}}}:{kind}"

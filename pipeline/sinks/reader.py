@@ -106,6 +106,17 @@ class StreamReader:
                 places[entry.stream] = entry.entry_id
                 yield entry
 
+    async def follow(self, stream: str, *, block_s: float = 0.5, count: int = 200) -> AsyncIterator[Entry]:
+        """Entries of one stream that come from now on, for ever; it need not be there yet. Raises SinkUnavailable."""
+        block_s = min(block_s, self._settings.answer_timeout_s / 2)
+        async with self._link.use() as client:
+            newest: Any = await client.xrevrange(stream, count=1)
+        places = {stream: newest[0][0].decode() if newest else _START}
+        while True:
+            for entry in await self._read_once(places, block_s, count):
+                places[stream] = entry.entry_id
+                yield entry
+
     async def _read_once(self, places: dict[str, str], block_s: float, count: int) -> list[Entry]:
         streams: Any = dict(places)
         async with self._link.use(extra_s=block_s) as client:

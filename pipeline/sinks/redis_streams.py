@@ -6,7 +6,7 @@ import hashlib
 import logging
 import math
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from importlib import resources
@@ -17,13 +17,15 @@ from redis.asyncio import Redis
 from redis.exceptions import AuthenticationError, NoScriptError, RedisError
 
 from pipeline.sinks.errors import KeyRefused, SinkRefused, SinkUnavailable
-from pipeline.sinks.keys import camera_keys
+from pipeline.sinks.keys import TRACE_SAMPLE, TRACES, camera_keys
 from pipeline.sinks.redis_client import RedisLink, RedisSettings, sink_error
 from stages.results.messages import message_id_of
 
 __all__ = ["CameraWrite", "ReaderCut", "RedisSettings", "RedisStreams", "Stored", "WriteOutcome", "WriteStatus"]
 
 logger = logging.getLogger(__name__)
+
+MOST_TRACES = 2000  # batches kept, about: some 4 MB
 
 _TRIM, _PUBLISH, _APPEND = (
     resources.files("pipeline.sinks").joinpath(f"{name}.lua").read_bytes() for name in ("trim", "publish", "append")
@@ -120,8 +122,10 @@ class RedisStreams:
     ) -> None:
         await self.close()
 
-    async def write(self, writes: Sequence[CameraWrite]) -> list[WriteOutcome]:
+    async def write(self, writes: Sequence[CameraWrite], traces: Collection[bytes] = ()) -> list[WriteOutcome]:
         """One outcome per write, in order; one camera's REFUSED or AWAY leaves the others' writes as they are.
+
+        `traces` go the same way, and what becomes of them nobody asks.
 
         Raises SinkUnavailable where the server is away (some, all or none may have landed) or takes none of them now:
         send all of them again.
@@ -130,7 +134,8 @@ class RedisStreams:
             return []
         commands = [_evalsha(write, self._settings) for write in writes]
         async with self._link.use() as client:
-            answers = await _pipelined(client, commands)
+            answers = await _pipelined(client, [*commands, *map(_trace, traces)])
+            del answers[len(commands) :]
             lost = [i for i, answer in enumerate(answers) if isinstance(answer, NoScriptError)]
             if lost:  # a restarted server knows no scripts
                 await client.script_load(_SCRIPT)
@@ -190,6 +195,15 @@ class RedisStreams:
                 self._cut_told_at[cut] = time.monotonic()
                 logger.error("stream %s is full: entries that %s has not read are deleted", cut.stream, cut.group)
 
+    async def trace_sample_asked(self) -> float | None:
+        """The share of batches, 0 to 1, that somebody wants traced; None where nobody does. Raises SinkUnavailable."""
+        async with self._link.use() as client:
+            asked = await client.get(TRACE_SAMPLE)
+        try:
+            return None if asked is None else min(1.0, max(0.0, float(asked)))
+        except ValueError:  # somebody else's key
+            return None
+
     def _errors(self, answers: Sequence[Any]) -> list[SinkUnavailable]:
         return [self._error(answer) for answer in answers if isinstance(answer, RedisError)]
 
@@ -232,6 +246,10 @@ def _evalsha(write: CameraWrite, settings: RedisSettings) -> tuple[Any, ...]:
         *map(len, streams),
         *entries,
     )
+
+
+def _trace(data: bytes) -> tuple[Any, ...]:
+    return ("XADD", TRACES, "MAXLEN", "~", MOST_TRACES, "*", "data", data)
 
 
 def _append(key: str, readers: str, maxlen: int, settings: RedisSettings, messages: Sequence[bytes]) -> tuple[Any, ...]:

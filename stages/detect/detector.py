@@ -66,41 +66,46 @@ class Detector:
         Raises StageError if the device gives up: the whole call is lost.
         """
         started = time.perf_counter()
-        return self._answer(prepared, self._detections(prepared), started)
+        found, infer_s = self._detections(prepared)
+        return self._answer(prepared, found, started, infer_s)
 
     def detect_many(self, calls: Sequence[Prepared]) -> list[Detected]:
         """Several shards' batches as one; an answer for each call, in order. Raises StageError as `detect` does."""
         if len(calls) == 1:
             return [self.detect(calls[0])]
         started = time.perf_counter()
-        found = iter(self._detections(_merged(calls))) if calls else iter(())
-        return [self._answer(call, [next(found) for _ in range(len(call))], started) for call in calls]
+        all_found, infer_s = self._detections(_merged(calls)) if calls else ([], 0.0)
+        found = iter(all_found)
+        return [self._answer(call, [next(found) for _ in range(len(call))], started, infer_s) for call in calls]
 
-    def _detections(self, prepared: Prepared) -> list[Detections]:
-        """One for each row of the tensor."""
+    def _detections(self, prepared: Prepared) -> tuple[list[Detections], float]:
+        """One for each row of the tensor, and the seconds that the runtime took."""
         if prepared.tensor.shape[2:] != self._settings.image_size:
             raise StageError(
                 f"model {self._info.name} sees (h, w) {self._settings.image_size}, "
                 f"the batch was prepared for {prepared.tensor.shape[2:]}"
             )
         found: list[Detections] = []
+        infer_s = 0.0
         for rows in self._chunks(len(prepared)):
+            started = time.perf_counter()
             raw: Float32 = self._backend.infer(prepared.tensor[rows])
+            infer_s += time.perf_counter() - started
             placed = zip(raw, prepared.to_source[rows], prepared.source_wh[rows], strict=True)
             found += [decode(one, self._settings, self._wanted, to_source, wh) for one, to_source, wh in placed]
-        return found
+        return found, infer_s
 
     def _chunks(self, count: int) -> Iterator[slice]:
         for start in range(0, count, self._settings.max_batch):
             yield slice(start, min(start + self._settings.max_batch, count))
 
-    def _answer(self, prepared: Prepared, found: Sequence[Detections], started: float) -> Detected:
+    def _answer(self, prepared: Prepared, found: Sequence[Detections], started: float, infer_s: float) -> Detected:
         answers = [_unanswered(stats) for stats in prepared.stats]
         for number, detections in zip(prepared.index, found, strict=True):
             answers[number] = detections
         took_ms = (time.perf_counter() - started) * 1e3
         timings_ms = {"preprocess": prepared.took_ms, "detect": took_ms}
-        return Detected(tuple(answers), prepared.stats, self._info, timings_ms)
+        return Detected(tuple(answers), prepared.stats, self._info, timings_ms, infer_s * 1e3)
 
 
 def _unanswered(stats: PictureStats | FrameFailed) -> Detections | FrameFailed:

@@ -140,6 +140,15 @@ def test_pictures_come_in_order_and_time_moves_on(make: Make) -> None:
 
 
 @every_source
+def test_how_long_decoding_took_is_told(make: Make) -> None:
+    with closing(make()) as source:
+        source.open()
+        frames = [item for item in islice(source.frames(), 5) if isinstance(item, SourceFrame)]
+    assert frames
+    assert all(0 < frame.decode_s < 2 for frame in frames)
+
+
+@every_source
 def test_pictures_are_the_callers_own(make: Make) -> None:
     first, second = read(make(), 2)
     before = second.image.data.copy()

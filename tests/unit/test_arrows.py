@@ -15,7 +15,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 PACKAGES = ("stages", "pipeline")
 
-SHARED_STAGES = {"stages.values", "stages.geometry", "stages.errors", "stages.settings"}
+SHARED_STAGES = {"stages.values", "stages.trace", "stages.geometry", "stages.errors", "stages.settings"}
 RAY_ROOMS = (
     "pipeline.deployments.",
     "pipeline.ingest.actor",
@@ -160,7 +160,8 @@ def test_what_stages_share_knows_no_stage() -> None:
     allowed = {
         "stages.errors": set[str](),
         "stages.settings": set[str](),
-        "stages.values": {"stages.errors"},
+        "stages.trace": set[str](),
+        "stages.values": {"stages.errors", "stages.trace"},
         "stages.geometry": {"stages.errors", "stages.values"},
     }
     refuse(

@@ -7,6 +7,8 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
+from bench.chaos_detect import load_numbers
+from pipeline.deployments.detect import DetectDeployment
 from pipeline.observe.settings import LogSettings
 from stages.detect.settings import ModelSettings
 from stages.geometry import Roi
@@ -51,3 +53,9 @@ class NumberedFused(NumberedDetect):
     async def __call__(self, batch: FrameBatch, rois: Mapping[CameraId, Roi]) -> Detected:  # type: ignore[override]
         """As `FusedDeployment`."""
         return await super().__call__(self._preprocessor.prepare(batch.frames, rois))
+
+
+class NumberedReplica(DetectDeployment):
+    """Takes the place of DetectDeployment; batching, threads and traces are its own, only the model is not."""
+
+    load = staticmethod(load_numbers)

@@ -53,6 +53,7 @@ class Partition:
         self._decode_from = resume.decode_from
         self._refuse = refuse
         self._wall = wall
+        self._decode_s = 0.0  # the last message's, fetching included
         self._decoders: dict[CameraId, MessageDecoder] = {}
         self._marks = {c: m for c, m in resume.mark.cameras.items() if c in self._last}
         self._keyframes = {c: deque(m.keyframes, _MOST_KEYFRAMES) for c, m in self._marks.items() if m.keyframes}
@@ -192,7 +193,9 @@ class Partition:
         done = not is_new or (place is not None and message.offset < place.major)
         if done and message.offset < self._decode_from.get(camera_id, message.offset + 1):
             return []  # each message stands alone, and this one's pictures are published
+        started = time.perf_counter()
         pictures = self._fetched(decoder, message)
+        self._decode_s = time.perf_counter() - started
         if decoder.holds_state and decoder.is_keyframe(message):
             self._keyframes.setdefault(camera_id, deque(maxlen=_MOST_KEYFRAMES)).append(message.offset)
         return pictures
@@ -219,8 +222,9 @@ class Partition:
         follows, self._last[camera_id] = self._last.get(camera_id), position
         seq, refused = self._cameras.number(camera_id, one.picture)
         return Frame(
-            camera_id, seq, one.captured_at, Clock.MESSAGE, position, one.picture, self._wall(), refused, follows
-        )
+            camera_id, seq, one.captured_at, Clock.MESSAGE, position, one.picture, self._wall(), refused, follows,
+            self._decode_s,
+        )  # fmt: skip
 
 
 def _size(message: RawMessage) -> int:

@@ -22,6 +22,7 @@ from pipeline.ingest.kafka.partition import Partition
 from pipeline.ingest.kafka.topic_settings import TopicSettings
 from pipeline.ingest.numbering import StoredPlace, further
 from pipeline.ingest.totals import TotalsTold
+from pipeline.ingest.tracing import Tracing
 from pipeline.observe.metrics import Metrics
 from pipeline.sinks.errors import KeyRefused, SinkUnavailable
 from stages.values import CameraId, CameraNotice, FrameBatch, Position
@@ -52,6 +53,7 @@ class TopicShard:
         metrics: Metrics,
         *,
         first: bool = True,
+        tracing: Tracing | None = None,
     ) -> None:
         self.name = name
         self._stored_place = stored_place
@@ -60,7 +62,7 @@ class TopicShard:
         self._first = first
         self._loop = asyncio.get_running_loop()
         self._batcher = Batcher(max_batch)
-        self._carrier = Carrier(name, self._gather, graph, carrier, False, self._answered, metrics)
+        self._carrier = Carrier(name, self._gather, graph, carrier, False, self._answered, metrics, tracing)
         self._cameras = TopicCameras(self._on_state)
         self._consumer = TopicConsumer(
             topic, settings, self._cameras, marks, self._places, self._opened, self._closed, self._in_flight

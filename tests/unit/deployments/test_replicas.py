@@ -48,7 +48,7 @@ def test_stages_failures_and_verdicts_are_counted_once_a_batch(track: TrackDeplo
 async def test_a_write_that_redis_never_answered_is_a_failure_of_that_sink(
     track: TrackDeployment, meter: RecordingMeter, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def away(_writes: list[CameraWrite]) -> list[WriteOutcome]:
+    async def away(_writes: list[CameraWrite], _traces: object) -> list[WriteOutcome]:
         raise SinkUnavailable("refused")
 
     monkeypatch.setattr(track._redis, "write", away)

@@ -14,7 +14,9 @@ from pipeline.answers import BatchAnswer, CameraAnswer, Gap, Outcome
 from pipeline.ingest.batcher import Gathered
 from pipeline.ingest.carrier import Carrier, CarrierSettings
 from pipeline.ingest.graph import BatchRefused, GraphUnavailable
+from pipeline.ingest.tracing import Tracing
 from pipeline.observe.metrics import Meter, Metrics, NullMeter
+from stages.trace import Stage, Trace
 from stages.values import (
     CameraId,
     CameraNotice,
@@ -60,10 +62,12 @@ class ScriptedGraph:
         self.in_track = 0
         self.most_in_track = 0
         self.forgotten: list[int] = []
+        self.traces: list[Trace | None] = []  # of the detections that reached track
 
     async def detect(self, batch: FrameBatch) -> Detected:
         await asyncio.sleep(self.on_detect(batch.batch_no))
-        return Detected((Detections.empty(),) * len(batch), (FrameFailed("no stats"),) * len(batch), MODEL)
+        found, stats = (Detections.empty(),) * len(batch), (FrameFailed("no stats"),) * len(batch)
+        return Detected(found, stats, MODEL, trace=batch.trace)
 
     async def track(self, batch: FrameBatch, detected: Detected | None, excused: Mapping[CameraId, Gap]) -> BatchAnswer:
         self.in_track += 1
@@ -71,6 +75,7 @@ class ScriptedGraph:
         await asyncio.sleep(0)
         self.in_track -= 1
         self.tracked.append(batch.batch_no)
+        self.traces.append(None if detected is None else detected.trace)
         self.told += [dict(frame.dropped) for frame in batch.frames]
         self.tracked_failed.append(detected is not None and isinstance(detected.detections[0], FrameFailed))
         answer = self.track_answers.pop(0) if self.track_answers else PUBLISHED
@@ -92,6 +97,7 @@ async def carry(
     live: bool = False,
     meter: Meter | None = None,
     answers: list[tuple[int, BatchAnswer]] | None = None,
+    sample: float = 0.0,
     **settings: float,
 ) -> Carrier:
     """Carries so many one-frame batches, or these, and returns when the last has landed."""
@@ -111,8 +117,9 @@ async def carry(
             landed.set()
 
     carrier = Carrier(
-        "shard", gather, graph, CarrierSettings(**settings), live, on_answer, Metrics(meter or NullMeter())
-    )
+        "shard", gather, graph, CarrierSettings(**settings), live, on_answer, Metrics(meter or NullMeter()),
+        Tracing("shard", sample),
+    )  # fmt: skip
     running = asyncio.create_task(carrier.run())
     await asyncio.wait_for(landed.wait(), 10)
     running.cancel()
@@ -338,6 +345,24 @@ async def test_frames_that_are_lost_for_good_are_excused_together_until_one_behi
     await carry(graph, [Gathered((of_file(n),)) for n in range(5)], max_in_flight=1)
     before = of_file(0).position
     assert graph.excused == [None, None, Gap(before, of_file(1).position), Gap(before, of_file(2).position), None]
+
+
+async def test_a_traced_batch_notes_its_way_back_and_the_wait_for_its_turn() -> None:
+    graph = ScriptedGraph(on_detect=lambda batch_no: 0.05 if batch_no == 0 else 0.0)
+    await carry(graph, 2, max_in_flight=2, sample=1.0)
+    first, second = graph.traces
+    assert first is not None
+    assert second is not None
+    assert [mark.stage for mark in second.marks] == [Stage.RETURN, Stage.TURN]
+    back, turn = second.marks
+    assert turn.until - back.until > 0.03  # it overtook the first
+    assert first.marks[1].until - first.marks[0].until < 0.03
+
+
+async def test_most_batches_are_not_traced() -> None:
+    graph = ScriptedGraph()
+    await carry(graph, 2)
+    assert graph.traces == [None, None]
 
 
 async def test_what_a_stop_cut_short_is_not_excused() -> None:

@@ -11,6 +11,7 @@ from pipeline.ingest.camera_state import CameraState
 from pipeline.observe.metrics import COUNTERS, GAUGES, HISTOGRAMS, STATES, Metrics, NullMeter, ray_metrics
 from pipeline.observe.settings import ObserveSettings
 from tests.fakes import RecordingMeter
+from tests.unit.observe.roads import frame_trace
 
 
 def told(sentence: str, *words: object) -> list[tuple[str, float, dict[str, str]]]:
@@ -24,7 +25,8 @@ SENTENCES = [name for name, _ in inspect.getmembers(Metrics, inspect.isfunction)
 
 @pytest.mark.parametrize("sentence", SENTENCES)
 def test_every_sentence_counts_something_declared(sentence: str) -> None:
-    kinds = {"int": 2, "float": 0.5, "float | None": 0.5, "str": "running"}
+    traces = [frame_trace(infer=1.0)]
+    kinds = {"int": 2, "float": 0.5, "float | None": 0.5, "str": "running", "Collection[FrameTrace]": traces}
     words = [kinds[p.annotation] for p in list(inspect.signature(getattr(Metrics, sentence)).parameters.values())[1:]]
     assert told(sentence, *words)
 
