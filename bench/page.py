@@ -97,11 +97,11 @@ def _scale(found: Mapping[str, Any]) -> Iterator[str]:
 
 def _latency(found: Mapping[str, Any]) -> Iterator[str]:
     bare = found["bare_model_ms"]["median"]
-    yield f"{found['model']}: {bare} ms an image alone."
+    yield f"{found['model']}: {bare} ms an image alone. The showing camera sends {found['camera_fps']:g} frames/s."
     yield ""
     rows = [
         [
-            f"{name.replace('_', ' ')}: {load['cameras']} x {found['frames_per_camera_per_s']:g} frames/s",
+            f"{name.replace('_', ' ')}: {load['cameras']} cameras, {load['frames_per_s']:g} frames/s",
             f"{load['shows'] - load['missed']} of {load['shows']}",
             _percentiles(load["outside_ms"]),
             f"{load['outside_ms']['p50'] - bare:+.1f}",

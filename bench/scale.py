@@ -1,6 +1,6 @@
 """How cost grows with cameras: `python -m bench.scale --cameras 1,4,16,64 --json FILE`.
 
-A small model (COCO yolo11n at 96x64, measured alone first) and few frames a second, so that what is measured is what
+A small model (COCO yolo11n at 64x64, measured alone first) and few frames a second, so that what is measured is what
 cameras cost, not detection. One coded loop is fanned out to all cameras; what the farm uses is left out of every
 figure. For each number of cameras Rayline is started anew.
 """
@@ -21,7 +21,7 @@ from bench.processes import NOT_RAYLINE, Held
 from bench.results import tell
 from pipeline.config import RaylineConfig, config_of_data
 
-IMAGE_SIZE = (64, 96)
+IMAGE_SIZE = (64, 64)
 WINDOWS = 3
 WARM_UP_S = 15.0
 INGEST_CPUS = 0.05  # a share for placement only: sixteen readers and more fit two cores
@@ -121,7 +121,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--camera-fps", type=float, default=5.0, help="frames each camera sends, and that are decoded")
     parser.add_argument("--seconds", type=float, default=60.0, help="measured at each number of cameras")
     parser.add_argument("--shard-size", type=int, default=4, help="cameras an ingest process reads")
-    parser.add_argument("--runtime", default="openvino")
+    parser.add_argument("--runtime", default="openvino", help="what runs the small model")
     parser.add_argument("--json", type=Path)
     return parser.parse_args()
 
