@@ -20,6 +20,7 @@ _NAMES = (
     ("ray::Supervisor", "supervisor"),
     ("ray::ServeController", "serve controller"),
     ("ray::IDLE", "idle ray workers"),
+    ("raylet/raylet", "raylet"),  # before the agents, whose command lines stand in its own
     ("ray::DashboardAgent", "ray agents"),
     ("ray::RuntimeEnvAgent", "ray agents"),
     ("dashboard/agent.py", "ray agents"),
@@ -27,7 +28,6 @@ _NAMES = (
     ("dashboard.py", "ray dashboard"),
     ("log_monitor.py", "ray monitors"),
     ("autoscaler/_private/monitor.py", "ray monitors"),
-    ("raylet/raylet", "raylet"),
     ("gcs_server", "gcs"),
     ("redis-server", "redis"),
     ("bench.farm", CAMERAS),
