@@ -7,7 +7,7 @@ export YOLO_AUTOINSTALL := false
 export RAY_USAGE_STATS_ENABLED := 0
 
 help: ## this menu
-	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: .venv/.ready ## create .venv/ with Rayline and all it needs (the others call it first)
 
@@ -37,9 +37,21 @@ chaos: setup-test ## parts of a running line die at random; what that cost: make
 	$(PY) -m bench.chaos $(if $(MINUTES),--minutes $(MINUTES)) $(if $(JSON),--json $(JSON)) $(if $(SEED),--seed $(SEED))
 
 bench: setup ## how fast the pipeline is beside the bare model: make bench [JSON=bench.json]
-	$(PY) -m bench.pipeline --cameras 4 $(if $(JSON),--json $(JSON))
+	$(PY) -m bench.pipeline --cameras 4 --json $(or $(JSON),bench/results/pipeline.json)
+
+bench-scale: setup ## what cameras cost, from 1 to 64: make bench-scale [CAMERAS=1,4,16,64] [JSON=scale.json]
+	$(PY) -m bench.scale $(if $(CAMERAS),--cameras $(CAMERAS)) --json $(or $(JSON),bench/results/scale.json)
+
+bench-latency: setup ## from picture to message, by clocks that are not Rayline's: make bench-latency [JSON=latency.json]
+	$(PY) -m bench.latency --json $(or $(JSON),bench/results/latency.json)
+
+bench-soak: setup ## whether anything grows: make bench-soak [MINUTES=30] [JSON=soak.json]
+	$(PY) -m bench.soak $(if $(MINUTES),--minutes $(MINUTES)) --json $(or $(JSON),bench/results/soak.json)
+
+bench-report: setup ## docs/performance.md, its plots and one JSON anew, of what the benchmarks wrote
+	$(PY) -m bench.report
 
 schemas: setup ## write configs/schemas anew
 	.venv/bin/rayline schema --out configs/schemas
 
-.PHONY: help setup setup-test demo test check drill chaos bench schemas
+.PHONY: help setup setup-test demo test check drill chaos bench bench-scale bench-latency bench-soak bench-report schemas

@@ -91,17 +91,18 @@ def _scale(found: Mapping[str, Any]) -> Iterator[str]:
         yield (
             f"From {found['from_cameras']} to {found['to_cameras']} cameras CPU per frame changes by a factor of "
             f"**{found['cpu_ratio']}**; an added camera takes **{found['rss_mb_per_added_camera']} MB RSS** "
-            f"({found['pss_mb_per_added_camera']} MB PSS, in which a shared page counts once)."
+            f"({found['pss_mb_per_added_camera']} MB PSS, in which a shared page counts once; "
+            f"{found['anon_mb_per_added_camera']} MB of its own data)."
         )
 
 
 def _latency(found: Mapping[str, Any]) -> Iterator[str]:
     bare = found["bare_model_ms"]["median"]
-    yield f"{found['model']}: {bare} ms an image alone."
+    yield f"{found['model']}: {bare} ms an image alone. The showing camera sends {found['camera_fps']:g} frames/s."
     yield ""
     rows = [
         [
-            f"{name.replace('_', ' ')}: {load['cameras']} x {found['frames_per_camera_per_s']:g} frames/s",
+            f"{name.replace('_', ' ')}: {_cameras(load['cameras'])}, {load['frames_per_s']:g} frames/s",
             f"{load['shows'] - load['missed']} of {load['shows']}",
             _percentiles(load["outside_ms"]),
             f"{load['outside_ms']['p50'] - bare:+.1f}",
@@ -122,16 +123,17 @@ def _soak(found: Mapping[str, Any]) -> Iterator[str]:
     )
     yield ""
     rows = [
-        [name, *(_slope(slopes[what]) for what in ("rss_mb", "pss_mb", "fds", "threads"))]
+        [name, *(_slope(slopes[what]) for what in ("rss_mb", "anon_mb", "fds", "threads"))]
         for name, slopes in found["per_min"].items()
     ]
-    yield from _table(["process", "RSS MB/min", "PSS MB/min", "files/min", "threads/min"], rows)
-    verdict = {True: "None of RSS and files grows", False: "**Not flat**", None: "Too few samples to tell"}
-    limits = found["flat_below_per_min"]
+    yield from _table(["process", "RSS MB/min", "own data MB/min", "files/min", "threads/min"], rows)
+    verdict = {True: "flat", False: "**not flat**", None: "unknown"}
+    limits, flat = found["flat_below_per_min"], found["is_flat"]
     yield ""
     yield (
-        f"{verdict[found['is_flat']]}: flat is an interval that holds 0, or a slope under {limits['rss_mb']} MB or "
-        f"{limits['fds']} files a minute."
+        f"RSS: {verdict[flat['rss_mb']]}; own data (RSS without what processes share): {verdict[flat['anon_mb']]}; "
+        f"open files: {verdict[flat['fds']]}. Flat is an interval that holds 0, or a slope under "
+        f"{limits['rss_mb']} MB or {limits['fds']} files a minute."
     )
 
 
@@ -152,6 +154,10 @@ def _range(found: Mapping[str, Any], key: str) -> str:
 
 def _median(found: Mapping[str, float] | None) -> str:
     return "none" if found is None else f"{found['median']:g} ({found['low']:g} to {found['high']:g})"
+
+
+def _cameras(count: int) -> str:
+    return "1 camera" if count == 1 else f"{count} cameras"
 
 
 def _slope(found: Mapping[str, Any] | None) -> str:

@@ -48,10 +48,12 @@ def _scale(axes: Any, found: Mapping[str, Any]) -> None:
     cpu, memory = axes
     steps = found["steps"]
     places = [str(step["cameras"]) for step in steps]
+    names = sorted({name for step in steps for name in step["held"]})
+    colours = {name: f"C{n}" if n < 10 else "#cccccc" for n, name in enumerate(names)}
     own = [{name: ms for name, ms in step["cpu_ms_per_frame"].items() if name in step["held"]} for step in steps]
-    _stack(cpu, places, own)
+    _stack(cpu, places, own, colours)
     cpu.set_ylabel("CPU ms a frame")
-    _stack(memory, places, [{name: held["pss_mb"] for name, held in step["held"].items()} for step in steps])
+    _stack(memory, places, [{name: held["pss_mb"] for name, held in step["held"].items()} for step in steps], colours)
     memory.plot(places, [step["rss_mb"] for step in steps], "k.", label="RSS, all")
     memory.set_ylabel("PSS, MB")
     memory.legend(frameon=False, fontsize=7)
@@ -85,7 +87,7 @@ def _soak(axes: Any, found: Mapping[str, Any]) -> None:
     axes[1].legend(frameon=False, fontsize=6)
 
 
-def _stack(axis: Any, places: list[str], parts: list[Mapping[str, float]]) -> None:
+def _stack(axis: Any, places: list[str], parts: list[dict[str, float]], colours: Mapping[str, str]) -> None:
     """Bars of parts; those that are small everywhere are one."""
     whole = [sum(part.values()) or 1.0 for part in parts]
     names = sorted({name for part in parts for name in part})
@@ -98,7 +100,7 @@ def _stack(axis: Any, places: list[str], parts: list[Mapping[str, float]]) -> No
             sum(value for other, value in part.items() if other == name or (name == "others" and other not in large))
             for part in parts
         ]
-        axis.bar(places, heights, bottom=below, label=name)
+        axis.bar(places, heights, bottom=below, label=name, color=colours.get(name, "#eeeeee"))
         below = [low + height for low, height in zip(below, heights, strict=True)]
 
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import re
 from collections import Counter, defaultdict
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, fields
+from pathlib import Path
 
 import psutil
 
@@ -18,7 +20,14 @@ _NAMES = (
     ("ray::Supervisor", "supervisor"),
     ("ray::ServeController", "serve controller"),
     ("ray::IDLE", "idle ray workers"),
-    ("raylet", "raylet"),
+    ("raylet/raylet", "raylet"),  # before the agents, whose command lines stand in its own
+    ("ray::DashboardAgent", "ray agents"),
+    ("ray::RuntimeEnvAgent", "ray agents"),
+    ("dashboard/agent.py", "ray agents"),
+    ("runtime_env/agent", "ray agents"),
+    ("dashboard.py", "ray dashboard"),
+    ("log_monitor.py", "ray monitors"),
+    ("autoscaler/_private/monitor.py", "ray monitors"),
     ("gcs_server", "gcs"),
     ("redis-server", "redis"),
     ("bench.farm", CAMERAS),
@@ -31,7 +40,8 @@ class Held:
     """What the processes of one name hold together."""
 
     processes: int
-    rss_mb: float  # pages shared between processes are counted in each
+    rss_mb: float  # pages shared between processes are counted in each; those of the object store that were touched too
+    anon_mb: float  # of these, a process's own data: where a leak would be
     pss_mb: float  # each shared page is divided among those that share it: the sum is what the machine has less
     fds: int
     threads: int
@@ -73,20 +83,24 @@ def held() -> dict[str, Held]:
         try:
             process = psutil.Process(pid)
             memory = process.memory_full_info()
-            found[name].append(Held(1, memory.rss / 1e6, memory.pss / 1e6, process.num_fds(), process.num_threads()))
-        except psutil.Error:
+            files, threads = process.num_fds(), process.num_threads()
+            mb = (memory.rss / 1e6, _anonymous_bytes(pid) / 1e6, memory.pss / 1e6)
+        except (psutil.Error, OSError):
             continue
-    return {name: _sum(each) for name, each in found.items()}
+        found[name].append(Held(1, *mb, files, threads))
+    return {name: sum_of(each) for name, each in found.items()}
 
 
-def _sum(each: list[Held]) -> Held:
-    return Held(
-        processes=len(each),
-        rss_mb=round(sum(one.rss_mb for one in each), 2),
-        pss_mb=round(sum(one.pss_mb for one in each), 2),
-        fds=sum(one.fds for one in each),
-        threads=sum(one.threads for one in each),
-    )
+def sum_of(each: Iterable[Held]) -> Held:
+    """What all of them hold together."""
+    parts = tuple(each)
+    return Held(**{field.name: round(sum(getattr(held, field.name) for held in parts), 2) for field in fields(Held)})
+
+
+def _anonymous_bytes(pid: int) -> int:
+    """RssAnon of the process. Raises OSError when it is gone."""
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    return next((int(line.split()[1]) * 1024 for line in lines if line.startswith("RssAnon:")), 0)
 
 
 def _name(process: psutil.Process) -> str:

@@ -1,6 +1,6 @@
 """How cost grows with cameras: `python -m bench.scale --cameras 1,4,16,64 --json FILE`.
 
-A small model (COCO yolo11n at 96x64, measured alone first) and few frames a second, so that what is measured is what
+A small model (COCO yolo11n at 64x64, measured alone first) and few frames a second, so that what is measured is what
 cameras cost, not detection. One coded loop is fanned out to all cameras; what the farm uses is left out of every
 figure. For each number of cameras Rayline is started anew.
 """
@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +18,11 @@ from bench.cameras import farm
 from bench.figures import line_through
 from bench.machine import machine, weights, weights_name
 from bench.measured import Measured, measure
-from bench.processes import NOT_RAYLINE, Held
+from bench.processes import NOT_RAYLINE
 from bench.results import tell
 from pipeline.config import RaylineConfig, config_of_data
 
-IMAGE_SIZE = (64, 96)
+IMAGE_SIZE = (64, 64)
 WINDOWS = 3
 WARM_UP_S = 15.0
 INGEST_CPUS = 0.05  # a share for placement only: sixteen readers and more fit two cores
@@ -59,8 +60,10 @@ def growth(steps: Sequence[Mapping[str, Any]], base: int = 4) -> dict[str, Any]:
         "from_cameras": base,
         "to_cameras": most,
         "cpu_ratio": round(_cpu_ms(many) / _cpu_ms(few), 3),
-        "rss_mb_per_added_camera": round((many["rss_mb"] - few["rss_mb"]) / added, 1),
-        "pss_mb_per_added_camera": round((many["pss_mb"] - few["pss_mb"]) / added, 1),
+        **{
+            f"{what}_per_added_camera": round((many[what] - few[what]) / added, 1)
+            for what in ("rss_mb", "pss_mb", "anon_mb")
+        },
     }
     fixed_ms, per_frame_ms = line_through([(step["fps"], step["fps"] * _cpu_ms(step)) for step in steps])
     return grown | {"fixed_cpu_ms_per_s": round(fixed_ms, 1), "cpu_ms_per_added_frame": round(per_frame_ms, 2)}
@@ -85,17 +88,8 @@ def _figures(measured: Measured) -> dict[str, Any]:
         "cores_used": round(report["fps"] * report["rayline_cpu_ms_per_frame"]["median"] / 1e3, 3),
         "rss_mb": round(sum(held.rss_mb for held in ours.values()), 1),
         "pss_mb": round(sum(held.pss_mb for held in ours.values()), 1),
-        "held": {name: _held(held) for name, held in ours.items()},
-    }
-
-
-def _held(held: Held) -> dict[str, float]:
-    return {
-        "processes": held.processes,
-        "rss_mb": round(held.rss_mb, 1),
-        "pss_mb": round(held.pss_mb, 1),
-        "fds": held.fds,
-        "threads": held.threads,
+        "anon_mb": round(sum(held.anon_mb for held in ours.values()), 1),
+        "held": {name: asdict(held) for name, held in ours.items()},
     }
 
 
@@ -121,7 +115,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--camera-fps", type=float, default=5.0, help="frames each camera sends, and that are decoded")
     parser.add_argument("--seconds", type=float, default=60.0, help="measured at each number of cameras")
     parser.add_argument("--shard-size", type=int, default=4, help="cameras an ingest process reads")
-    parser.add_argument("--runtime", default="openvino")
+    parser.add_argument("--runtime", default="openvino", help="what runs the small model")
     parser.add_argument("--json", type=Path)
     return parser.parse_args()
 

@@ -44,15 +44,17 @@ def sighting(received_at: float, message: Mapping[str, Any]) -> Sighting:
 
 
 def first_tellings(shows: Sequence[float], sightings: Sequence[Sighting]) -> list[Told]:
-    """Each show with its first message; a show nobody told of before the next is left out.
+    """Each show with its first message; a show nobody told of is left out, and an object that flickers told of once.
 
-    Both are in the order of time. An object that flickers is told of once.
+    Both are in the order of time. A message belongs to the show before it that is nearest to its `captured_at`: that
+    picks one of several, most of a second apart, where messages come later than the next show; it measures nothing.
     """
     told: dict[float, Told] = {}
     for edge in _appearances(sightings):
-        behind = bisect.bisect_right(shows, edge.received_at) - 1
-        if behind >= 0:
-            told.setdefault(shows[behind], Told(shows[behind], edge))
+        before = shows[: bisect.bisect_right(shows, edge.received_at)]
+        if before:
+            shown_at = min(before, key=lambda at: abs(at - edge.captured_at))
+            told.setdefault(shown_at, Told(shown_at, edge))
     return list(told.values())
 
 

@@ -12,7 +12,7 @@ from bench.page import BEGIN, END, refreshed, section
 from bench.plots import draw
 from bench.report import files_of, gathered
 from bench.scale import growth
-from bench.soak import FLAT, JUDGED
+from bench.soak import FLAT
 
 MACHINE = {"cpu": "Some CPU", "cores": 2, "memory_gb": 8.0, "python": "3.11.2", "load_1min": 0.1}
 LATENCY = {"p50": 40.0, "p95": 60.0, "p99": 80.0}
@@ -20,7 +20,7 @@ SPREAD = {"median": 30.0, "low": 28.0, "high": 33.0}
 
 
 def step(cameras: int) -> dict[str, Any]:
-    held = {"processes": 1, "rss_mb": 200.0, "pss_mb": 100.0, "fds": 50, "threads": 20}
+    held = {"processes": 1, "rss_mb": 200.0, "anon_mb": 90.0, "pss_mb": 100.0, "fds": 50, "threads": 20}
     return {
         "cameras": cameras,
         "fps": 2.0 * cameras,
@@ -29,6 +29,7 @@ def step(cameras: int) -> dict[str, Any]:
         "cores_used": 0.5,
         "rss_mb": 1000.0 + 30 * cameras,
         "pss_mb": 600.0 + 15 * cameras,
+        "anon_mb": 500.0 + 10 * cameras,
         "latency_ms": LATENCY,
         "held": {"ingest": held, "gcs": {**held, "pss_mb": 1.0}},
     }
@@ -36,15 +37,14 @@ def step(cameras: int) -> dict[str, Any]:
 
 def soaked() -> dict[str, Any]:
     found = {"slope": 0.001, "low": -0.01, "high": 0.01, "is_flat": True}
-    held = {"processes": 1, "rss_mb": 200.0, "pss_mb": 100.0, "fds": 50, "threads": 20}
+    held = {"processes": 1, "rss_mb": 200.0, "anon_mb": 90.0, "pss_mb": 100.0, "fds": 50, "threads": 20}
     slopes = {"all": dict.fromkeys(FLAT, found), "ingest": {**dict.fromkeys(FLAT, found), "threads": None}}
     return {
         "minutes": 30.0,
         "warm_up_s": 450,
-        "is_flat": True,
+        "is_flat": {"rss_mb": False, "anon_mb": True, "fds": True},
         "per_min": slopes,
         "flat_below_per_min": FLAT,
-        "judged": JUDGED,
         "samples": [{"at_s": 10.0 * n, "all": held, "ingest": held} for n in range(4)],
         "cameras": 4,
         "frames_per_camera_per_s": 6.0,
@@ -53,6 +53,7 @@ def soaked() -> dict[str, Any]:
 
 def measured() -> dict[str, dict[str, Any]]:
     load = {
+        "frames_per_s": 20.0,
         "shows": 100,
         "missed": 0,
         "outside_ms": LATENCY,
@@ -85,7 +86,7 @@ def measured() -> dict[str, dict[str, Any]]:
         "latency": {
             "loads": {"idle": {**load, "cameras": 1}, "half_load": {**load, "cameras": 4}},
             "bare_model_ms": {**SPREAD, "median": 15.0},
-            "frames_per_camera_per_s": 7.0,
+            "camera_fps": 15.0,
             "model": "bottles",
         },
         "soak": soaked(),
@@ -113,7 +114,7 @@ def test_every_figure_stands_on_the_page_beside_its_plot(tmp_path: Path) -> None
     images = draw(measured(), tmp_path / "images")
     page = section(measured(), images)
     assert "Not measured" not in page
-    assert "None of RSS and files grows" in page
+    assert "RSS: **not flat**; own data" in page
     for path in images.values():
         assert f"]({path})" in page
         assert (tmp_path / path).read_text().lstrip().startswith("<?xml")

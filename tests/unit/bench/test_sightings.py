@@ -40,6 +40,11 @@ def test_an_object_before_any_show_is_nobodys() -> None:
     assert told([1.0], seen(0.4, False), seen(0.5), seen(0.6, False), seen(1.1)) == [(1.0, 1.1)]
 
 
+def test_a_message_that_comes_behind_the_next_show_still_belongs_to_its_own() -> None:
+    late = Sighting(2.3, 1.04, True, 1260.0)
+    assert told([1.0, 2.0], seen(0.5, False), late) == [(1.0, 2.3)]
+
+
 def test_a_message_is_read_as_it_is_published() -> None:
     message = {"captured_at": "1970-01-01T00:00:01.250Z", "objects": [{}], "latency_ms": {"total": 12.5}}
     assert sighting(1.3, message) == Sighting(1.3, 1.25, True, 12.5)
