@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from bench.chaos import DEFAULT_KINDS
+from bench.chaos.drill import DEFAULT_KINDS
 from tests.e2e.command import Command
 
 pytestmark = [pytest.mark.ray, pytest.mark.services]

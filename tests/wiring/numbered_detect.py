@@ -7,7 +7,7 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
-from bench.chaos_detect import load_numbers
+from bench.chaos.detect import load_numbers
 from pipeline.deployments.detect import DetectDeployment
 from pipeline.observe.settings import LogSettings
 from stages.detect.settings import ModelSettings

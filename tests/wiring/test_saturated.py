@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.chaos_detect import SLOW, DrillFused
+from bench.chaos.detect import SLOW, DrillFused
 from pipeline.app import build_app
 from pipeline.config import config_of_data
 from pipeline.demo.encoder import StreamSettings

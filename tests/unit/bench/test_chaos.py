@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from bench.chaos import _order, passed
-from bench.chaos_count import count_live, count_replayable
-from bench.chaos_flow import GAP_S, recovery_s
-from bench.chaos_memory import slope
+from bench.chaos.count import count_live, count_replayable
+from bench.chaos.drill import _order, passed
+from bench.chaos.flow import GAP_S, recovery_s
+from bench.chaos.memory import slope
 
 
 def frame(position: str, number: int | None, seq: int = 0, **dropped: int) -> dict[str, Any]:

@@ -20,11 +20,11 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from bench.chaos_count import count_live, count_parts, count_replayable, detections, figures, inspections
-from bench.chaos_flow import STEADY_S, Flow
-from bench.chaos_kills import KINDS
-from bench.chaos_line import FPS, REPLAYABLE, SOURCES, Drilled, running_drill
-from bench.chaos_memory import Memory
+from bench.chaos.count import count_live, count_parts, count_replayable, detections, figures, inspections
+from bench.chaos.flow import STEADY_S, Flow
+from bench.chaos.kills import KINDS
+from bench.chaos.line import FPS, REPLAYABLE, SOURCES, Drilled, running_drill
+from bench.chaos.memory import Memory
 
 START_S = 60.0
 WARM_UP_S = 60.0
@@ -205,7 +205,3 @@ def _kinds(text: str) -> tuple[str, ...]:
     if unknown := [kind for kind in kinds if kind not in KINDS]:
         raise argparse.ArgumentTypeError(f"no kind {', '.join(unknown)}; there are {', '.join(KINDS)}")
     return kinds
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -17,9 +17,9 @@ from typing import Any
 import psutil
 import yaml
 
-from bench.chaos_clips import numbered_film, parts_film
-from bench.chaos_detect import NUMBERS, DrillFused
-from bench.chaos_kafka import CAMERA, TOPIC, Sender
+from bench.chaos.clips import numbered_film, parts_film
+from bench.chaos.detect import NUMBERS, DrillFused
+from bench.chaos.kafka import CAMERA, TOPIC, Sender
 from pipeline.app import build_app
 from pipeline.config import config_of_data
 from pipeline.running import QUIET, Rayline, started
@@ -55,7 +55,7 @@ class RtspProcess:
 
     def start(self) -> None:
         """Returns once it listens."""
-        command = [sys.executable, "-m", "bench.chaos_rtsp", f"--port={self.port}", f"--fps={FPS}"]
+        command = [sys.executable, "-m", "bench.chaos.rtsp", f"--port={self.port}", f"--fps={FPS}"]
         self._process = subprocess.Popen(  # noqa: S603 - ours
             [*command, f"--since={self._since}"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
         )

@@ -13,8 +13,8 @@ from typing import Any
 import orjson
 from pydantic import SecretStr
 
-from bench.chaos_clips import bottle_line
-from bench.chaos_detect import NUMBERS
+from bench.chaos.clips import bottle_line
+from bench.chaos.detect import NUMBERS
 from pipeline.demo.tally import CameraRecord, figures_of, match
 from pipeline.sinks.keys import camera_keys
 from pipeline.sinks.reader import StreamReader

@@ -16,8 +16,8 @@ from dataclasses import dataclass
 
 import psutil
 
-from bench.chaos_detect import HOLD, SLEEP
-from bench.chaos_line import Drilled
+from bench.chaos.detect import HOLD, SLEEP
+from bench.chaos.line import Drilled
 from tests.wiring.processes import processes_called
 
 TAKEN_S = 10.0  # longest until an order is obeyed

@@ -1,0 +1,1 @@
+"""Parts of a running line die at random; what that cost: `python -m bench.chaos`."""
