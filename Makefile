@@ -39,7 +39,15 @@ chaos: setup-test ## parts of a running line die at random; what that cost: make
 bench: setup ## how fast the pipeline is beside the bare model: make bench [JSON=bench.json]
 	$(PY) -m bench.pipeline --cameras 4 $(if $(JSON),--json $(JSON))
 
+bench-peers: setup .venv-peers/.ready ## Rayline beside other tools, in one run: make bench-peers [ROUNDS=3] [JSON=peers.json]
+	$(PY) -m bench.peers $(if $(ROUNDS),--rounds $(ROUNDS)) $(if $(JSON),--json $(JSON))
+
+.venv-peers/.ready: bench/peers/requirements.txt bench/peers/requirements-all.txt | setup
+	[ -x .venv-peers/bin/python ] || $(PY) -m venv .venv-peers
+	.venv-peers/bin/python -m pip install --quiet --disable-pip-version-check -r bench/peers/requirements.txt -c bench/peers/requirements-all.txt \
+		&& touch $@ || echo "Roboflow could not be installed; its recorded share of the bare model stands in, marked so" >&2
+
 schemas: setup ## write configs/schemas anew
 	.venv/bin/rayline schema --out configs/schemas
 
-.PHONY: help setup setup-test demo test check drill chaos bench schemas
+.PHONY: help setup setup-test demo test check drill chaos bench bench-peers schemas

@@ -36,7 +36,13 @@ ROOT = Path(__file__).parents[2]
 PEERS_PYTHON = ROOT / ".venv-peers" / "bin" / "python"  # made by `make bench-peers`
 START_TIMEOUT_S = 180.0
 CACHE = Path.home() / ".cache" / "rayline" / "models"
-NO_CALLS_HOME = {"YOLO_OFFLINE": "1", "YOLO_AUTOINSTALL": "false", "TELEMETRY_OPT_OUT": "True", "OFFLINE_MODE": "True"}
+ENVIRONMENT = {  # no calls home; no models loaded that are not measured
+    "YOLO_OFFLINE": "1",
+    "YOLO_AUTOINSTALL": "false",
+    "OFFLINE_MODE": "True",
+    "TELEMETRY_OPT_OUT": "True",
+    "CORE_MODELS_ENABLED": "False",
+}
 
 
 @dataclass(frozen=True)
@@ -53,7 +59,8 @@ CANDIDATES = (
     Candidate(RAYLINE, "rayline"),
     Candidate("rayline on ONNX Runtime", "rayline", ("--runtime", "onnx")),
     Candidate("loop in one process", "loop"),
-    Candidate(ROBOFLOW, "roboflow", python=PEERS_PYTHON),
+    Candidate(ROBOFLOW, "roboflow", ("--mode", "auto"), PEERS_PYTHON),
+    Candidate(f"{ROBOFLOW}, its default mode", "roboflow", ("--mode", "legacy"), PEERS_PYTHON),
     Candidate(ULTRALYTICS, "ultralytics_track"),
 )
 
@@ -101,7 +108,7 @@ def _answer(one: Candidate, model: Path, urls: Sequence[str], seconds: float) ->
     command += ["--weights", str(model), "--seconds", str(seconds), "--threads", str(usable_cpus())]
     with tempfile.TemporaryFile("w+") as noise:
         process = subprocess.Popen(  # noqa: S603 - ours
-            command, stdout=subprocess.PIPE, stderr=noise, text=True, cwd=ROOT, env={**os.environ, **NO_CALLS_HOME}
+            command, stdout=subprocess.PIPE, stderr=noise, text=True, cwd=ROOT, env={**os.environ, **ENVIRONMENT}
         )
         try:
             said, _ = process.communicate(timeout=START_TIMEOUT_S + WARM_UP_S + seconds)

@@ -1,9 +1,10 @@
-"""torchvision's compiled operators do not load beside every build of PyTorch; there ultralytics' own stand in."""
+"""torchvision's compiled operators do not load beside every build of PyTorch; there others stand in."""
 
 from __future__ import annotations
 
 import importlib.util
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,21 +13,23 @@ import torch
 _kept: list[Any] = []  # a library's operators end with it
 
 
-def make_importable() -> str:
-    """Which non-maximum suppression `import torchvision` will bring. To be called before anything imports it."""
-    if _loads():
-        return "torchvision's"
-    from ultralytics.utils.nms import TorchNMS
+def make_importable(nms: Callable[[Any, Any, float], Any] | None = None) -> bool:
+    """To be called before anything imports torchvision; True: its own operators load, and `nms` is not needed.
 
+    Without `nms` torchvision can be imported where they do not load, but no suppression be run.
+    """
+    if _loads():
+        return True
     library = torch.library.Library("torchvision", "DEF")
     for name in ("nms", "qnms"):
         library.define(f"{name}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
-    library.impl("nms", lambda boxes, scores, iou: TorchNMS.nms(boxes, scores, iou), "CPU")
+    if nms is not None:
+        library.impl("nms", nms, "CPU")
     _kept.append(library)
     import torchvision.extension
 
     torchvision.extension._has_ops = lambda: True
-    return "ultralytics' own in PyTorch"
+    return False
 
 
 def _loads() -> bool:

@@ -12,6 +12,7 @@ from pathlib import Path
 import onnxruntime
 import torch
 import ultralytics
+from ultralytics.utils.nms import TorchNMS
 
 from bench.peers.adapter import IMAGE_SIZE, IOU, MIN_SCORE, Meter, answer, parser
 from bench.peers.torchvision_ops import make_importable
@@ -21,7 +22,7 @@ def main() -> None:
     """Run until the time is over; one JSON line."""
     options = parser(__doc__).parse_args()
     torch.set_num_threads(options.threads)
-    nms = make_importable()
+    nms = "torchvision's" if make_importable(TorchNMS.nms) else "ultralytics' own"
     meter = Meter(options.seconds)
     with tempfile.TemporaryDirectory() as folder:
         streams = Path(folder) / "cameras.streams"
