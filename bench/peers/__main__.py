@@ -14,7 +14,7 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -95,12 +95,12 @@ def main() -> None:
 def _measured(one: Candidate, model: Path, options: argparse.Namespace) -> dict[str, Any]:
     load = round(psutil.getloadavg()[0], 2)
     with farm(options.cameras) as urls:
-        found = _answer(one, model, urls, options.seconds)
+        found = ask(one, model, urls, options.seconds)
     _say(f"{one.name}: {found.get('error') or f'{fps(found):.2f} frames/s'}")
     return {**found, "load_1min_before": load}
 
 
-def _answer(one: Candidate, model: Path, urls: Sequence[str], seconds: float) -> dict[str, Any]:
+def ask(one: Candidate, model: Path, urls: Sequence[str], seconds: float) -> dict[str, Any]:
     """What its adapter said; `error` where it said nothing."""
     if not one.python.exists():
         return {"error": f"not installed: `make bench-peers` makes {one.python.parts[-3]}"}
@@ -115,16 +115,21 @@ def _answer(one: Candidate, model: Path, urls: Sequence[str], seconds: float) ->
         except subprocess.TimeoutExpired:
             _end(process)
             return {"error": "it took too long"}
-        lines = said.strip().splitlines()
-        if process.returncode == 0 and lines:
-            return _checked(json.loads(lines[-1]))
+        if process.returncode == 0:
+            return answer_in(said)
         noise.seek(0)
         reason = (noise.read().strip().splitlines() or ["it said nothing"])[-1]
         return {"error": f"ended with {process.returncode}: {reason[:300]}"}
 
 
-def _checked(found: Mapping[str, Any]) -> dict[str, Any]:
-    return dict(found) if found["frames"] else {"error": "it gave no frames"}
+def answer_in(said: str) -> dict[str, Any]:
+    """The adapter's answer, behind whatever the peer wrote; `error` where there is none."""
+    last = (said.strip().splitlines() or [""])[-1]
+    try:
+        found: dict[str, Any] = json.loads(last)
+    except json.JSONDecodeError:
+        return {"error": f"its last line is no answer: {last[:100]!r}"}
+    return found if found["frames"] else {"error": "it gave no frames"}
 
 
 def _end(process: subprocess.Popen[str]) -> None:

@@ -9,7 +9,10 @@ from typing import Any
 from bench.figures import spread
 
 RAYLINE, ROBOFLOW, ULTRALYTICS = "rayline", "roboflow", "ultralytics"
-GOALS = {ROBOFLOW: 1.4, ULTRALYTICS: 4.0}  # least ratio of Rayline's frames/s to theirs
+GOALS = {
+    ROBOFLOW: 1.4,
+    ULTRALYTICS: 4.0,
+}  # least ratio of Rayline's frames/s to theirs, by tool: "tool, way of running"
 RECORDED_SHARES = {ROBOFLOW: 0.61}  # of the bare model's frames/s, as once measured; stands in where it cannot be run
 
 Runs = Mapping[str, Sequence[Mapping[str, Any]]]  # name -> what its adapter answered, by round
@@ -19,7 +22,7 @@ def compared(runs: Runs, bare_fps: Sequence[float]) -> dict[str, Any]:
     """The report's figures. An answer with `error` counts for nothing but is told."""
     bare = median(bare_fps)
     candidates = {name: _candidate(answers, bare) for name, answers in runs.items()}
-    for name, share in RECORDED_SHARES.items():
+    for name, share in RECORDED_SHARES.items():  # of the tool's first way of running
         if "fps" not in candidates.get(name, {}):
             candidates[name] = {**candidates.get(name, {}), **_recorded(share, bare)}
     for name, candidate in candidates.items():
@@ -90,9 +93,14 @@ def _ratios(candidate: Mapping[str, Any], ours: Mapping[str, Any]) -> dict[str, 
 
 
 def _goals(candidates: Mapping[str, Mapping[str, Any]]) -> Iterator[tuple[str, dict[str, Any]]]:
-    for name, least in GOALS.items():
-        ratios = candidates.get(name, {}).get("rayline_over_it")
-        yield name, {"least": least, "is_met": None if ratios is None else ratios["median"] >= least}
+    """A tool run in several ways counts as the fastest of them."""
+    for tool, least in GOALS.items():
+        ratios = [
+            found["rayline_over_it"]["median"]
+            for name, found in candidates.items()
+            if name.split(",")[0] == tool and "rayline_over_it" in found
+        ]
+        yield tool, {"least": least, "is_met": min(ratios) >= least if ratios else None}
 
 
 def _spread(found: Mapping[str, float]) -> str:

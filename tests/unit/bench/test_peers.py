@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from bench.peers.__main__ import Candidate, answer_in, ask
 from bench.peers.adapter import Meter, quantiles
 from bench.peers.comparison import compared, table
 
@@ -54,6 +56,11 @@ def test_goals_are_met_missed_or_unknown() -> None:
     assert compared({"rayline": answers(20)}, [25])["goals"]["ultralytics"]["is_met"] is None
 
 
+def test_a_tool_run_in_two_ways_counts_as_the_faster() -> None:
+    runs = {"rayline": answers(20), "roboflow": answers(10), "roboflow, its default mode": answers(15)}
+    assert compared(runs, [25])["goals"]["roboflow"]["is_met"] is False
+
+
 def test_where_roboflow_cannot_run_its_recorded_share_stands_marked() -> None:
     found = compared({"rayline": answers(20, 24), "roboflow": [FAILED, FAILED]}, [25])
     roboflow = found["candidates"]["roboflow"]
@@ -95,3 +102,21 @@ def test_the_meter_leaves_out_the_warm_up_and_what_comes_late(monkeypatch: pytes
 
 def test_a_peer_that_does_not_tell_when_it_grabbed_has_no_latency() -> None:
     assert quantiles([]) is None
+
+
+def test_an_answer_is_found_behind_what_the_peer_wrote() -> None:
+    assert answer_in('Loading ...\n\n{"frames": 3}\n') == {"frames": 3}
+    assert answer_in('{"frames": 0}') == {"error": "it gave no frames"}
+    assert answer_in("bye") == {"error": "its last line is no answer: 'bye'"}
+    assert "error" in answer_in("")
+
+
+def test_a_peer_that_is_not_installed_is_told() -> None:
+    absent = Candidate("roboflow", "roboflow", python=Path("/nowhere/.venv-peers/bin/python"))
+    assert ask(absent, Path("x.onnx"), [], 1.0) == {"error": "not installed: `make bench-peers` makes .venv-peers"}
+
+
+def test_a_peer_that_falls_over_is_told_with_its_last_words() -> None:
+    found = ask(Candidate("none", "no_such_adapter"), Path("x.onnx"), [], 1.0)
+    assert found["error"].startswith("ended with 1: ")
+    assert "no_such_adapter" in found["error"]
