@@ -51,7 +51,15 @@ bench-soak: setup ## whether anything grows: make bench-soak [MINUTES=30] [JSON=
 bench-report: setup ## docs/performance.md, its plots and one JSON anew, of what the benchmarks wrote
 	$(PY) -m bench.report
 
+bench-peers: setup .venv-peers/.ready ## Rayline beside other tools, in one run: make bench-peers [ROUNDS=3] [JSON=peers.json]
+	$(PY) -m bench.peers $(if $(ROUNDS),--rounds $(ROUNDS)) $(if $(JSON),--json $(JSON))
+
+.venv-peers/.ready: bench/peers/requirements.txt bench/peers/requirements-all.txt | setup
+	[ -x .venv-peers/bin/python ] || $(PY) -m venv .venv-peers
+	.venv-peers/bin/python -m pip install --quiet --disable-pip-version-check -r bench/peers/requirements.txt -c bench/peers/requirements-all.txt \
+		&& touch $@ || echo "Roboflow could not be installed; its recorded share of the bare model stands in, marked so" >&2
+
 schemas: setup ## write configs/schemas anew
 	.venv/bin/rayline schema --out configs/schemas
 
-.PHONY: help setup setup-test demo test check drill chaos bench bench-scale bench-latency bench-soak bench-report schemas
+.PHONY: help setup setup-test demo test check drill chaos bench bench-scale bench-latency bench-soak bench-report bench-peers schemas

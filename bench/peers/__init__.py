@@ -1,0 +1,1 @@
+"""Rayline beside other tools: one adapter file each, run by `python -m bench.peers`."""
