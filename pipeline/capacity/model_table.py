@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from stages.detect.settings import Runtime
 
-# Multiply-adds counted twice, at 640x640: `YOLO("NAME.yaml").info()` of ultralytics 8.4.190, 2026-11-24.
+# GFLOPs at 640x640, as https://docs.ultralytics.com/models publishes them for the fused models; ultralytics 8.4.190
+# counts within 3 % of them for yolo11 and yolov8 before they are fused.
 GFLOPS_640 = {
     "yolov8n": 8.7,
     "yolov8s": 28.6,

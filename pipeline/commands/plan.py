@@ -151,6 +151,9 @@ def _need_table(made: Plan) -> Table:
 def _needs(made: Plan) -> list[tuple[str, str]]:
     site, graph, redis, network, memory = made.demand.site, made.graph, made.redis, made.network, made.memory
     lasts_s = site.kept_entries / made.demand.cameras.fps
+    pictures = "no pictures, there is one"
+    if made.nodes > 1:
+        pictures = f"up to {network.pixels / 1e3:,.1f} Gbit/s of pictures, where no stage is near its reader"
     beside = "" if made.gpus == 0 else f", {site.gpus_per_node} GPU{'s' * (site.gpus_per_node > 1)} each"
     settings = [
         f"topology: {graph.topology}",
@@ -166,12 +169,11 @@ def _needs(made: Plan) -> list[tuple[str, str]]:
         ("cores", f"{made.cores / site.usable:,.1f}, {site.headroom:.0%} of them free"),
         *cards,
         ("nodes", f"{made.nodes} of {site.cores_per_node} cores{beside}"),
-        ("memory", f"{memory.processes_gb:.1f} GB a node and {memory.object_store_gb:.1f} GB of shared memory"),
+        ("memory", f"{memory.processes_gb:.1f} GB a node and {memory.object_store_gb:.2f} GB of shared memory"),
         ("network in", f"{network.cameras:,.0f} Mbit/s from cameras"),
         (
             "between nodes",
-            f"up to {network.pixels / 1e3:,.1f} Gbit/s of pictures, where no stage is near its reader; "
-            f"{redis.mbit_per_s:,.1f} Mbit/s to Redis",
+            f"{pictures}; {redis.mbit_per_s:,.1f} Mbit/s to Redis",
         ),
         (
             "Redis",
