@@ -20,7 +20,7 @@ class Codec(StrEnum):
 
 # CPU ms from packet to decoded frame, one thread, by (width, height): pipeline/capacity/av_decoding.py.
 DECODE_MS = {
-    Codec.H264: {(640, 360): 0.60, (1280, 720): 2.60, (1920, 1080): 5.9},
+    Codec.H264: {(640, 360): 0.60, (1280, 720): 2.60, (1920, 1080): 5.9, (3840, 2160): 26.0},
     Codec.HEVC: {(640, 360): 0.56, (1280, 720): 1.95, (1920, 1080): 4.8},
     Codec.MJPEG: {(640, 360): 0.65, (1280, 720): 2.05, (1920, 1080): 4.4},
 }
@@ -32,7 +32,7 @@ BITS_PER_PIXEL = {Codec.H264: 0.08, Codec.HEVC: 0.05, Codec.MJPEG: 1.0}
 
 # CPU ms to copy a decoded frame out of the decoder, for MJPEG to limited range too.
 PICTURE_MS = {
-    Codec.H264: {(640, 360): 0.06, (1280, 720): 0.14, (1920, 1080): 0.27},
+    Codec.H264: {(640, 360): 0.06, (1280, 720): 0.14, (1920, 1080): 0.27, (3840, 2160): 1.0},
     Codec.HEVC: {(640, 360): 0.05, (1280, 720): 0.13, (1920, 1080): 0.27},
     Codec.MJPEG: {(640, 360): 0.44, (1280, 720): 1.20, (1920, 1080): 2.51},
 }
