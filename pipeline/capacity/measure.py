@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -14,7 +15,7 @@ from pipeline.capacity.av_decoding import decode_cost, sample_picture
 from pipeline.capacity.cost import Cost, Known
 from pipeline.capacity.demand import Cameras, Demand, Model
 from pipeline.capacity.measured import Measured
-from pipeline.capacity.models import known_name
+from pipeline.capacity.models import table_name
 from stages.detect.backend import Backend, load_backend
 from stages.detect.machine import usable_cpus
 from stages.detect.settings import ModelSettings, Runtime
@@ -51,14 +52,17 @@ def measure(demand: Demand) -> Measured:
 
 
 def _settings(model: Model) -> ModelSettings:
-    weights = model.name if Path(model.name).expanduser().exists() else str(_random_weights(model))
+    """Raises ModelError, once they are loaded, for weights that are not there."""
+    weights = model.name
+    if not Path(weights).expanduser().exists() and (name := table_name(weights)) is not None:
+        weights = str(_random_weights(name))
     return ModelSettings(weights=weights, image_size=model.image_size, runtime=model.runtime)
 
 
-def _random_weights(model: Model) -> Path:
-    """Weights of this name that were never trained, made once: they take the same time. Raises DemandError."""
-    name = known_name(model, "--cpu-ms or --gpu-ms")
-    path = Path.home() / ".cache" / "rayline" / f"{name}-random.pt"
+def _random_weights(name: str) -> Path:
+    """Weights that were never trained, made once: they take the same time."""
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser()
+    path = cache / "rayline" / f"{name}-random.pt"
     if not path.exists():
         from ultralytics.models import YOLO
 

@@ -46,13 +46,18 @@ def gpu_ms(model: Model, gpu: str | None) -> Cost:
     return _resized(cost, model.image_size, _FULL)
 
 
+def table_name(text: str) -> str | None:
+    """What the tables call a model: yolov8n for yolov8n.pt. None for one they do not know."""
+    name = text.removesuffix(".pt").lower()
+    return name if name in GFLOPS_640 else None
+
+
 def known_name(model: Model, option: str) -> str:
     """The model's name in the table. Raises DemandError, naming `option` as the way out."""
-    name = model.name.removesuffix(".pt").lower()
-    name = f"{name[:-1]}" if name.endswith("u") and name[:-1] in GFLOPS_640 else name
-    if name in GFLOPS_640:
+    name = table_name(model.name)
+    if name is not None:
         return name
-    near = did_you_mean(name, GFLOPS_640)
+    near = did_you_mean(model.name, GFLOPS_640)
     hint = f"did you mean {near}? " if near else ""
     raise DemandError(
         f"--model {model.name}: {hint}its work is not known; known are {choices(GFLOPS_640, 40)}. For other weights "
