@@ -27,7 +27,7 @@ def _assumptions(demand: Demand, shares: Sequence[Share], gpu_ms: Cost | None) -
     if gpu_ms is not None:
         yield _told(f"GPU: {gpu_ms.value:.3g} ms an image; batches beyond one are taken to be no faster", gpu_ms)
     fill = frames_per_batch(demand)
-    yield _told(f"{fill.value:g} frames a batch; cameras out of step give fewer, load gives more", fill)
+    yield _told(f"{fill.value:g} frames a batch; load gives more", fill)
     yield f"each camera sends {cameras.camera_fps:g} frames/s, and all of them are decoded, on cores"
     if cameras.mbit_per_s is None:
         bits = costs.BITS_PER_PIXEL[cameras.codec]

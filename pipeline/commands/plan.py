@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -154,7 +155,10 @@ def _needs(made: Plan) -> list[tuple[str, str]]:
     pictures = "no pictures, there is one"
     if made.nodes > 1:
         pictures = f"up to {network.pixels / 1e3:,.1f} Gbit/s of pictures, where no stage is near its reader"
-    beside = "" if made.gpus == 0 else f", {site.gpus_per_node} GPU{'s' * (site.gpus_per_node > 1)} each"
+    beside = ""
+    if made.gpus:
+        with_gpu = math.ceil(made.gpus / site.gpus_per_node)
+        beside = f"; {with_gpu} of them with {site.gpus_per_node} GPU{'s' * (site.gpus_per_node > 1)}"
     settings = [
         f"topology: {graph.topology}",
         f"shard_size: {site.shard_size}",
