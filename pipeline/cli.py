@@ -13,6 +13,7 @@ from pipeline.commands import (
     dead_letters,
     demo,
     doctor,
+    plan,
     profile,
     relay,
     schema,
@@ -43,6 +44,7 @@ app.add_typer(dead_letters.app, name="dead-letters")
 app.command("relay")(relay.relay)
 app.add_typer(relay.app, name="relays")
 app.command("doctor")(doctor.doctor)
+app.command("plan")(plan.plan)
 app.command("schema")(schema.schema)
 
 

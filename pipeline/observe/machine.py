@@ -44,6 +44,7 @@ def examine() -> list[Check]:
         _ray(),
         _codecs(),
         *_runtimes(),
+        _auto(),
         _embedded_redis(),
         _model(),
     ]
@@ -182,6 +183,36 @@ def _runtime(name: str, module: str, advice: str, *, needed: bool = False) -> Ch
     except (ImportError, OSError, RuntimeError) as exc:  # what a shared library that does not fit raises
         return Check(name, bad, f"{installed} does not load: {str(exc).splitlines()[0]}", advice)
     return Check(name, OK, installed)
+
+
+def _auto() -> Check:
+    """What `runtime: auto`, `threads: 0` and `topology: auto` come to here, for the .pt weights of one model."""
+    from pipeline.orchestrate.graph_settings import GraphSettings
+    from stages.detect.backend import choose_runtime
+    from stages.detect.machine import has_cuda, usable_cpus
+    from stages.detect.settings import Runtime
+    from stages.detect.weights import WeightsFormat
+    from stages.errors import ModelError
+
+    cuda = has_cuda()
+    try:
+        runtime = choose_runtime(Runtime.AUTO, WeightsFormat.PT, cuda)
+    except ModelError as exc:
+        return Check("auto", MISSING, str(exc), "pip install openvino")
+    graph = GraphSettings()
+    topology = "fused" if graph.is_fused else "split"
+    threads = "" if cuda else f", threads: {usable_cpus()}"
+    found = f"runtime: {runtime}{threads}, topology: {topology}, detect_replicas: {graph.detect_replicas}"
+    return Check("auto", OK, found, _why(runtime, cuda))
+
+
+def _why(runtime: str, cuda: bool) -> str:
+    """Why `auto` takes this one, and what the rest follows from."""
+    reach = "on a GPU" if cuda else "without a GPU; the model gets all cores this process may use"
+    return (
+        f"{runtime}: of what is installed the fastest {reach}; fused: the least CPU per frame while "
+        "`preprocess_replicas` is 1. How many machines many cameras need: `rayline plan`"
+    )
 
 
 def _embedded_redis() -> Check:

@@ -35,6 +35,7 @@ AV_ROOMS = (
     "pipeline.ingest.kafka.av_messages",
     "pipeline.sinks.annotated_video",
     "pipeline.observe.machine",
+    "pipeline.capacity.av_decoding",
     "pipeline.commands.doctor",
     "pipeline.demo.",
 )
@@ -266,6 +267,7 @@ def test_circles_are_found(graph: dict[str, set[str]], circle: list[str]) -> Non
         pytest.param("pipeline.client.sync", ("ray", "torch", "ultralytics", "cv2", "av"), id="the client"),
         pytest.param("pipeline.cli", ("ray", "torch", "ultralytics", "cv2", "av"), id="the command line"),
         pytest.param("pipeline.config", ("ray", "torch", "ultralytics", "av"), id="the configuration"),
+        pytest.param("pipeline.capacity.plan", ("ray", "torch", "ultralytics", "cv2", "av", "redis"), id="a plan"),
         pytest.param("stages.values", ("ray", "torch", "ultralytics", "cv2", "av"), id="the values"),
     ],
 )

@@ -21,6 +21,8 @@ def test_what_a_machine_has_is_told(rayline: Rayline) -> None:
     assert all(check["advice"] for check in checks.values() if check["status"] != "ok")
     assert checks["redis"]["status"] == "ok"
     assert "h264" in checks["codecs"]["found"]
+    assert "runtime: " in checks["auto"]["found"]
+    assert "fastest" in checks["auto"]["advice"]
     assert result.exit_code == int(any(check["status"] == "missing" for check in checks.values()))
 
 
