@@ -18,8 +18,8 @@ ENVIRONMENT: Mapping[str, str] = MappingProxyType(
         # Serve's controller looks after a handful of replicas here: twice a second is enough, and half a percent of a
         # core.
         "RAY_SERVE_CONTROL_LOOP_INTERVAL_S": "0.5",
-        # Serve gives a replica's own code, and a handle's router, loops of their own, lest long work hold the replica up:
-        # ours is done in threads anyhow, and every call costs less on one loop (docs/decisions/0012-what-a-frame-costs.md).
+        # Serve gives a replica's own code, and a handle's router, loops of their own, lest long work hold the replica
+        # up: ours is done in threads, and a call costs less on one loop (docs/decisions/0012-what-a-frame-costs.md).
         "RAY_SERVE_RUN_USER_CODE_IN_SEPARATE_THREAD": "0",
         "RAY_SERVE_RUN_ROUTER_IN_SEPARATE_LOOP": "0",
         # What Ray's daemons look at ten or four times a second changes seldom on one machine, and nobody asks for what
