@@ -11,8 +11,9 @@ from pipeline.deployments.load import Load
 
 SETTLED_S = 5.0  # after replicas came or went: what is told of the time before is no reason for more
 FULL = 0.8  # share of the time from which a replica cannot take what was shed
+AIM = 0.85  # share of their time that replicas are to work once what was shed is served too
 LIGHT = 0.7  # share of their time that those who stay may have to work, where one is to go
-WORTH_MENTION = 0.05  # share of the frames shed that is no reason for a replica
+FEW = 0.01  # share of the frames shed that is no reason for a replica
 
 _KEEPS = 1e-9
 
@@ -74,8 +75,8 @@ class ReplicaCount:
         busy = sum(load.busy for load in loads)
         served, shed = sum(load.served_per_s for load in loads), sum(load.shed_per_s for load in loads)
         wanted = max(queued, min(target, busy / LIGHT))
-        if busy >= FULL * len(loads) and shed > WORTH_MENTION * (served + shed):
-            wanted = max(wanted, running * (served + shed) / max(served, 1e-3))
+        if busy >= FULL * len(loads) and shed > FEW * (served + shed):
+            wanted = max(wanted, running * (served + shed) / max(served, 1e-3) / AIM)
         return self._bounded(math.ceil(wanted - _KEEPS))
 
     def _bounded(self, replicas: int) -> int:
