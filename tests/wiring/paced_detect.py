@@ -10,7 +10,7 @@ from stages.detect.detector import Detector, ModelSettings
 from stages.values import Detected, ModelInfo, Prepared
 from tests.numbered_model import read_numbers
 
-FRAMES_PER_S = 14
+FRAMES_PER_S = 20
 
 
 class PacedNumbers:
