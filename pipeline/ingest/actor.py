@@ -53,10 +53,10 @@ class ShardReport:
     name: str
     pid: int
     applied: str  # the tag of the last `apply`
-    node: str = ""  # Ray's id of the machine
     cameras: tuple[CameraFigures, ...] = ()
     ended: bool = False
     failure: str | None = None
+    node: str = ""  # Ray's id of the machine
 
 
 @ray.remote

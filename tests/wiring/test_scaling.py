@@ -34,7 +34,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.ray, pytest.mark.services, pytest.ma
 
 CAMERAS = ("one", "two", "three", "four")
 FPS = 10
-TARGET_MS = 700.0  # two frames' wait, and what two busy cores add
+TARGET_MS = 700.0  # of a frame, at the 95th percentile; two busy cores are slow
 SCALING = {"min": 1, "max": 4, "target_queued_frames": 8, "up_after_s": 2, "down_after_s": 8}
 
 
@@ -53,9 +53,7 @@ def site(workshop: Path, **graph: Any) -> Iterator[tuple[Line, dict[str, dict[st
             yield line, cameras
 
 
-def test_a_load_step_adds_replicas_until_latency_is_what_it_was_and_they_go_again(
-    local_ray: None, workshop: Path
-) -> None:
+def test_a_load_step_adds_replicas_until_frames_come_in_time_again_and_they_go(local_ray: None, workshop: Path) -> None:
     with site(workshop, detect_replicas=SCALING) as (line, cameras):
         track = _pids("rayline:track")
         time.sleep(10)
@@ -66,7 +64,7 @@ def test_a_load_step_adds_replicas_until_latency_is_what_it_was_and_they_go_agai
         stepped_at = time.monotonic()
         line.wait_for("more replicas", lambda: replicas() >= 3, 60)
         added_s = time.monotonic() - stepped_at
-        line.wait_for("the latency of before", lambda: recovered(line) or _tell(line), 90)
+        line.wait_for("frames in time", lambda: recovered(line) or _tell(line), 90)
         recovered_s = time.monotonic() - stepped_at
         most = replicas()
         after = last(line, 5.0)
@@ -96,6 +94,7 @@ def test_where_there_may_be_one_replica_the_oldest_frames_go_and_all_stays_as_it
         assert replicas() == 1
         messages = last(line, 20.0)
         found = {name: [m for m in line.detections(name)][10:] for name in CAMERAS}
+    print(f"{len(messages) / 20:.0f}/s, p95 {p95_ms(messages):.0f} ms")  # noqa: T201 - as above
     assert p95_ms(messages) < 3000
     for camera in found.values():
         assert all(after["seq"] > before["seq"] for before, after in itertools.pairwise(camera))

@@ -192,12 +192,12 @@ async def test_a_shard_moves_once_all_are_well_and_begins_where_it_was_sent(
     monkeypatch.setattr(subject, "_actor_of", actor_of)
     plan = one_plan(subject)
     subject._plans = {name: replace(plan, name=name) for name in ("s-1", "s-2")}
-    reader = Reader(FakeActor(), report=ShardReport("s-1", 1, "", "node-a"))
+    reader = Reader(FakeActor(), report=ShardReport("s-1", 1, "", node="node-a"))
     subject._readers = {"s-1": reader, "s-2": Reader(FakeActor())}
     for _ in range(3):  # the second has not reported
         subject._spreading._look_at = 0.0
         assert await subject._next_move() is None
-    subject._readers["s-2"].report = ShardReport("s-2", 2, "", "node-a")
+    subject._readers["s-2"].report = ShardReport("s-2", 2, "", node="node-a")
     subject._spreading._look_at = 0.0
     assert await subject._next_move() is None  # the nodes are looked at for the first time
     subject._spreading._look_at = 0.0
