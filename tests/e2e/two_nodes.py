@@ -16,7 +16,7 @@ from typing import Any
 
 from redis.asyncio import Redis
 
-from bench.chaos_line import HEALTH_OF_NODES
+from bench.chaos.line import HEALTH_OF_NODES
 from pipeline.app import build_app
 from pipeline.config import config_of_data
 from pipeline.demo.encoder import StreamSettings
