@@ -5,20 +5,37 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ray import serve
+from ray.serve.config import AutoscalingConfig, AutoscalingPolicy
 from ray.serve.experimental.consistent_hash_router import ConsistentHashRouter
 
 from pipeline.deployments.detect import BATCHES_AT_ONCE, DetectDeployment
 from pipeline.deployments.fused import FusedDeployment
+from pipeline.deployments.near_router import NearRouter
 from pipeline.deployments.preprocess import PreprocessDeployment
+from pipeline.deployments.scaling import ReplicaCount
 from pipeline.deployments.serve_graph import PREPROCESS, TRACK, detect_deployment
 from pipeline.deployments.track import TrackDeployment
+from pipeline.orchestrate.graph_settings import DetectScaling, GraphSettings
 
 if TYPE_CHECKING:
     from ray.serve import Application, Deployment
 
     from pipeline.config import RaylineConfig
 
-ROUTER = f"{ConsistentHashRouter.__module__}:{ConsistentHashRouter.__name__}"
+
+def _path(named: type) -> str:
+    return f"{named.__module__}:{named.__name__}"
+
+
+STICKY: dict[str, Any] = {
+    "request_router_class": _path(ConsistentHashRouter),
+    "request_router_kwargs": {"num_fallback_replicas": 0},
+}
+# As many wait as are worked on: what is behind that would wait for longer than the network takes.
+NEAR: dict[str, Any] = {
+    "request_router_class": _path(NearRouter),
+    "request_router_kwargs": {"most_calls": 2 * BATCHES_AT_ONCE},
+}
 EVERY_REPLICA: dict[str, Any] = {
     "health_check_period_s": 1.0,
     # Three in a row must fail: a replica that answers none, for it is frozen or holds the interpreter, has 6 s.
@@ -48,14 +65,16 @@ def build_app(
             num_replicas=graph.preprocess_replicas,
             max_ongoing_requests=calls_at_once,
             ray_actor_options={"num_cpus": graph.preprocess_cpus},
+            request_router_config=NEAR,
         ).bind({name: model.image_size for name, model in models.items()}, graph.stall_timeout_s, config.observe)
     detect = {
         name: _deployment(
             fused_wrapper if graph.is_fused else detect_wrapper,
             name=detect_deployment(name),
-            num_replicas=graph.detect_replicas,
             max_ongoing_requests=max(calls_at_once, BATCHES_AT_ONCE * model.max_batch),
             ray_actor_options={"num_cpus": graph.detect_cpus, "num_gpus": graph.detect_gpus},
+            request_router_config=NEAR,
+            **_detect_replicas(graph),
         ).bind(name, model, graph.stall_timeout_s, config.observe)
         for name, model in models.items()
     }
@@ -67,7 +86,7 @@ def build_app(
         num_replicas=graph.track_replicas,
         max_ongoing_requests=calls_at_once,
         ray_actor_options={"num_cpus": graph.track_cpus},
-        request_router_config={"request_router_class": ROUTER, "request_router_kwargs": {"num_fallback_replicas": 0}},
+        request_router_config=STICKY,
     ).bind(
         config.redis_settings(),
         config.snapshots,
@@ -76,6 +95,27 @@ def build_app(
         config.observe,
         config.spool,
     )
+
+
+def _detect_replicas(graph: GraphSettings) -> dict[str, Any]:
+    """So many, or as many as there is work for: Serve asks our policy, which counts frames where Serve counts calls."""
+    scaling = graph.detect_replicas
+    if not isinstance(scaling, DetectScaling):
+        return {"num_replicas": scaling}
+    policy = AutoscalingPolicy(  # type: ignore[no-untyped-call]
+        policy_function=_path(ReplicaCount), policy_kwargs=scaling.model_dump()
+    )
+    # Replicas tell their load once a second; the delays are the policy's own.
+    return {
+        "autoscaling_config": AutoscalingConfig(
+            min_replicas=scaling.min,
+            max_replicas=scaling.max,
+            metrics_interval_s=1.0,
+            upscale_delay_s=0.0,
+            downscale_delay_s=0.0,
+            policy=policy,
+        )
+    }
 
 
 def _deployment(wrapper: type, **options: Any) -> Deployment:

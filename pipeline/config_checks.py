@@ -83,6 +83,14 @@ def _machine(config: RaylineConfig, machine: Machine) -> Iterator[Finding]:
 def _batches(config: RaylineConfig) -> Iterator[Finding]:
     """Limits that were set and can never be reached; the defaults are meant as ceilings and pass."""
     graph, models = config.graph, config.models_in_use()
+    most_calls = config.shard_count() * graph.max_in_flight
+    if graph.most_detect_replicas > most_calls:
+        yield _warning(
+            ("graph", "detect_replicas"),
+            f"{graph.most_detect_replicas} replicas never all have work: {config.shard_count()} shards have at most "
+            f"{most_calls} batches under way",
+            "lower it, or raise `graph.max_in_flight`, or lower `graph.shard_size`",
+        )
     if graph.is_fused and graph.preprocess_replicas > 1:
         yield _warning(("graph", "preprocess_replicas"), "does nothing where `topology` is fused", "split scales it")
     if "max_batch" in graph.model_fields_set:

@@ -246,6 +246,7 @@ class Prepared:
     stats: tuple[PictureStats | FrameFailed, ...]  # one per frame of the batch
     took_ms: float = 0.0
     trace: Trace | None = None  # its batch's, so far
+    shed: int = 0  # frames of the same cameras that found no room before these
 
     def __len__(self) -> int:
         return len(self.index)

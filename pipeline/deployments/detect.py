@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence, Sized
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Generic, TypeVar
+from typing import Generic, Protocol, TypeVar
 
 from ray import serve
 
 from pipeline.deployments.identity import process_name, set_up_replica_logs
+from pipeline.deployments.load import LoadMeter
 from pipeline.deployments.progress import Progress
+from pipeline.deployments.scaling import stats_of
 from pipeline.deployments.tracing import detected_now
 from pipeline.observe.settings import LogSettings
 from stages.detect.detector import Detector, ModelSettings
@@ -18,7 +20,18 @@ from stages.values import Detected, Prepared
 
 BATCHES_AT_ONCE = 2  # while one's boxes are read and sent, the next is inferred; a third would only wait
 
-_Call = TypeVar("_Call", bound=Sized)  # what one call brings; its length is in frames
+
+class Call(Protocol):
+    """What one call brings; its length is in frames."""
+
+    @property
+    def shed(self) -> int:
+        """Frames of its cameras that found no room on the way here, since the call before."""
+
+    def __len__(self) -> int: ...
+
+
+_Call = TypeVar("_Call", bound=Call)
 
 
 class DetectReplica(Generic[_Call]):
@@ -34,12 +47,13 @@ class DetectReplica(Generic[_Call]):
         self._detector = self.load(settings, name)
         self._progress = Progress(stall_timeout_s)
         self._process = process_name()
+        self._load = LoadMeter()
         self._threads = ThreadPoolExecutor(BATCHES_AT_ONCE, "detect")
         # Frames are counted, not calls; no wait, for batches are made once, at ingest.
         self._batched.set_max_batch_size(settings.max_batch)  # type: ignore[attr-defined]
 
     async def _detected(self, call: _Call) -> Detected:
-        with self._progress.working():
+        with self._progress.working(), self._load.working(len(call), call.shed):
             answer: Detected = await self._batched(call)
             return answer
 
@@ -63,6 +77,10 @@ class DetectReplica(Generic[_Call]):
     def check_health(self) -> None:
         """Called by Serve; raising replaces this replica."""
         self._progress.check()
+
+    async def record_autoscaling_stats(self) -> dict[str, float]:
+        """Called by Serve once a second where it scales: it counts calls, we count frames."""
+        return stats_of(self._load.take())
 
 
 class DetectDeployment(DetectReplica[Prepared]):

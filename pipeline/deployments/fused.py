@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from pipeline.deployments.detect import DetectReplica
+from pipeline.deployments.load import shed_before
 from pipeline.deployments.tracing import prepared_now
 from pipeline.observe.settings import LogSettings
 from stages.detect.detector import ModelSettings
@@ -23,6 +24,11 @@ class Unprepared:
 
     def __len__(self) -> int:
         return len(self.batch)
+
+    @property
+    def shed(self) -> int:
+        """See `Call`."""
+        return shed_before(self.batch)
 
 
 class FusedDeployment(DetectReplica[Unprepared]):

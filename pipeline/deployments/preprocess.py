@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from dataclasses import replace
 
 from pipeline.deployments.identity import process_name, set_up_replica_logs
+from pipeline.deployments.load import shed_before
 from pipeline.deployments.progress import Progress
 from pipeline.deployments.tracing import prepared_now
 from pipeline.observe.settings import LogSettings
@@ -29,6 +31,7 @@ class PreprocessDeployment:
         """The batch as one tensor for `model`, beside the numbers camera health is judged by."""
         with self._progress.working():
             prepared = await asyncio.to_thread(self._preprocessors[model].prepare, batch.frames, rois)
+            prepared = replace(prepared, shed=shed_before(batch))
             return prepared_now(prepared, batch.trace, self._process)
 
     def check_health(self) -> None:

@@ -56,6 +56,7 @@ class ShardReport:
     cameras: tuple[CameraFigures, ...] = ()
     ended: bool = False
     failure: str | None = None
+    node: str = ""  # Ray's id of the machine
 
 
 @ray.remote
@@ -66,6 +67,7 @@ class IngestActor:
         set_up_logs(spec.observe, shard=spec.name)
         self._spec = spec
         self._applied = ""
+        self._node = str(ray.get_runtime_context().get_node_id())
         self._jobs: dict[CameraId, CameraJob] = {}
         self._redis = RedisStreams(spec.redis)
         self._tracing = Tracing(spec.name, spec.observe.trace_sample)
@@ -118,6 +120,7 @@ class IngestActor:
             name=self._spec.name,
             pid=os.getpid(),
             applied=self._applied,
+            node=self._node,
             cameras=tuple(self._shard.figures()),
             ended=self._shard.ended(),
             failure=None if failure is None else f"{type(failure).__name__}: {failure}",

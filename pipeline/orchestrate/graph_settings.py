@@ -1,10 +1,12 @@
 """How the graph is cut into processes: shards, replicas, and the share of a machine each asks for."""
 
 from enum import StrEnum
+from typing import Annotated, Any
 
-from pydantic import Field
+from pydantic import Discriminator, Field, Tag, ValidationInfo, field_validator
 
 from pipeline.ingest.carrier import CarrierSettings
+from stages.settings import Settings
 
 
 class Topology(StrEnum):
@@ -13,6 +15,59 @@ class Topology(StrEnum):
     AUTO = "auto"
     SPLIT = "split"
     FUSED = "fused"
+
+
+class DetectScaling(Settings):
+    """Detect replicas that follow the frames waiting for them, in place of a fixed number."""
+
+    min: int = Field(
+        1,
+        ge=1,
+        le=64,
+        description="Replicas per model that always run. More are ready for a sudden load; fewer leave cores and GPUs "
+        "to others while there is none.",
+    )
+    max: int = Field(
+        ge=1,
+        le=64,
+        description="Replicas per model at most; room for all of them is asked for at the start. More carry a higher "
+        "load; beyond this number live cameras drop their oldest frames, and files and topics wait.",
+    )
+    target_queued_frames: float = Field(
+        16.0,
+        gt=0,
+        le=4096,
+        description="Frames a replica may have, waiting and being worked on. Fewer add replicas sooner and keep frames "
+        "younger; more fill batches better. Files and topics show max_in_flight x max_batch frames a shard at most.",
+    )
+    up_after_s: float = Field(
+        3.0,
+        ge=0,
+        le=600,
+        description="Seconds replicas must be missing before they are added, all at once. Shorter follows a load step "
+        "sooner; longer sits out bursts.",
+    )
+    down_after_s: float = Field(
+        60.0,
+        ge=1,
+        le=86400,
+        description="Seconds one must be too many before it goes, and before the next one does. Shorter frees machines "
+        "sooner; shorter than the pauses of the load stops and starts replicas all day.",
+    )
+
+    @field_validator("max")
+    @classmethod
+    def _not_below_min(cls, most: int, info: ValidationInfo) -> int:
+        if most < info.data.get("min", 1):
+            raise ValueError(f"{most} is less than `min`, {info.data['min']}")
+        return most
+
+
+_REPLICAS = Field(ge=1, le=64)
+
+
+def _kind_of_replicas(value: Any) -> str:
+    return "scaling" if isinstance(value, dict | DetectScaling) else "number"
 
 
 class GraphSettings(CarrierSettings):
@@ -44,12 +99,14 @@ class GraphSettings(CarrierSettings):
         le=64,
         description="Processes that letterbox, where they are of their own. More only help where one is full.",
     )
-    detect_replicas: int = Field(
+    detect_replicas: Annotated[
+        Annotated[int, _REPLICAS, Tag("number")] | Annotated[DetectScaling, Tag("scaling")],
+        Discriminator(_kind_of_replicas),
+    ] = Field(
         1,
-        ge=1,
-        le=64,
-        description="Processes per model that detect. One per GPU, or one per four to eight CPU cores; more than the "
-        "machine has cores for take turns and make latency worse.",
+        description="Processes per model that detect: a number, or `{min, max}` to follow the frames that wait. One "
+        "per GPU, or one per four to eight CPU cores; more than the machine has cores for take turns and make latency "
+        "worse.",
     )
     track_replicas: int = Field(
         1, ge=1, le=64, description="Processes that track, judge and publish. A shard stays with one of them."
@@ -71,6 +128,12 @@ class GraphSettings(CarrierSettings):
     relay_cpus: float = Field(
         0.05, gt=0, le=4, description="Cores Ray sets aside for the one process of all `relays`, where there are any."
     )
+    spread: bool = Field(
+        True,
+        description="true: ingest processes are spread over the machines of a cluster, by their cores, and one at a "
+        "time moves when a machine has joined; a move costs live cameras some seconds. false: they stay where Ray put "
+        "them until they die.",
+    )
     stall_timeout_s: float = Field(
         5.0,
         ge=1,
@@ -84,20 +147,25 @@ class GraphSettings(CarrierSettings):
         """True where detect prepares its frames itself."""
         return self.topology is Topology.FUSED or (self.topology is Topology.AUTO and self.preprocess_replicas == 1)
 
+    @property
+    def most_detect_replicas(self) -> int:
+        """Of each model, at any time."""
+        return self.detect_replicas.max if isinstance(self.detect_replicas, DetectScaling) else self.detect_replicas
+
     def cpus_needed(self, shards: int, models: int, relays: int = 0) -> float:
-        """Cores the whole graph asks Ray for."""
+        """Cores the whole graph asks Ray for, at most."""
         return (
             self.supervisor_cpus
             + shards * self.ingest_cpus
             + (0.0 if self.is_fused else self.preprocess_replicas * self.preprocess_cpus)
-            + models * self.detect_replicas * self.detect_cpus
+            + models * self.most_detect_replicas * self.detect_cpus
             + self.track_replicas * self.track_cpus
             + (self.relay_cpus if relays else 0.0)
         )
 
     def gpus_needed(self, models: int) -> float:
-        """GPUs the whole graph asks Ray for."""
-        return models * self.detect_replicas * self.detect_gpus
+        """GPUs the whole graph asks Ray for, at most."""
+        return models * self.most_detect_replicas * self.detect_gpus
 
     def shares(self, models: int) -> list[tuple[float, float]]:
         """Cores and GPUs that a single process of each kind asks for."""

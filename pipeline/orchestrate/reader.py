@@ -26,6 +26,7 @@ class Reader:
     actor: Any  # None: it rests
     began_at: float = field(default_factory=time.monotonic)
     begin_at: float = 0.0
+    to_node: str = ""  # where it is to be begun, when it moves
     is_adopted: bool = False  # it ran before this supervisor did: it need not be waited for as one that starts
     told: str = ""
     telling: asyncio.Task[None] | None = None
@@ -50,13 +51,23 @@ class Reader:
         told = f"{why}; started again in {rest_s:.0f} s"
         return Reader(None, begin_at=now + rest_s, restarts=self.restarts, failures=failures, last_error=told)
 
+    def moving(self, node: str, now: float) -> Reader:
+        """Its place while it moves to another machine: no failure, and no longer than the first rest."""
+        return Reader(None, begin_at=now + FIRST_REST_S, to_node=node, restarts=self.restarts, failures=self.failures)
+
     def again(self, actor: Any, why: str | None) -> Reader:
         """The reader that takes this place."""
-        return Reader(actor, restarts=self.restarts + 1, failures=self.failures, last_error=why)
+        restarts = self.restarts if self.to_node else self.restarts + 1
+        return Reader(actor, restarts=restarts, failures=self.failures, last_error=why)
+
+    @property
+    def node(self) -> str:
+        """Ray's id of the machine it runs on; empty where that is not known."""
+        return self.report.node if self.report is not None else ""
 
     @property
     def state(self) -> str:
         """One word for the report."""
         if self.actor is None:
-            return "resting"
+            return "moving" if self.to_node else "resting"
         return "running" if self.report is not None and self.missed == 0 else "starting"

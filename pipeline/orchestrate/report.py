@@ -61,6 +61,7 @@ def _shard_report(name: str, reader: Reader, plan: ShardPlan | None, now: float)
         shard=name,
         state=reader.state,
         cameras=() if plan is None else tuple(sorted(plan.tasks)),
+        node=reader.node,
         pid=reader.report.pid if reader.report is not None else None,
         restarts=reader.restarts,
         last_error=reader.last_error,

@@ -59,9 +59,9 @@ class ShardReport(Report):
     """How one shard's reader does."""
 
     shard: str
-    state: str  # starting, running, resting (before it is started again)
+    state: str  # starting, running, resting (before it is started again), moving (to another machine)
     cameras: tuple[str, ...] = ()
-    node: str = ""
+    node: str = ""  # Ray's id of the machine
     pid: int | None = None
     restarts: int = 0
     last_error: str | None = None

@@ -23,10 +23,12 @@ from pipeline.observe.logs import set_up_logs
 from pipeline.orchestrate.counting import Counting
 from pipeline.orchestrate.desired import DesiredState
 from pipeline.orchestrate.desired_store import DesiredStore, NothingDesired
+from pipeline.orchestrate.nodes import nodes_now, placed_on
 from pipeline.orchestrate.plan import ShardPlan, plan_shards
 from pipeline.orchestrate.reader import Reader
 from pipeline.orchestrate.relay_keeper import RelayKeeper, kill_relays
 from pipeline.orchestrate.report import system_report
+from pipeline.orchestrate.spread import Move, Spreading
 from pipeline.orchestrate.state import StateStore
 from pipeline.sinks.redis_client import connect
 from stages.errors import RaylineError
@@ -64,6 +66,7 @@ class Supervisor:
         self._state = StateStore(self._redis)
         self._counting = Counting(connect(config.redis_settings()))
         self._relays = RelayKeeper(config)
+        self._spreading = Spreading(config.graph.ingest_cpus)
         self._readers: dict[str, Reader] = {}
         self._placed: dict[CameraId, str] = {}
         self._plans: dict[str, ShardPlan] = {}
@@ -158,8 +161,12 @@ class Supervisor:
             self._plan(desired)
         for name in self._readers.keys() - self._plans.keys():
             await self._end(name, CALL_TIMEOUT_S)
+        move = await self._next_move()
+        work = {name: self._keep(plan) for name, plan in self._plans.items() if move is None or name != move.shard}
         try:
-            await _all({name: self._keep(plan) for name, plan in self._plans.items()} | {"relays": self._keep_relays()})
+            await _all(
+                work | {"relays": self._keep_relays()} | ({} if move is None else {move.shard: self._move(move)})
+            )
         finally:  # whatever went wrong with one shard, the others are reported
             await self._publish(desired)
 
@@ -168,6 +175,31 @@ class Supervisor:
         self._plans = plan_shards(desired.config, paused, self._placed, desired.run_id)
         self._placed = {c: plan.name for plan in self._plans.values() for c in plan.tasks}
         self._planned = desired
+
+    async def _next_move(self) -> Move | None:
+        """A shard that is to be read by another machine; none while any reader is about to start or does not answer."""
+        if self._is_stopping or not (self._config.graph.spread and self._spreading.is_due()):
+            return None
+        at_work = {
+            name: reader for name, reader in self._readers.items() if not (reader.report and reader.report.ended)
+        }
+        if any(reader.state != "running" for reader in at_work.values()) or at_work.keys() - self._plans.keys():
+            return None
+        live = [name for name in at_work if self._plans[name].live]
+        try:
+            nodes = await asyncio.wait_for(nodes_now(), REPORT_WAITED_S)
+        except (RayError, TimeoutError) as exc:  # it is looked again, and nothing else waits for it
+            logger.warning("no shard moves, Ray does not tell its nodes: %s", _told(exc))
+            return None
+        return self._spreading.move({name: reader.node for name, reader in at_work.items()}, nodes, live)
+
+    async def _move(self, move: Move) -> None:
+        """Stopped there; the round after next starts it here."""
+        logger.info("shard %s: its reader moves to node %s, which has fewer", move.shard, move.node[:8])
+        reader = self._readers[move.shard]
+        await self._end(move.shard, CALL_TIMEOUT_S)
+        if not self._is_stopping:
+            self._readers[move.shard] = reader.moving(move.node, time.monotonic())
 
     async def _keep_relays(self) -> None:
         if not self._is_stopping:
@@ -223,7 +255,8 @@ class Supervisor:
         elif reader.actor is None:
             if time.monotonic() < reader.begin_at:
                 return
-            reader = self._readers[plan.name] = reader.again(self._actor_of(plan), reader.last_error)
+            actor = self._actor_of(plan, reader.to_node)
+            reader = self._readers[plan.name] = reader.again(actor, reader.last_error)
         await self._tell(plan, reader)
         await self._hear(plan, reader)
 
@@ -273,8 +306,8 @@ class Supervisor:
         first = min(self._placed)
         return {c: replace(j, annotated_to=self._save) if c == first else j for c, j in plan.jobs.items()}
 
-    def _actor_of(self, plan: ShardPlan) -> Any:
-        """The shard's actor: the one that runs already (this supervisor may be a new one), or a new one."""
+    def _actor_of(self, plan: ShardPlan, node: str = "") -> Any:
+        """The shard's actor: the one that runs already (this supervisor may be a new one), or a new one, on `node`."""
         config = self._config
         spec = ShardSpec(
             name=plan.name,
@@ -294,6 +327,7 @@ class Supervisor:
             get_if_exists=True,
             num_cpus=config.graph.ingest_cpus,
             max_concurrency=8,
+            scheduling_strategy=placed_on(node, config.graph.spread),
         ).remote(spec)
 
     def _missed(self, plan: ShardPlan, reader: Reader, why: str, limit: int) -> None:

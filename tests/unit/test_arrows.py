@@ -19,6 +19,7 @@ SHARED_STAGES = {"stages.values", "stages.trace", "stages.geometry", "stages.err
 RAY_ROOMS = (
     "pipeline.deployments.",
     "pipeline.ingest.actor",
+    "pipeline.orchestrate.nodes",
     "pipeline.orchestrate.supervisor",
     "pipeline.orchestrate.relay_keeper",
     "pipeline.relays.actor",

@@ -46,6 +46,12 @@ ELSEWHERE = SITE + "redis: {url: 'redis://192.0.2.9:6379/0'}\n"
     [
         pytest.param("{}", [{"CPU": 0.5}, {"memory": 1e9}], "asks for 0.95 cores, the Ray cluster has 0.5", id="cores"),
         pytest.param("{detect_gpus: 1}", [{"CPU": 8, "GPU": 0.5}], "asks for 1 GPUs, .* has 0.5", id="GPUs"),
+        pytest.param(
+            "{detect_replicas: {max: 4}}",
+            [{"CPU": 1}, {"CPU": 1}],
+            "asks for 2.45 cores, .* has 2",
+            id="the most of all",
+        ),
         pytest.param("{detect_cpus: 6}", [{"CPU": 4}, {"CPU": 4}], "process asks for 6 cores, no machine", id="split"),
         pytest.param(
             "{detect_cpus: 2, detect_gpus: 1}",

@@ -69,6 +69,20 @@ BELT = COUNTED.replace("counts: true", "counts: true\n    belt_speed: 2.0")
             id="processes that are not there",
         ),
         pytest.param(
+            COUNTED + "graph: {detect_replicas: {max: 30}}\n",
+            Severity.ERROR,
+            "graph",
+            "asks Ray for 15.45 cores, this machine has 8",
+            id="a highest number of replicas that finds no room",
+        ),
+        pytest.param(
+            COUNTED + "graph: {detect_replicas: {max: 3}}\n",
+            Severity.WARNING,
+            "graph.detect_replicas",
+            "3 replicas never all have work: 1 shards have at most 2 batches under way",
+            id="more replicas than batches",
+        ),
+        pytest.param(
             COUNTED + "graph: {max_batch: 16}\n",
             Severity.ERROR,
             "graph.max_batch",

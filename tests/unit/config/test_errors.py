@@ -38,6 +38,27 @@ from tests.unit.config.site import SITE, config_from
             id="not one of the choices",
         ),
         pytest.param(
+            "version: 1",
+            "version: 1\ngraph: {detect_replicas: 0}",
+            "site.yaml:2: graph.detect_replicas: input should be greater than or equal to 1, not 0",
+            "Processes per model that detect",
+            id="a number of replicas that cannot be",
+        ),
+        pytest.param(
+            "version: 1",
+            "version: 1\ngraph: {detect_replicas: {mix: 2, max: 4}}",
+            "site.yaml:2: graph.detect_replicas.mix: unknown setting",
+            "did you mean 'min'?",
+            id="a typo where a number could stand",
+        ),
+        pytest.param(
+            "version: 1",
+            "version: 1\ngraph: {detect_replicas: {min: 4, max: 2}}",
+            "site.yaml:2: graph.detect_replicas.max: 2 is less than `min`, 4",
+            "",
+            id="fewest above most",
+        ),
+        pytest.param(
             "    url: rtsp://192.0.2.3/c\n",
             "",
             "site.yaml:23: cameras.gate.url: is needed and not there",

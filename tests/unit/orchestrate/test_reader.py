@@ -26,3 +26,10 @@ def test_while_it_rests_the_report_says_so_and_why() -> None:
     assert (place.state, place.actor) == ("resting", None)
     assert place.last_error == "it died; started again in 1 s"
     assert place.again(object(), place.last_error).state == "starting"
+
+
+def test_one_that_moves_has_not_failed() -> None:
+    place = Reader(object(), began_at=1000.0, restarts=2, failures=1).moving("node-b", 1001.0)
+    assert (place.state, place.to_node, place.last_error) == ("moving", "node-b", None)
+    reader = place.again(object(), place.last_error)
+    assert (reader.restarts, reader.failures, reader.state, reader.to_node) == (2, 1, "starting", "")

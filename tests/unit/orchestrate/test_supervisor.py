@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -13,6 +13,7 @@ from pipeline.ingest.actor import ShardReport
 from pipeline.orchestrate import supervisor as module
 from pipeline.orchestrate.plan import ShardPlan, plan_shards
 from pipeline.orchestrate.reader import Reader
+from pipeline.orchestrate.spread import Move, Node
 from tests.unit.config.site import SITE, config_from
 
 
@@ -112,7 +113,7 @@ async def test_a_reader_that_owes_reports_rests_and_is_begun_again(
     subject: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fresh = FakeActor()
-    monkeypatch.setattr(subject, "_actor_of", lambda _: fresh)
+    monkeypatch.setattr(subject, "_actor_of", lambda *_: fresh)
     plan = one_plan(subject)
     subject._readers[plan.name] = Reader(FakeActor(deaf=True))
     for _ in range(module.MISSED_BEFORE_REPLACED):
@@ -175,9 +176,45 @@ async def test_a_reader_that_was_taken_over_is_not_waited_for_as_one_that_starts
     assert subject._readers[plan.name].state == "resting"
 
 
+async def test_a_shard_moves_once_all_are_well_and_begins_where_it_was_sent(
+    subject: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def two_nodes() -> dict[str, Node]:
+        return {"node-a": Node(2, 1), "node-b": Node(2, 1)}
+
+    begun_on = list[str]()
+
+    def actor_of(_: ShardPlan, node: str = "") -> FakeActor:
+        begun_on.append(node)
+        return FakeActor()
+
+    monkeypatch.setattr(module, "nodes_now", two_nodes)
+    monkeypatch.setattr(subject, "_actor_of", actor_of)
+    plan = one_plan(subject)
+    subject._plans = {name: replace(plan, name=name) for name in ("s-1", "s-2")}
+    reader = Reader(FakeActor(), report=ShardReport("s-1", 1, "", node="node-a"))
+    subject._readers = {"s-1": reader, "s-2": Reader(FakeActor())}
+    for _ in range(3):  # the second has not reported
+        subject._spreading._look_at = 0.0
+        assert await subject._next_move() is None
+    subject._readers["s-2"].report = ShardReport("s-2", 2, "", node="node-a")
+    subject._spreading._look_at = 0.0
+    assert await subject._next_move() is None  # the nodes are looked at for the first time
+    subject._spreading._look_at = 0.0
+    move = await subject._next_move()
+    assert move == Move("s-1", "node-b")
+    await subject._move(move)
+    place = subject._readers["s-1"]
+    assert place.state == "moving"
+    place.begin_at = 0.0
+    await subject._keep(subject._plans["s-1"])
+    assert begun_on == ["node-b"]
+    assert subject._readers["s-1"].restarts == 0
+
+
 async def test_once_it_is_told_to_stop_no_reader_is_made(subject: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "_readers_there", dict)
-    monkeypatch.setattr(subject, "_actor_of", lambda _: FakeActor())
+    monkeypatch.setattr(subject, "_actor_of", lambda *_: FakeActor())
     plan = one_plan(subject)
     await subject._keep(plan)
     assert list(subject._readers) == [plan.name]
