@@ -59,7 +59,13 @@ bench-peers: setup .venv-peers/.ready ## Rayline beside other tools, in one run:
 	.venv-peers/bin/python -m pip install --quiet --disable-pip-version-check -r bench/peers/requirements.txt -c bench/peers/requirements-all.txt \
 		&& touch $@ || echo "Roboflow could not be installed; its recorded share of the bare model stands in, marked so" >&2
 
+bench-gpu: setup ## where a GPU's time goes, stage by stage: make bench-gpu [JSON=gpu.json]
+	$(PY) -m bench.gpu $(if $(JSON),--json $(JSON))
+
+test-gpu: setup ## the tests that need a GPU
+	$(PY) -m pytest -m gpu
+
 schemas: setup ## write configs/schemas anew
 	.venv/bin/rayline schema --out configs/schemas
 
-.PHONY: help setup setup-test demo test check drill chaos bench bench-scale bench-latency bench-soak bench-report bench-peers schemas
+.PHONY: help setup setup-test demo test check drill chaos bench bench-scale bench-latency bench-soak bench-report bench-peers bench-gpu test-gpu schemas

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from stages.detect.export import ExportFailed, ExportPlan, export_once
 from stages.detect.machine import has_cuda, is_installed, usable_cpus
@@ -13,6 +13,9 @@ from stages.detect.settings import ModelSettings, Runtime
 from stages.detect.weights import Weights, WeightsFormat, find_weights
 from stages.errors import ModelError
 from stages.values import Float32, UInt8
+
+if TYPE_CHECKING:
+    from stages.detect.ultralytics_backend import UltralyticsBackend
 
 logger = logging.getLogger(__name__)
 
@@ -28,8 +31,9 @@ class Backend(Protocol):
         """Raw answers for (n, 3, h, w) uint8 RGB: (n, 4 + classes, anchors) or, end to end, (n, boxes, 6);
         model pixels.
 
-        The array is the backend's own and holds until this thread's next call. Raises StageError if the device
-        gives up.
+        `n` is at most the settings' max_batch. Anchors whose best class does not reach the settings' min_score may be
+        missing: a GPU keeps them, for most of an answer is of that kind. The array is the backend's own and holds
+        until this thread's next call. Raises StageError if the device gives up.
         """
         ...
 
@@ -99,11 +103,21 @@ def _load(runtime: Runtime, settings: ModelSettings, weights: Weights, cache_dir
         case _:
             from stages.detect.ultralytics_backend import UltralyticsBackend
 
-            path = weights.path
+            path, trusted = weights.path, weights.trusted
             half = has_cuda() if settings.half is None else settings.half
             if runtime is Runtime.TENSORRT and weights.format is WeightsFormat.PT:
                 path = _as_engine(settings, weights, cache_dir, threads, half)
-            return UltralyticsBackend(path, weights.sha256, threads, half=half, trusted=weights.trusted)
+            loaded = UltralyticsBackend(path, weights.sha256, threads, half, trusted, settings.min_score)
+            return _on_gpu(loaded, settings) if path.suffix == ".pt" and loaded.device.type == "cuda" else loaded
+
+
+def _on_gpu(loaded: UltralyticsBackend, settings: ModelSettings) -> Backend:
+    """A .pt's own way on a GPU, where its head is of the kind that way knows."""
+    from stages.detect.torch_backend import TorchBackend, is_supported
+
+    if not is_supported(loaded.module):
+        return loaded
+    return TorchBackend(loaded, settings.image_size, settings.max_batch, settings.min_score)
 
 
 def _as_onnx(settings: ModelSettings, weights: Weights, cache_dir: Path, threads: int) -> Path:

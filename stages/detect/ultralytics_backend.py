@@ -1,4 +1,4 @@
-"""Every other format, through ultralytics' AutoBackend: .pt in torch, .engine in TensorRT."""
+"""Every other format, through ultralytics' AutoBackend: .engine in TensorRT, .pt on a CPU or of an unknown head."""
 
 from __future__ import annotations
 
@@ -18,13 +18,27 @@ prepare_ultralytics()
 import torch  # noqa: E402 - ultralytics must find its environment set
 from ultralytics.nn.autobackend import AutoBackend  # noqa: E402
 
+from stages.detect.torch_reduce import reached_only  # noqa: E402
+
 
 class UltralyticsBackend:
     """AutoBackend on the GPU where there is one; bytes travel there and become 0..1 on it."""
 
-    def __init__(self, path: Path, sha256: str, threads: int, half: bool = False, trusted: bool = False) -> None:
-        """Raises ModelError where ultralytics cannot load the file, or it may not be trusted."""
+    def __init__(
+        self,
+        path: Path,
+        sha256: str,
+        threads: int,
+        half: bool = False,
+        trusted: bool = False,
+        min_score: float = 0.0,
+    ) -> None:
+        """`min_score`: on a GPU, anchors below it stay there.
+
+        Raises ModelError where ultralytics cannot load the file, or it may not be trusted.
+        """
         self.sha256 = sha256
+        self._min_score = min_score
         self._device = torch.device("cuda:0" if torch.cuda.is_available() else "cpu")
         torch.set_num_threads(threads)
         try:
@@ -44,6 +58,21 @@ class UltralyticsBackend:
         precision = "f16" if self._model.fp16 else "f32"
         self.runtime = f"{library} {self._device.type} {precision}, {threads} threads"
 
+    @property
+    def module(self) -> torch.nn.Module:
+        """What a .pt was loaded to, fused, on the device."""
+        return cast(torch.nn.Module, self._model.backend.model)
+
+    @property
+    def device(self) -> torch.device:
+        """Where it runs."""
+        return self._device
+
+    @property
+    def half(self) -> bool:
+        """True where it takes 16-bit floats."""
+        return bool(self._model.fp16)
+
     def infer(self, tensor: UInt8) -> Float32:
         """As `Backend.infer`."""
         try:
@@ -51,6 +80,8 @@ class UltralyticsBackend:
                 pixels = torch.from_numpy(_writable(tensor)).to(self._device)
                 answers = self._model(pixels.to(torch.half if self._model.fp16 else torch.float32).div_(255))
                 first = answers[0] if isinstance(answers, list | tuple) else answers
+                if self._device.type == "cuda":
+                    first = reached_only(first, self._min_score)
                 return cast(Float32, first.float().cpu().numpy())
         except RuntimeError as exc:  # torch.OutOfMemoryError is one
             raise StageError(f"torch gave up on a batch of {len(tensor)}: {exc}") from exc
