@@ -9,15 +9,15 @@ figure of anything.
 from __future__ import annotations
 
 import argparse
-import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from statistics import median
-from typing import Any
+from typing import Any, cast
 
-import numpy as np
+import cv2
 import torch
 
 from bench.machine import machine, weights, weights_name
@@ -29,10 +29,9 @@ from stages.detect.torch_backend import LANES, TorchBackend
 from stages.detect.torch_lane import batch_sizes
 from stages.detect.ultralytics_backend import UltralyticsBackend
 from stages.preprocess.letterbox import Preprocessor
-from stages.values import CameraId, Clock, Frame, Picture, PixelFormat, Position, Prepared
+from stages.values import CameraId, Clock, Frame, Picture, PixelFormat, Position, Prepared, UInt8
 
 ROUNDS = 5
-JOIN_TIMEOUT_S = 120.0
 Rates = dict[str, dict[int, float]]  # frames a second by stage, then by batch size
 
 
@@ -94,28 +93,30 @@ def rate(work: Callable[[int], None], size: int, threads: int, seconds: float) -
 
 
 def _round(work: Callable[[int], None], size: int, threads: int, seconds: float) -> float:
-    done = [0] * threads
     started = time.perf_counter()
 
-    def repeat(place: int) -> None:
+    def repeat(_: int) -> int:
+        done = 0
         while time.perf_counter() - started < seconds:
             work(size)
-            done[place] += size
+            done += size
+        return done
 
-    workers = [threading.Thread(target=repeat, args=(place,)) for place in range(threads)]
-    for worker in workers:
-        worker.start()
-    for worker in workers:
-        worker.join(JOIN_TIMEOUT_S)
-    return sum(done) / (time.perf_counter() - started)
+    with ThreadPoolExecutor(threads) as pool:
+        done = sum(pool.map(repeat, range(threads)))
+    return done / (time.perf_counter() - started)
 
 
 def _frame(number: int, picture: tuple[int, int]) -> Frame:
-    """A grey picture with noise in it, as a decoder gives one."""
+    """A street with a bus and people, as a decoder gives it; each its own memory, as the next frame's is."""
     width, height = picture
-    rng = np.random.default_rng(number)
-    pixels = rng.integers(64, 192, (height * 3 // 2, width), dtype=np.uint8)
-    image = Picture(pixels, PixelFormat.NV12, width, height)
+    from ultralytics.utils import ASSETS  # after stages.detect has set its environment
+
+    street = cv2.imread(str(ASSETS / "bus.jpg"))
+    if street is None:
+        raise SystemExit(f"{ASSETS}: ultralytics' pictures are missing; install it anew")
+    pixels = cast(UInt8, cv2.cvtColor(cv2.resize(street, picture), cv2.COLOR_BGR2YUV_I420))
+    image = Picture(pixels, PixelFormat.YUV420P, width, height)
     return Frame(CameraId("bench"), number, 0.0, Clock.MEDIA, Position("file:bench", 0, number), image)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from queue import SimpleQueue
 from typing import cast
@@ -21,7 +21,7 @@ from ultralytics.nn.modules.head import Detect  # noqa: E402
 
 from stages.detect.torch_lane import Lane, batch_sizes  # noqa: E402
 from stages.detect.torch_reduce import reached_only  # noqa: E402
-from stages.detect.torch_stream import host_memory  # noqa: E402
+from stages.detect.torch_stream import Stream, host_memory, stream_on  # noqa: E402
 from stages.detect.ultralytics_backend import UltralyticsBackend  # noqa: E402
 
 logger = logging.getLogger(__name__)
@@ -37,7 +37,12 @@ class TorchBackend:
     """
 
     def __init__(
-        self, loaded: UltralyticsBackend, image_size: tuple[int, int], max_batch: int, min_score: float
+        self,
+        loaded: UltralyticsBackend,
+        image_size: tuple[int, int],
+        max_batch: int,
+        min_score: float,
+        make_stream: Callable[[torch.device], Stream] = stream_on,
     ) -> None:
         """Takes `loaded` over. Raises ModelError where its largest batch finds no room on the device."""
         self.names, self.sha256 = loaded.names, loaded.sha256
@@ -49,7 +54,9 @@ class TorchBackend:
         self._held: list[object] = []
         self._module_turn = threading.Lock()  # its head keeps the last size's anchors: one at a time may call it
         self._answers = threading.local()
-        lanes = [Lane(self._forward, image_size, max_batch, self._device) for _ in range(LANES)]
+        lanes = [
+            Lane(self._forward, image_size, max_batch, self._device, make_stream(self._device)) for _ in range(LANES)
+        ]
         self._captured = self._prepare(lanes)
         self._idle: SimpleQueue[Lane] = SimpleQueue()
         for lane in lanes:
@@ -93,7 +100,7 @@ class TorchBackend:
                 lanes[0].run_once(self._sizes[-1])
             except RuntimeError as exc:
                 raise ModelError(f"the model cannot take {self._sizes[-1]} frames at once; {_CURE}: {exc}") from exc
-            if self._device.type != "cuda":
+            if not lanes[0].stream.captures:
                 return False
             try:
                 for size in reversed(self._sizes):

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import torch
 
-from stages.detect.torch_stream import Run, host_memory, stream_on
+from stages.detect.torch_stream import Run, Stream, host_memory
 from stages.values import UInt8
 
 Forward = Callable[[torch.Tensor], torch.Tensor]  # (n, 3, h, w) uint8 on the device -> the model's answers there
@@ -22,13 +22,15 @@ def batch_sizes(most: int) -> tuple[int, ...]:
 class Lane:
     """Takes one batch at a time; two lanes work side by side, one uploading while the other infers."""
 
-    def __init__(self, forward: Forward, image_size: tuple[int, int], most: int, device: torch.device) -> None:
+    def __init__(
+        self, forward: Forward, image_size: tuple[int, int], most: int, device: torch.device, stream: Stream
+    ) -> None:
         shape = (most, 3, *image_size)
         self._forward = forward
         self._staging = host_memory(shape, torch.uint8, device)
         self._pixels = torch.zeros(shape, dtype=torch.uint8, device=device)  # one memory for every size's graph
         self._runs: dict[int, Run] = {}
-        self.stream = stream_on(device)
+        self.stream = stream
 
     def run_once(self, size: int) -> None:
         """The model alone, on whatever pixels lie there, and wait for it. Raises RuntimeError."""

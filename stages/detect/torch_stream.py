@@ -15,6 +15,8 @@ _WARM_UPS = 3  # the first picks kernels, and a later one may still allocate; a 
 class Stream(Protocol):
     """A queue of work on one device, in order. Work of two streams may run side by side."""
 
+    captures: bool  # False: `captured` would bring nothing
+
     def active(self) -> AbstractContextManager[object]:
         """While entered, what this thread asks of torch goes into this stream."""
         ...
@@ -34,6 +36,8 @@ class Stream(Protocol):
 class CpuStream:
     """Done when asked for: nothing to wait for, and nothing to capture."""
 
+    captures = False
+
     def active(self) -> AbstractContextManager[object]:
         """As `Stream.active`."""
         return nullcontext()
@@ -48,6 +52,8 @@ class CpuStream:
 
 class CudaStream:
     """A CUDA stream; its graphs share one pool of memory, for they never run at once."""
+
+    captures = True
 
     def __init__(self, device: torch.device) -> None:
         self._stream = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]

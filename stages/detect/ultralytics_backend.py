@@ -32,14 +32,15 @@ class UltralyticsBackend:
         half: bool = False,
         trusted: bool = False,
         min_score: float = 0.0,
+        device: str | None = None,
     ) -> None:
-        """`min_score`: on a GPU, anchors below it stay there.
+        """`min_score`: on a GPU, anchors below it stay there. `device`: None is the first GPU, or the CPU without one.
 
         Raises ModelError where ultralytics cannot load the file, or it may not be trusted.
         """
         self.sha256 = sha256
         self._min_score = min_score
-        self._device = torch.device("cuda:0" if torch.cuda.is_available() else "cpu")
+        self._device = torch.device(device or ("cuda:0" if torch.cuda.is_available() else "cpu"))
         torch.set_num_threads(threads)
         try:
             if path.suffix == ".pt":

@@ -12,11 +12,20 @@ import torch
 from stages.detect.detector import Detector
 from stages.detect.torch_backend import LANES, TorchBackend, is_supported
 from stages.detect.torch_lane import batch_sizes
+from stages.detect.torch_stream import CpuStream
 from stages.detect.ultralytics_backend import UltralyticsBackend
 from stages.errors import ModelError, StageError
 from stages.values import Detections, Float32, Prepared, UInt8
 from tests.unit.stages.detect.scripted import STATS, settings
-from tests.unit.stages.detect.torch_models import SMALL_HW, pictures, torch_backend, weights, whole
+from tests.unit.stages.detect.torch_models import (
+    SMALL_HW,
+    NoCapture,
+    SameMemory,
+    pictures,
+    torch_backend,
+    weights,
+    whole,
+)
 
 __all__ = ["weights"]
 
@@ -26,9 +35,11 @@ def present(weights: Path) -> UltralyticsBackend:
     return whole(weights)
 
 
-@pytest.fixture(scope="module")
-def backend(weights: Path) -> TorchBackend:
-    return torch_backend(weights, max_batch=6, min_score=0.0)
+@pytest.fixture(scope="module", params=[CpuStream, SameMemory], ids=["no graphs", "as graphs answer"])
+def backend(weights: Path, request: pytest.FixtureRequest) -> TorchBackend:
+    return torch_backend(
+        weights, 6, 0.0, lambda device: SameMemory(device) if request.param is SameMemory else CpuStream()
+    )
 
 
 @pytest.mark.parametrize(
@@ -128,9 +139,21 @@ def test_only_heads_it_knows_are_taken(present: UltralyticsBackend) -> None:
     assert not is_supported(torch.nn.Sequential(torch.nn.Conv2d(3, 8, 3)))
 
 
-def test_what_runs_it_is_told(backend: TorchBackend) -> None:
-    device = "cuda f16, graphs" if torch.cuda.is_available() else "cpu f32, no graphs"
-    assert backend.runtime == f"torch {device}"
+def test_what_runs_it_is_told(weights: Path) -> None:
+    assert torch_backend(weights, 1, make_stream=lambda _: CpuStream()).runtime.endswith(", no graphs")
+    assert torch_backend(weights, 1, make_stream=SameMemory).runtime.endswith("32, graphs")
+
+
+def test_where_a_size_cannot_be_captured_all_run_without_and_one_warning_says_so(
+    weights: Path, present: UltralyticsBackend, caplog: pytest.LogCaptureFixture
+) -> None:
+    backend = torch_backend(weights, 4, 0.0, NoCapture)
+    assert [record.message for record in caplog.records] == [
+        "no CUDA graphs, batches take longer to launch: operation not permitted when stream is capturing"
+    ]
+    assert backend.runtime.endswith(", no graphs")
+    for count in (1, 4):
+        np.testing.assert_allclose(backend.infer(pictures(count)), present.infer(pictures(count)), atol=1e-3)
 
 
 def _out_of_memory(*_: object) -> None:
