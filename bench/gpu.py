@@ -1,9 +1,9 @@
 """Where a GPU's time goes, one stage more at a time, no Ray: `python -m bench.gpu --json FILE`.
 
-For each batch size: the model alone on pixels that lie on the device (`engine`); with upload and answers, from one
-thread and from two, as a replica has (`infer`); with boxes decoded (`detector`); and with decoded pictures letterboxed
-before (`end_to_end`), as a fused replica works. Without a GPU the same way runs on the CPU: a trial of the program, no
-figure of anything.
+For each batch size: the model alone on pixels that lie on the device (`engine`); with upload and answers (`infer`); with
+boxes decoded (`detector`); and with decoded pictures letterboxed before (`end_to_end`), as a fused replica works; each by
+one thread and by two, as a replica has. Then end to end by several processes that share the GPU. Without a GPU the same
+way runs on the CPU: a trial of the program, no figure of anything.
 """
 
 from __future__ import annotations
@@ -11,8 +11,10 @@ from __future__ import annotations
 import argparse
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from multiprocessing import get_context
+from multiprocessing.synchronize import Barrier
 from pathlib import Path
 from statistics import median
 from typing import Any, cast
@@ -32,21 +34,33 @@ from stages.preprocess.letterbox import Preprocessor
 from stages.values import CameraId, Clock, Frame, Picture, PixelFormat, Position, Prepared, UInt8
 
 ROUNDS = 5
+REPLICAS_TIMEOUT_S = 300.0
+_ready: Barrier  # of a replica's process
 Rates = dict[str, dict[int, float]]  # frames a second by stage, then by batch size
+
+
+@dataclass(frozen=True)
+class Load:
+    """What is measured with."""
+
+    weights: str
+    image_size: tuple[int, int] = (384, 640)  # (h, w) the model sees
+    picture: tuple[int, int] = (1280, 720)  # (w, h) as decoded
+    max_batch: int = 64
 
 
 class GpuStages:
     """One model and pictures for it; each method does one stage more than the one before, for a whole batch."""
 
-    def __init__(self, path: str, image_size: tuple[int, int], picture: tuple[int, int], max_batch: int) -> None:
-        """`image_size`: (h, w) the model sees; `picture`: (w, h) as decoded."""
+    def __init__(self, load: Load) -> None:
+        path, image_size, max_batch = load.weights, load.image_size, load.max_batch
         settings = ModelSettings(weights=path, image_size=image_size, runtime=Runtime.TORCH, max_batch=max_batch)
         half, low = torch.cuda.is_available(), settings.min_score
         loaded = UltralyticsBackend(Path(path), "", usable_cpus(), half, trusted=True, min_score=low)
         self.backend = TorchBackend(loaded, image_size, max_batch, low)
         self._detector = Detector(self.backend, settings, "bench")
         self._preprocessor = Preprocessor(image_size)
-        self._frames = [_frame(number, picture) for number in range(max_batch)]
+        self._frames = [_frame(number, load.picture) for number in range(max_batch)]
         self._prepared = self._preprocessor.prepare(self._frames)
 
     def engine(self, size: int) -> None:
@@ -92,6 +106,26 @@ def rate(work: Callable[[int], None], size: int, threads: int, seconds: float) -
     return round(median(_round(work, size, threads, seconds / ROUNDS) for _ in range(ROUNDS)), 1)
 
 
+def replicas_rate(load: Load, replicas: int, seconds: float) -> float:
+    """Frames a second from decoded pictures to boxes, in the largest batches, by this many processes at once."""
+    spawning = get_context("spawn")
+    with ProcessPoolExecutor(replicas, spawning, _replica_begins, (spawning.Barrier(replicas),)) as pool:
+        rates = pool.map(_replica_rate, [load] * replicas, [seconds] * replicas, timeout=REPLICAS_TIMEOUT_S)
+        return round(sum(rates), 1)
+
+
+def _replica_begins(ready: Barrier) -> None:
+    global _ready
+    _ready = ready
+
+
+def _replica_rate(load: Load, seconds: float) -> float:
+    stages = GpuStages(load)
+    stages.end_to_end(load.max_batch)
+    _ready.wait(REPLICAS_TIMEOUT_S)  # all are loaded: from here on they share the GPU
+    return rate(stages.end_to_end, load.max_batch, LANES, seconds)
+
+
 def _round(work: Callable[[int], None], size: int, threads: int, seconds: float) -> float:
     started = time.perf_counter()
 
@@ -124,16 +158,16 @@ def main() -> None:
     """Measure and tell."""
     options = _options()
     path = options.weights or weights()
-    height, width = _pair(options.image_size)
-    stages = GpuStages(path, (height, width), _pair(options.picture), options.max_batch)
-    tell(_report(stages, options, path), options.json)
+    load = Load(path, _pair(options.image_size), _pair(options.picture), options.max_batch)
+    replicas = {count: replicas_rate(load, count, options.seconds) for count in map(int, options.replicas.split(","))}
+    tell(_report(GpuStages(load), replicas, options), options.json)
 
 
-def _report(stages: GpuStages, options: argparse.Namespace, path: str) -> dict[str, Any]:
+def _report(stages: GpuStages, replicas: dict[int, float], options: argparse.Namespace) -> dict[str, Any]:
     here = machine()
     fps = stages.rates(batch_sizes(options.max_batch), options.seconds)
     best = {name: max(by_size.values()) for name, by_size in fps.items()}
-    engine, through = (max(best[f"{name}_1"], best[f"{name}_{LANES}"]) for name in ("engine", "end_to_end"))
+    engine = max(best["engine_1"], best[f"engine_{LANES}"])
     alone = fps["infer_1"]
     return {
         "bench": "gpu",
@@ -141,11 +175,12 @@ def _report(stages: GpuStages, options: argparse.Namespace, path: str) -> dict[s
         "torch": torch.__version__,
         "runtime": stages.backend.runtime,
         "fps": fps,
-        "end_to_end_over_engine": round(through / engine, 3),
+        "end_to_end_by_replicas": replicas,
+        "end_to_end_over_engine": round(max(replicas.values()) / engine, 3),
         "infer_over_batch_1": {size: round(by_size / alone[1], 2) for size, by_size in alone.items()},
         "picture": options.picture,
         "image_size": options.image_size,
-        "weights": weights_name(path) if options.weights is None else options.weights,
+        "weights": options.weights or weights_name(weights()),
         "machine": here,
     }
 
@@ -162,6 +197,9 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--picture", default="1280x720", help="width and height of the decoded pictures")
     parser.add_argument("--max-batch", type=int, default=64)
     parser.add_argument("--seconds", type=float, default=2.0, help="per stage, batch size and number of threads")
+    parser.add_argument(
+        "--replicas", default="1,2,4", help="processes that share the GPU; each has its own memory there"
+    )
     parser.add_argument("--json", type=Path)
     return parser.parse_args()
 
