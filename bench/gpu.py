@@ -1,9 +1,9 @@
 """Where a GPU's time goes, one stage more at a time, no Ray: `python -m bench.gpu --json FILE`.
 
-For each batch size: the model alone on pixels that lie on the device (`engine`); with upload and answers (`infer`); with
-boxes decoded (`detector`); and with decoded pictures letterboxed before (`end_to_end`), as a fused replica works; each by
-one thread and by two, as a replica has. Then end to end by several processes that share the GPU. Without a GPU the same
-way runs on the CPU: a trial of the program, no figure of anything.
+For each batch size: the model alone on pixels that lie on the device (`engine`); with upload and answers (`infer`);
+with boxes decoded (`detector`); and with decoded pictures letterboxed before (`end_to_end`), as a fused replica works;
+each by one thread and by two, as a replica has. Then end to end by several processes that share the GPU. Without a GPU
+the same way runs on the CPU: a trial of the program, no figure of anything.
 """
 
 from __future__ import annotations
