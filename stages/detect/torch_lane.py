@@ -28,9 +28,10 @@ class Lane:
         shape = (most, 3, *image_size)
         self._forward = forward
         self._staging = host_memory(shape, torch.uint8, device)
-        self._pixels = torch.zeros(shape, dtype=torch.uint8, device=device)  # one memory for every size's graph
         self._runs: dict[int, Run] = {}
         self.stream = stream
+        with stream.active():
+            self._pixels = torch.zeros(shape, dtype=torch.uint8, device=device)  # one memory for every size's graph
 
     def run_once(self, size: int) -> None:
         """The model alone, on whatever pixels lie there, and wait for it. Raises RuntimeError."""

@@ -57,6 +57,7 @@ class CudaStream:
 
     def __init__(self, device: torch.device) -> None:
         self._stream = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
+        self._stream.wait_stream(torch.cuda.current_stream(device))  # the model's weights may still be on their way
         self._pool = torch.cuda.graph_pool_handle()
 
     def active(self) -> AbstractContextManager[object]:
@@ -74,8 +75,9 @@ class CudaStream:
                 run()
         self.wait()
         graph = torch.cuda.CUDAGraph()
-        # Calls of other threads, which may be at work on a lane of their own, must not end the capture.
-        with torch.cuda.graph(graph, self._pool, self._stream, capture_error_mode="thread_local"):
+        # Calls of other threads, which may be at work on a lane of their own, must not end the capture. A capture that
+        # fails may leave its stream active: `active` around it does not.
+        with self.active(), torch.cuda.graph(graph, self._pool, self._stream, capture_error_mode="thread_local"):
             answers = run()
 
         def replay() -> torch.Tensor:
