@@ -121,7 +121,7 @@ class GraphSettings(CarrierSettings):
         ge=0,
         le=8,
         description="GPUs Ray sets aside per detect replica: 1 for one of its own, 0.5 to share it between two, "
-        "0 sets none aside: replicas then share what GPU the machine has, unlimited.",
+        "0 sets none aside: all replicas then run on the machine's first GPU, unlimited.",
     )
     track_cpus: float = Field(0.2, gt=0, le=16, description="Cores Ray sets aside per track replica.")
     supervisor_cpus: float = Field(0.05, gt=0, le=4, description="Cores Ray sets aside for the supervisor.")
