@@ -18,6 +18,7 @@ from pipeline.ingest.kafka.dead_letter_queue import DeadLetterQueue
 from pipeline.ingest.kafka.marks import PartitionId, PartitionMark, Resume, TopicMarks, moved, resume
 from pipeline.ingest.kafka.message import RawMessage
 from pipeline.ingest.kafka.partition import Partition
+from pipeline.ingest.kafka.polling import Poll
 from pipeline.ingest.kafka.topic_settings import StartAt, TopicSettings
 from pipeline.kafka_settings import KafkaMisconfigured
 from pipeline.sinks.errors import SinkUnavailable
@@ -25,14 +26,12 @@ from stages.values import CameraId, Position
 
 logger = logging.getLogger(__name__)
 
-POLL_S = 0.2
 KEEP_S = 1.0  # between two times that marks and commits are written
 LOOK_S = 5.0  # between two looks where other readers are, and, when nothing comes, whether the brokers answer
 ANSWER_S = 3.0  # longest wait for that
 REVOKED_S = 5.0  # longest wait for what is under way when partitions go
 SESSION_S = 6.0  # a reader that died is missed so soon; the least that brokers allow by default
 REBALANCE_S = 30.0  # a reader that is slower to give its partitions up is out; more than two REVOKED_S and ANSWER_S
-MOST_RECORDS = 500
 _LEAST_FETCH = 2**20
 
 
@@ -169,8 +168,9 @@ class TopicConsumer(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka
         try:
             await consumer.start()
             self._looked_at = time.monotonic()
+            poll = Poll(consumer)
             while True:
-                await self._poll(consumer)
+                await self._poll(consumer, poll)
         finally:
             await self._let_go(consumer)
 
@@ -190,11 +190,11 @@ class TopicConsumer(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka
             self._consumer = None
             await consumer.stop()
 
-    async def _poll(self, consumer: AIOKafkaConsumer) -> None:
+    async def _poll(self, consumer: AIOKafkaConsumer, poll: Poll) -> None:
         await self._open_waiting(consumer)
         self._throttle(consumer)
         try:
-            records = await consumer.getmany(timeout_ms=round(POLL_S * 1000), max_records=MOST_RECORDS)
+            records = await poll.take([self._tp(number) for number in self._partitions])
         except OffsetOutOfRangeError as exc:
             await self._out_of_range(consumer, exc.args[0])
             return

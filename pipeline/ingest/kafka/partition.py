@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
+import traceback
 from collections import deque
 from collections.abc import Callable, Sequence
 
@@ -15,6 +16,7 @@ from pipeline.ingest.kafka.ledger import OffsetLedger
 from pipeline.ingest.kafka.marks import CameraMark, PartitionId, PartitionMark, Resume
 from pipeline.ingest.kafka.message import Decoded, MessageRefused, RawMessage, Refusal, camera_of
 from pipeline.ingest.kafka.topic_settings import TopicSettings
+from pipeline.masking import mask
 from pipeline.observe.logs import bind_log_context
 from stages.values import CameraId, Clock, Frame, Position
 
@@ -167,7 +169,7 @@ class Partition:
                 if self._closed.is_set():
                     raise HandoffClosed("closed while its camera was paused")
         try:
-            return camera_id, self._decoded(camera_id, message, is_new)
+            return camera_id, self._soundly_decoded(camera_id, message, is_new)
         except MessageRefused as refused:
             if is_new:
                 self._cameras.refused(camera_id, refused.code, str(refused))
@@ -184,6 +186,19 @@ class Partition:
         )
         self._cameras.misplaced(camera_id, why)
         raise MessageRefused(Refusal.IN_TWO_PARTITIONS, why)
+
+    def _soundly_decoded(self, camera_id: CameraId, message: RawMessage, is_new: bool) -> list[Decoded]:
+        """Whatever a decoder stumbles over is that message's fault, and must not end the others."""
+        try:
+            return self._decoded(camera_id, message, is_new)
+        except (MessageRefused, HandoffClosed, MemoryError):
+            raise
+        except Exception as exc:
+            where = f"{self.identity.key} offset {message.offset}"
+            text = mask(traceback.format_exc())
+            logger.error("partition %s: an error of ours in decoding\n%s", where, text)  # noqa: TRY400 - masked
+            self._decoders[camera_id].reset()
+            raise MessageRefused(Refusal.NOT_DECODABLE, f"decoding it failed with {type(exc).__name__}") from None
 
     def _decoded(self, camera_id: CameraId, message: RawMessage, is_new: bool) -> list[Decoded]:
         decoder = self._decoders.get(camera_id)
