@@ -160,8 +160,8 @@ class TopicConsumer(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka
             session_timeout_ms=round(SESSION_S * 1000),
             rebalance_timeout_ms=round(REBALANCE_S * 1000),
             heartbeat_interval_ms=round(SESSION_S * 1000 / 3),
-            fetch_max_bytes=self._settings.max_buffered_bytes,
-            max_partition_fetch_bytes=max(_LEAST_FETCH, self._settings.max_buffered_bytes // 16),
+            fetch_max_bytes=max(_LEAST_FETCH, self._settings.max_buffered_bytes // 4),
+            max_partition_fetch_bytes=max(_LEAST_FETCH, self._settings.max_buffered_bytes // 32),
         )
         self._consumer = consumer
         consumer.subscribe([self._topic], listener=self)
@@ -192,9 +192,8 @@ class TopicConsumer(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka
 
     async def _poll(self, consumer: AIOKafkaConsumer, poll: Poll) -> None:
         await self._open_waiting(consumer)
-        self._throttle(consumer)
         try:
-            records = await poll.take([self._tp(number) for number in self._partitions])
+            records = await poll.take(self._with_room())
         except OffsetOutOfRangeError as exc:
             await self._out_of_range(consumer, exc.args[0])
             return
@@ -305,18 +304,13 @@ class TopicConsumer(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka
             onward = partial(_from_the_beginning, begin, made_anew)
             await self._take_back(consumer, tp.partition, onward)
 
-    def _throttle(self, consumer: AIOKafkaConsumer) -> None:
-        """A partition that has its share of bytes waiting is not fetched from until half of them are decoded."""
-        share = self._settings.max_buffered_bytes / max(1, len(self._partitions))
-        paused = consumer.paused()
-        for number, partition in self._partitions.items():
-            tp = self._tp(number)
-            if number in self._to_open:
-                continue
-            if tp not in paused and partition.queued_bytes >= share:
-                consumer.pause(tp)
-            elif tp in paused and partition.queued_bytes < share / 2:
-                consumer.resume(tp)
+    def _with_room(self) -> list[TopicPartition]:
+        """Those that have less than their share of bytes waiting. What was fetched of others stays with the client.
+
+        Together they hold half of what may be; the client holds at most one fetch of each beside it.
+        """
+        share = self._settings.max_buffered_bytes / 2 / max(1, len(self._partitions))
+        return [self._tp(number) for number, one in self._partitions.items() if one.queued_bytes < share]
 
     # What is done now and then
 

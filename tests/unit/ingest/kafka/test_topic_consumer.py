@@ -14,7 +14,9 @@ from aiokafka.errors import IllegalStateError, KafkaConnectionError
 from pipeline.ingest.kafka.cameras import TopicCameras
 from pipeline.ingest.kafka.consumer import TopicConsumer
 from pipeline.ingest.kafka.marks import CameraMark, PartitionMark
+from pipeline.ingest.kafka.message import RawMessage
 from pipeline.ingest.kafka.partition import Partition
+from pipeline.ingest.kafka.polling import Poll
 from pipeline.ingest.kafka.topic_settings import TopicSettings
 from pipeline.sinks.errors import SinkRefused
 from stages.values import CameraId, Position
@@ -28,6 +30,14 @@ class Brokers:
         self.read: set[TopicPartition] = set()
         self.committed: dict[TopicPartition, int] = {}
         self.takes_commits = True
+        self.asked: list[set[int]] = []
+
+    async def position(self, tp: TopicPartition) -> int:
+        return 0
+
+    async def getmany(self, *partitions: TopicPartition, timeout_ms: int, max_records: int) -> dict[Any, Any]:
+        self.asked.append({tp.partition for tp in partitions})
+        return {}
 
     def pause(self, tp: TopicPartition) -> None:
         self._check(tp)
@@ -168,6 +178,29 @@ async def test_where_another_reader_saw_a_camera_is_heard_though_messages_come(
     monkeypatch.setattr("pipeline.ingest.kafka.consumer.LOOK_S", 0.0)
     await subject.consumer._look_after(subject.brokers, came=True)
     assert subject.cameras.seen_elsewhere(camera, 0) == 7
+
+
+async def test_a_partition_that_has_its_share_waiting_is_not_asked_and_nothing_fetched_is_thrown_away(
+    subject: Subject,
+) -> None:
+    subject.cameras.apply({CameraId("a"): True})  # paused: nothing is decoded
+    full = subject.consumer.partitions[0]
+    share = subject.consumer._settings.max_buffered_bytes // 4
+    full.feed([RawMessage("frames", 0, n, b"a", bytes(share), (), 1_700_000_000_000) for n in range(2)])
+    await subject.consumer._poll(subject.brokers, Poll(subject.brokers))
+    assert subject.brokers.asked == [{1}]
+    assert subject.brokers.read == subject.brokers.assigned
+
+
+async def test_where_no_partition_has_room_the_reader_is_still_counted_as_alive(subject: Subject) -> None:
+    subject.cameras.apply({CameraId("a"): True})
+    share = subject.consumer._settings.max_buffered_bytes // 4
+    for partition in subject.consumer.partitions:
+        number = partition.identity.partition
+        partition.feed([RawMessage("frames", number, n, b"a", bytes(share), (), 1_700_000_000_000) for n in range(2)])
+    await subject.consumer._poll(subject.brokers, Poll(subject.brokers))
+    assert len(subject.brokers.asked) == 1
+    assert not subject.brokers.asked[0] & {0, 1}
 
 
 async def test_partitions_are_closed_all_at_once(subject: Subject) -> None:
