@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from functools import partial
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
-from aiokafka.errors import IllegalStateError, KafkaError, OffsetOutOfRangeError
+from aiokafka.errors import IllegalStateError, KafkaConnectionError, KafkaError, OffsetOutOfRangeError
 
 from pipeline.ingest.backoff import backoff_delays
 from pipeline.ingest.kafka.cameras import TopicCameras
@@ -20,6 +20,7 @@ from pipeline.ingest.kafka.message import RawMessage
 from pipeline.ingest.kafka.partition import Partition
 from pipeline.ingest.kafka.polling import Poll
 from pipeline.ingest.kafka.topic_settings import StartAt, TopicSettings
+from pipeline.kafka_probe import told
 from pipeline.kafka_settings import KafkaMisconfigured
 from pipeline.sinks.errors import SinkUnavailable
 from stages.values import CameraId, Position
@@ -29,6 +30,7 @@ logger = logging.getLogger(__name__)
 KEEP_S = 1.0  # between two times that marks and commits are written
 LOOK_S = 5.0  # between two looks where other readers are, and, when nothing comes, whether the brokers answer
 ANSWER_S = 3.0  # longest wait for that
+ASKED_AGAIN_S = 30.0  # between two times that brokers are asked why they let nobody in: each is a login
 REVOKED_S = 5.0  # longest wait for what is under way when partitions go
 SESSION_S = 6.0  # a reader that died is missed so soon; the least that brokers allow by default
 REBALANCE_S = 30.0  # a reader that is slower to give its partitions up is out; more than two REVOKED_S and ANSWER_S
@@ -70,7 +72,11 @@ class TopicConsumer(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka
         self._kept_at = self._looked_at = self._heard_at = time.monotonic()
         self._dead_letters = DeadLetterQueue(settings.dead_letters_of(topic), settings)
         self._consumer: AIOKafkaConsumer | None = None
-        self._is_away = False
+        self._delays = _fresh_delays()
+        self._is_away = self._is_helpless = False
+        self._why: tuple[float, tuple[str, bool]] | None = (
+            None  # when the brokers themselves were asked, and the answer
+        )
         self._waits_for = ""  # what was last told of Redis being away
 
     def partition(self, number: int) -> Partition | None:
@@ -84,15 +90,12 @@ class TopicConsumer(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka
 
     async def run(self) -> None:
         """Reads until cancelled, through every absence of brokers and of Redis."""
-        delays = backoff_delays(first_s=0.2, most_s=5.0)
         while True:
             try:
                 await self._read()
             except (KafkaError, KafkaMisconfigured) as exc:
-                self._away(f"{type(exc).__name__}: {exc}")
-            else:
-                delays = backoff_delays(first_s=0.2, most_s=5.0)
-            await asyncio.sleep(next(delays))
+                await self._tell_why(exc)
+            await asyncio.sleep(next(self._delays))
 
     async def hold(self) -> None:
         """Hands no more over; what is under way may land."""
@@ -336,7 +339,7 @@ class TopicConsumer(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka
         try:
             topics = await asyncio.wait_for(consumer.topics(), ANSWER_S)
         except (KafkaError, TimeoutError) as exc:
-            self._away(f"{self._settings.address} does not answer ({type(exc).__name__})")
+            await self._tell_why(exc)
             return
         if self._topic not in topics:
             self._away(f"{self._settings.address} has no topic {self._topic!r}")
@@ -373,20 +376,38 @@ class TopicConsumer(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka
             return
         self._committed |= offsets
 
-    def _away(self, why: str) -> None:
-        if not self._is_away:
-            self._is_away = True
-            logger.warning("topic %s cannot be read, it is tried again until it can: %s", self._topic, why)
+    async def _tell_why(self, exc: BaseException) -> None:
+        """Why nothing can be read; where the client does not know, the brokers are asked, but not at each try."""
+        quick = self._settings.model_copy(update={"request_timeout_s": min(ANSWER_S, self._settings.request_timeout_s)})
+        if not isinstance(exc, KafkaConnectionError):
+            why, helpless = await told(quick, exc)
+        else:
+            if self._why is None or time.monotonic() - self._why[0] >= ASKED_AGAIN_S:
+                self._why = time.monotonic(), await told(quick, exc)
+            why, helpless = self._why[1]
+        self._away(f"{self._settings.address}: {why}", helpless=helpless)
+
+    def _away(self, why: str, *, helpless: bool = False) -> None:
+        """`helpless`: a person must act."""
+        if not self._is_away or (helpless and not self._is_helpless):
+            level = logging.ERROR if helpless else logging.WARNING
+            logger.log(level, "topic %s cannot be read, it is tried again until it can: %s", self._topic, why)
+        self._is_away, self._is_helpless = True, helpless or self._is_helpless
         self._cameras.away(why)
 
     def _back(self) -> None:
+        self._delays, self._why = _fresh_delays(), None
         if self._is_away:
-            self._is_away = False
+            self._is_away = self._is_helpless = False
             logger.warning("topic %s is read again", self._topic)
         self._cameras.back()
 
     def _tp(self, number: int) -> TopicPartition:
         return TopicPartition(self._topic, number)
+
+
+def _fresh_delays() -> Iterator[float]:
+    return backoff_delays(first_s=0.2, most_s=5.0)
 
 
 def _from_the_beginning(begin: int, made_anew: int, mark: PartitionMark) -> PartitionMark:

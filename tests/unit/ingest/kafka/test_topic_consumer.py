@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -18,6 +19,7 @@ from pipeline.ingest.kafka.message import RawMessage
 from pipeline.ingest.kafka.partition import Partition
 from pipeline.ingest.kafka.polling import Poll
 from pipeline.ingest.kafka.topic_settings import TopicSettings
+from pipeline.kafka_settings import KafkaMisconfigured
 from pipeline.sinks.errors import SinkRefused
 from stages.values import CameraId, Position
 
@@ -82,7 +84,7 @@ class Marks:
 class Subject:
     """A consumer that has these partitions; `on_close` hears of each that is closed."""
 
-    def __init__(self, brokers: Brokers) -> None:
+    def __init__(self, brokers: Brokers, **settings: Any) -> None:
         self.brokers = brokers
         self.on_close: Any = lambda partition: None
         self.opened: list[int] = []
@@ -90,7 +92,7 @@ class Subject:
         self.marks: Any = Marks()
         self.cameras = TopicCameras(lambda *_: None)
         self.consumer: Any = TopicConsumer(
-            "frames", TopicSettings(brokers=("nowhere:9092",)), self.cameras, self.marks,
+            "frames", TopicSettings(brokers=("nowhere:9092",), **settings), self.cameras, self.marks,
             self._places, self._opened, lambda partition: self.on_close(partition), lambda partition: 0,
         )  # fmt: skip
         self.consumer._consumer = brokers
@@ -201,6 +203,27 @@ async def test_where_no_partition_has_room_the_reader_is_still_counted_as_alive(
     await subject.consumer._poll(subject.brokers, Poll(subject.brokers))
     assert len(subject.brokers.asked) == 1
     assert not subject.brokers.asked[0] & {0, 1}
+
+
+async def test_tries_come_quickly_again_once_the_brokers_were_reached(subject: Subject) -> None:
+    delays = [next(subject.consumer._delays) for _ in range(8)]
+    assert delays[-1] > 3
+    await subject.consumer._look_after(subject.brokers, came=True)
+    assert next(subject.consumer._delays) < 0.3
+
+
+async def test_what_only_a_person_can_mend_is_an_error_and_the_cameras_say_it(
+    caplog: pytest.LogCaptureFixture, tmp_path: Path
+) -> None:
+    secret = tmp_path / "gone"
+    made = Subject(Brokers(0), security_protocol="SASL_SSL", sasl_mechanism="PLAIN", username="u", password_file=secret)
+    made.cameras.apply({CameraId("a"): False})
+    with pytest.raises(KafkaMisconfigured) as raised:
+        made.consumer._settings.client_arguments()
+    for _ in range(2):
+        await made.consumer._tell_why(raised.value)
+    assert [r.levelname for r in caplog.records if str(secret) in r.message] == ["ERROR"]
+    assert str(secret) in (made.cameras.status(CameraId("a")).last_error or "")
 
 
 async def test_partitions_are_closed_all_at_once(subject: Subject) -> None:
