@@ -115,6 +115,13 @@ class TopicCameras:
                 camera.misplaced_at = self._wall()
                 self._on_state(camera_id, CameraState.FAILED, why)
 
+    def held(self, partition: int, why: str) -> None:
+        """The partition stands still; its cameras say so, and those that nobody saw yet."""
+        with self._changed:
+            for camera_id, camera in self._cameras.items():
+                if self._places.get(camera_id, (partition, 0.0))[0] == partition:
+                    camera.last_error, camera.last_error_at = why, self._wall()
+
     def away(self, why: str) -> None:
         """The brokers do not answer."""
         with self._changed:

@@ -70,7 +70,7 @@ class TopicConsumer(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka
         self._kept: dict[int, PartitionMark] = {}
         self._committed: dict[int, int] = {}
         self._kept_at = self._looked_at = self._heard_at = time.monotonic()
-        self._dead_letters = DeadLetterQueue(settings.dead_letters_of(topic), settings)
+        self._dead_letters = DeadLetterQueue(settings.dead_letters_of(topic), settings, cameras.held)
         self._consumer: AIOKafkaConsumer | None = None
         self._delays = _fresh_delays()
         self._is_away = self._is_helpless = False
