@@ -6,6 +6,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -291,20 +292,25 @@ class TopicConsumer(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka
         for tp, wanted in offsets.items():
             if tp.partition not in self._partitions:
                 continue
-            begin = begins[tp]
-            if wanted < begin:
+            begin, here = begins[tp], self._partitions[tp.partition]
+            onward = partial(_from_the_beginning, begin, 0)
+            if wanted < begin <= here.mark().offset:
+                logger.warning(
+                    "partition %s/%d: messages %d to %d were deleted, with which decoding would begin: coded video may "
+                    "be refused up to its next keyframe", self._topic, tp.partition, wanted, begin - 1,
+                )  # fmt: skip
+                onward = partial(_without_what_is_before, begin)
+            elif wanted < begin:
                 logger.error(
                     "partition %s/%d: messages %d to %d were deleted before they were read: keep them longer",
                     self._topic, tp.partition, wanted, begin - 1,
                 )  # fmt: skip
-                made_anew = 0
             else:
                 logger.error(
-                    "partition %s/%d: it has no message %d any more: the topic was made anew, it is read afresh",
-                    self._topic, tp.partition, wanted,
+                    "partition %s/%d: it has no message %d any more: the topic was made anew, or its log was cut short "
+                    "(an unclean election of a leader); it is read afresh", self._topic, tp.partition, wanted,
                 )  # fmt: skip
-                made_anew = 1
-            onward = partial(_from_the_beginning, begin, made_anew)
+                onward = partial(_from_the_beginning, begin, 1)
             await self._take_back(consumer, tp.partition, onward)
 
     def _with_room(self) -> list[TopicPartition]:
@@ -412,6 +418,15 @@ def _fresh_delays() -> Iterator[float]:
 
 def _from_the_beginning(begin: int, made_anew: int, mark: PartitionMark) -> PartitionMark:
     return PartitionMark(begin, begin, mark.generation + made_anew)
+
+
+def _without_what_is_before(begin: int, mark: PartitionMark) -> PartitionMark:
+    """As far as before; decoding that would begin earlier begins there."""
+    cameras = {
+        camera_id: replace(its, keyframes=tuple(sorted({max(k, begin) for k in its.keyframes})))
+        for camera_id, its in mark.cameras.items()
+    }
+    return replace(mark, began=max(mark.began, begin), cameras=cameras)
 
 
 def _join(partitions: list[Partition], deadline: float) -> None:

@@ -14,7 +14,7 @@ from aiokafka.errors import IllegalStateError, KafkaConnectionError
 
 from pipeline.ingest.kafka.cameras import TopicCameras
 from pipeline.ingest.kafka.consumer import TopicConsumer
-from pipeline.ingest.kafka.marks import CameraMark, PartitionMark
+from pipeline.ingest.kafka.marks import CameraMark, PartitionId, PartitionMark
 from pipeline.ingest.kafka.message import RawMessage
 from pipeline.ingest.kafka.partition import Partition
 from pipeline.ingest.kafka.polling import Poll
@@ -33,6 +33,8 @@ class Brokers:
         self.committed: dict[TopicPartition, int] = {}
         self.takes_commits = True
         self.asked: list[set[int]] = []
+        self.begin = 0  # older messages are deleted
+        self.sought: dict[int, int] = {}
 
     async def position(self, tp: TopicPartition) -> int:
         return 0
@@ -51,9 +53,10 @@ class Brokers:
 
     def seek(self, tp: TopicPartition, offset: int) -> None:
         self._check(tp)
+        self.sought[tp.partition] = offset
 
     async def beginning_offsets(self, partitions: list[TopicPartition]) -> dict[TopicPartition, int]:
-        return dict.fromkeys(partitions, 0)
+        return dict.fromkeys(partitions, self.begin)
 
     async def commit(self, offsets: dict[TopicPartition, int]) -> None:
         if not self.takes_commits:
@@ -89,6 +92,7 @@ class Subject:
         self.on_close: Any = lambda partition: None
         self.opened: list[int] = []
         self.refuses = ""
+        self.places: dict[CameraId, Position | None] = {}
         self.marks: Any = Marks()
         self.cameras = TopicCameras(lambda *_: None)
         self.consumer: Any = TopicConsumer(
@@ -103,7 +107,7 @@ class Subject:
     async def _places(self) -> Mapping[CameraId, Position | None]:
         if self.refuses:
             raise SinkRefused(self.refuses)
-        return {}
+        return self.places
 
     async def open(self) -> None:
         await self.consumer.on_partitions_assigned(self.brokers.assigned)
@@ -203,6 +207,31 @@ async def test_where_no_partition_has_room_the_reader_is_still_counted_as_alive(
     await subject.consumer._poll(subject.brokers, Poll(subject.brokers))
     assert len(subject.brokers.asked) == 1
     assert not subject.brokers.asked[0] & {0, 1}
+
+
+@pytest.mark.parametrize(
+    ("begin", "offset", "read_from", "cameras", "level"),
+    [
+        pytest.param(70, 100, 70, True, "WARNING", id="only what decoding begins with"),
+        pytest.param(120, 120, 120, False, "ERROR", id="what is unread too"),
+    ],
+)
+async def test_what_was_deleted_costs_no_more_than_it_held(
+    begin: int, offset: int, read_from: int, cameras: bool, level: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    made, camera, tp = Subject(Brokers(0)), CameraId("a"), TopicPartition("frames", 0)
+    made.marks.kept[0] = PartitionMark(100, 10, 0, {camera: CameraMark(99, 0, (40, 50), 1.0)})
+    made.places[camera] = PartitionId("frames", 0).position(99, 0)
+    await made.open()
+    assert made.brokers.sought == {0: 50}
+    made.brokers.begin = begin
+    await made.consumer._out_of_range(made.brokers, {tp: 50})
+    await made.consumer._open_waiting(made.brokers)
+    mark = made.consumer.partitions[0].mark()
+    assert (mark.offset, mark.began, made.brokers.sought[0]) == (offset, begin, read_from)
+    assert (camera in mark.cameras) is cameras
+    assert [r.levelname for r in caplog.records if "deleted" in r.message] == [level]
+    await made.consumer.hold()
 
 
 async def test_tries_come_quickly_again_once_the_brokers_were_reached(subject: Subject) -> None:
