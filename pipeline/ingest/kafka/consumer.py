@@ -8,7 +8,6 @@ import time
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from functools import partial
-from typing import Any
 
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
 from aiokafka.errors import IllegalStateError, KafkaConnectionError, KafkaError, OffsetOutOfRangeError
@@ -17,7 +16,7 @@ from pipeline.ingest.backoff import backoff_delays
 from pipeline.ingest.kafka.cameras import TopicCameras
 from pipeline.ingest.kafka.dead_letter_queue import DeadLetterQueue
 from pipeline.ingest.kafka.marks import PartitionId, PartitionMark, Resume, TopicMarks, moved, resume
-from pipeline.ingest.kafka.message import RawMessage
+from pipeline.ingest.kafka.message import raw_message
 from pipeline.ingest.kafka.partition import Partition
 from pipeline.ingest.kafka.polling import Poll
 from pipeline.ingest.kafka.topic_settings import StartAt, TopicSettings
@@ -79,10 +78,6 @@ class TopicConsumer(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka
             None  # when the brokers themselves were asked, and the answer
         )
         self._waits_for = ""  # what was last told of Redis being away
-
-    def partition(self, number: int) -> Partition | None:
-        """The partition, if this reader has it now."""
-        return self._partitions.get(number)
 
     @property
     def partitions(self) -> list[Partition]:
@@ -204,7 +199,7 @@ class TopicConsumer(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka
         for tp, found in records.items():
             partition = self._partitions.get(tp.partition)
             if partition is not None and tp.partition not in self._to_open:
-                partition.feed([_raw(record) for record in found])
+                partition.feed([raw_message(record) for record in found])
         await self._look_after(consumer, came=bool(records))
 
     async def _open_waiting(self, consumer: AIOKafkaConsumer) -> None:
@@ -432,15 +427,3 @@ def _without_what_is_before(begin: int, mark: PartitionMark) -> PartitionMark:
 def _join(partitions: list[Partition], deadline: float) -> None:
     for partition in partitions:
         partition.close(max(0.0, deadline - time.monotonic()))
-
-
-def _raw(record: Any) -> RawMessage:
-    return RawMessage(
-        record.topic,
-        record.partition,
-        record.offset,
-        record.key,
-        record.value,
-        tuple((name, value if value is not None else b"") for name, value in record.headers),
-        record.timestamp if record.timestamp is not None else -1,
-    )

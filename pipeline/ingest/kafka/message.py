@@ -78,6 +78,19 @@ class RawMessage:
         return next((value for key, value in reversed(self.headers) if key == name), None)
 
 
+def raw_message(record: Any) -> RawMessage:
+    """A record of aiokafka's; what it has none of is empty, or -1."""
+    return RawMessage(
+        record.topic,
+        record.partition,
+        record.offset,
+        record.key,
+        record.value,
+        tuple((name, value if value is not None else b"") for name, value in record.headers),
+        record.timestamp if record.timestamp is not None else -1,
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class Decoded:
     """One picture of a message; `sub` counts them from 0."""

@@ -45,6 +45,7 @@ class Partition:
         wall: Callable[[], float] = time.time,
     ) -> None:
         self.identity = identity
+        self.source = identity.source
         self.handoff = Handoff(settings.buffer_frames, OnFull.WAIT)
         self.ledger = OffsetLedger(resume.mark.offset)
         self.error: BaseException | None = None  # what ended the thread, if an error of ours did
@@ -57,7 +58,7 @@ class Partition:
         self._wall = wall
         self._decode_s = 0.0  # the last message's, fetching included
         self._decoders: dict[CameraId, MessageDecoder] = {}
-        self._marks = {c: m for c, m in resume.mark.cameras.items() if c in self._last}
+        self._marks = {c: m for c, m in resume.mark.cameras.items() if c in self._last or c in cameras}
         self._keyframes = {c: deque(m.keyframes, _MOST_KEYFRAMES) for c, m in self._marks.items() if m.keyframes}
         self._queue: deque[RawMessage] = deque()
         self._queued_bytes = 0

@@ -129,24 +129,25 @@ class TopicShard:
         return gathered
 
     def _opened(self, partition: Partition) -> None:
-        self._current_from[partition.identity.source] = self._carrier.batches_made
+        self._current_from[partition.source] = self._carrier.batches_made
         self._batcher.add(partition.identity.key, partition.handoff)
 
     def _closed(self, partition: Partition) -> None:
         self._batcher.remove(partition.identity.key)
 
     def _in_flight(self, partition: Partition) -> int:
-        return self._under_way[partition.identity.source]
+        return self._under_way[partition.source]
 
     def _answered(self, batch: FrameBatch, answer: BatchAnswer) -> None:
         behind: set[str] = set()
+        partitions = self._by_source()
         for frame in batch.frames:
             source = frame.position.source
             self._under_way[source] -= 1
             if batch.batch_no < self._current_from.get(source, 0):
                 continue  # of before the partition was opened anew: it comes again
             its = answer.cameras.get(frame.camera_id)
-            partition = self._partition_of(frame.position)
+            partition = partitions.get(source)
             if its is None or partition is None:
                 continue
             if its.outcome is Outcome.BEHIND:
@@ -164,14 +165,13 @@ class TopicShard:
         for source in behind:
             self._read_again(source)
 
-    def _partition_of(self, position: Position) -> Partition | None:
-        found = (p for p in self._consumer.partitions if p.identity.source == position.source)
-        return next(found, None)
+    def _by_source(self) -> dict[str, Partition]:
+        return {partition.source: partition for partition in self._consumer.partitions}
 
     # Redis holds less than was written
 
     def _read_again(self, source: str) -> None:
-        partition = next((p for p in self._consumer.partitions if p.identity.source == source), None)
+        partition = self._by_source().get(source)
         if partition is not None:
             self._current_from[source] = self._carrier.batches_made
             self._consumer.reread(partition.identity.partition)

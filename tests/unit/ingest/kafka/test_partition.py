@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from pipeline.ingest.kafka.cameras import TopicCameras
-from pipeline.ingest.kafka.marks import CameraMark, PartitionId, PartitionMark, Resume
+from pipeline.ingest.kafka.marks import CameraMark, PartitionId, PartitionMark, Resume, resume
 from pipeline.ingest.kafka.message import MessageRefused, RawMessage, Refusal
 from pipeline.ingest.kafka.partition import Partition
 from pipeline.ingest.kafka.topic_settings import TopicSettings
@@ -27,6 +27,18 @@ def test_the_keyframes_up_to_what_is_published_are_kept_however_far_decoding_is_
     assert partition.mark().cameras[CAMERA].keyframes == keyframes[5:]
     partition.published(CAMERA, HERE.position(399, 0))
     assert partition.mark().cameras[CAMERA].keyframes == keyframes[-16:]
+
+
+def test_a_camera_whose_keys_are_refused_while_its_partition_opens_keeps_its_mark_and_one_that_is_gone_does_not() -> (
+    None
+):
+    its, cameras = CameraMark(5, 0, (), 0.0), TopicCameras(lambda *_: None)
+    cameras.apply({CAMERA: False})
+    mark = PartitionMark(9, 0, 0, {CAMERA: its, CameraId("gone"): its})
+    partition = Partition(
+        HERE, TopicSettings(brokers=("nowhere:9092",)), cameras, resume(mark, HERE, {}), lambda *_: True
+    )
+    assert partition.mark().cameras == {CAMERA: its}
 
 
 class Stumbling:
