@@ -212,7 +212,7 @@ class Partition:
         started = time.perf_counter()
         pictures = self._fetched(decoder, message)
         self._decode_s = time.perf_counter() - started
-        if decoder.holds_state and decoder.is_keyframe(message):
+        if decoder.holds_state and decoder.began:
             self._keyframes.setdefault(camera_id, deque(maxlen=_MOST_KEYFRAMES)).append(message.offset)
         return pictures
 
