@@ -63,7 +63,7 @@ class TopicShard:
         self._loop = asyncio.get_running_loop()
         self._batcher = Batcher(max_batch)
         self._carrier = Carrier(name, self._gather, graph, carrier, False, self._answered, metrics, tracing)
-        self._cameras = TopicCameras(self._on_state)
+        self._cameras = TopicCameras(self._on_state, first=first)
         self._consumer = TopicConsumer(
             topic, settings, self._cameras, marks, self._places, self._opened, self._closed, self._in_flight
         )
