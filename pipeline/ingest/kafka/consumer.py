@@ -93,14 +93,16 @@ class TopicConsumer(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka
                 await self._tell_why(exc)
             await asyncio.sleep(next(self._delays))
 
-    async def hold(self) -> None:
-        """Hands no more over; what is under way may land."""
-        await self._close_all(self.partitions)
+    async def hold(self, timeout_s: float) -> None:
+        """Hands no more over; what is under way may land. Decoding that takes longer than that is left to itself."""
+        await self._close_all(self.partitions, timeout_s)
 
     async def close(self) -> None:
         """Keeps where it stands and lets go of the brokers; behind `hold`, and once `run` has ended."""
-        await self._dead_letters.close()
-        await self._marks.close()
+        try:
+            await self._dead_letters.close()
+        finally:
+            await self._marks.close()
 
     def reread(self, number: int) -> None:
         """Redis lost frames of this partition: it goes back to where that stands, before the next poll."""
@@ -141,12 +143,12 @@ class TopicConsumer(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka
     async def _close(self, partition: Partition) -> None:
         await self._close_all([partition])
 
-    async def _close_all(self, partitions: list[Partition]) -> None:
-        """All at once, within REVOKED_S however many there are."""
+    async def _close_all(self, partitions: list[Partition], timeout_s: float = REVOKED_S) -> None:
+        """All at once, within that time however many there are."""
         for partition in partitions:
             self._on_close(partition)
             partition.end()
-        await asyncio.to_thread(_join, partitions, time.monotonic() + REVOKED_S)
+        await asyncio.to_thread(_join, partitions, time.monotonic() + timeout_s)
 
     # Reading
 

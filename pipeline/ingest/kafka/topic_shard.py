@@ -108,7 +108,7 @@ class TopicShard:
         """Stop reading, let what is under way land, keep how far it came; at most about `timeout_s` in all."""
         deadline = time.monotonic() + timeout_s
         carrying, ticking, *reading = self._running
-        await self._consumer.hold()
+        await self._consumer.hold(timeout_s / 3)
         carrying.cancel()
         ticking.cancel()
         await asyncio.gather(carrying, ticking, return_exceptions=True)
@@ -118,7 +118,9 @@ class TopicShard:
             task.cancel()
         if reading:
             await asyncio.wait(reading, timeout=max(0.5, deadline - time.monotonic()))
-        await self._consumer.close()
+        with suppress(TimeoutError):  # brokers that do not answer are left as they are
+            async with asyncio.timeout(max(0.5, deadline - time.monotonic())):
+                await self._consumer.close()
         self._tell_metrics()
 
     # Frames on their way

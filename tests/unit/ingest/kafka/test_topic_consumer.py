@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -123,7 +124,7 @@ async def subject() -> Any:
     await made.open()
     assert made.numbers() == [0, 1]
     yield made
-    await made.consumer.hold()
+    await made.consumer.hold(5.0)
 
 
 @pytest.mark.parametrize("goes", [0, 1])
@@ -165,7 +166,7 @@ async def test_a_redis_that_refuses_is_told_once(caplog: pytest.LogCaptureFixtur
     made.refuses = ""
     await made.open()
     assert made.numbers() == [0]
-    await made.consumer.hold()
+    await made.consumer.hold(5.0)
 
 
 async def test_a_commit_that_failed_is_tried_again_though_nothing_new_came(subject: Subject) -> None:
@@ -231,7 +232,7 @@ async def test_what_was_deleted_costs_no_more_than_it_held(
     assert (mark.offset, mark.began, made.brokers.sought[0]) == (offset, begin, read_from)
     assert (camera in mark.cameras) is cameras
     assert [r.levelname for r in caplog.records if "deleted" in r.message] == [level]
-    await made.consumer.hold()
+    await made.consumer.hold(5.0)
 
 
 async def test_tries_come_quickly_again_once_the_brokers_were_reached(subject: Subject) -> None:
@@ -260,8 +261,37 @@ async def test_partitions_are_closed_all_at_once(subject: Subject) -> None:
     for partition in subject.consumer.partitions:
         join = partition.close
         partition.close = lambda timeout_s, join=join: (ended.append(_ended(subject)), join(timeout_s))
-    await subject.consumer.hold()
+    await subject.consumer.hold(5.0)
     assert ended == [2, 2]
+
+
+class Hanging:
+    """A decoder whose call does not return before `go`."""
+
+    holds_state = began = False
+
+    def __init__(self) -> None:
+        self.entered, self.go = threading.Event(), threading.Event()
+
+    def decode(self, message: RawMessage) -> list[Any]:
+        self.entered.set()
+        self.go.wait(30)
+        return []
+
+    def close(self) -> None:
+        pass
+
+
+async def test_a_decoder_that_hangs_keeps_nobody_longer_than_is_waited_for_it(subject: Subject) -> None:
+    camera, decoder, partition = CameraId("a"), Hanging(), subject.consumer.partitions[0]
+    subject.cameras.apply({camera: False})
+    partition._decoders[camera] = decoder
+    partition.feed([RawMessage("frames", 0, 0, b"a", b"x", (), 1_700_000_000_000)])
+    assert await asyncio.to_thread(decoder.entered.wait, 10)
+    began = time.monotonic()
+    await subject.consumer.hold(0.1)
+    assert time.monotonic() - began < 2
+    decoder.go.set()
 
 
 def _ended(subject: Subject) -> int:
