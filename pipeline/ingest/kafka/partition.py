@@ -24,6 +24,7 @@ logger = logging.getLogger(__name__)
 
 _LOOK_S = 0.2  # how soon a wait notices that the partition was closed
 _FETCH_AGAIN_S = 1.0
+_SAY_S = 60.0
 # Kept per camera: where decoding can begin if Redis loses a tail that reaches back so far.
 _KEYFRAMES = 16  # up to what is published
 _MOST_KEYFRAMES = 1024  # in all, where nothing is published
@@ -57,6 +58,7 @@ class Partition:
         self._refuse = refuse
         self._wall = wall
         self._decode_s = 0.0  # the last message's, fetching included
+        self._say_stumbled_from = 0.0
         self._decoders: dict[CameraId, MessageDecoder] = {}
         self._marks = {c: m for c, m in resume.mark.cameras.items() if c in self._last or c in cameras}
         self._keyframes = {c: deque(m.keyframes, _MOST_KEYFRAMES) for c, m in self._marks.items() if m.keyframes}
@@ -195,11 +197,17 @@ class Partition:
         except (MessageRefused, HandoffClosed, MemoryError):
             raise
         except Exception as exc:
-            where = f"{self.identity.key} offset {message.offset}"
-            text = mask(traceback.format_exc())
-            logger.error("partition %s: an error of ours in decoding\n%s", where, text)  # noqa: TRY400 - masked
+            self._say_stumbled(message, mask(traceback.format_exc()))
             self._decoders[camera_id].reset()
             raise MessageRefused(Refusal.NOT_DECODABLE, f"decoding it failed with {type(exc).__name__}") from None
+
+    def _say_stumbled(self, message: RawMessage, text: str) -> None:
+        """Once a minute: the dead letters are counted, and a flood must not fill the log."""
+        if time.monotonic() < self._say_stumbled_from:
+            return
+        self._say_stumbled_from = time.monotonic() + _SAY_S
+        where = f"{self.identity.key} offset {message.offset}"
+        logger.error("partition %s: an error of ours in decoding\n%s", where, text)
 
     def _decoded(self, camera_id: CameraId, message: RawMessage, is_new: bool) -> list[Decoded]:
         decoder = self._decoders.get(camera_id)

@@ -76,5 +76,6 @@ def test_an_error_of_ours_in_decoding_makes_that_message_a_dead_letter_and_ends_
     assert [(offset, why.code) for offset, why in refused] == [(0, Refusal.NOT_DECODABLE), (1, Refusal.NOT_DECODABLE)]
     assert partition.mark().offset == 2
     assert cameras.status(CAMERA).dropped == {"not_decodable": 2}
+    assert caplog.text.count("Traceback") == 1
     assert "IndexError" in caplog.text
     assert "secret" not in caplog.text
