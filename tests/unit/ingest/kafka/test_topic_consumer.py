@@ -191,7 +191,7 @@ async def test_a_partition_that_has_its_share_waiting_is_not_asked_and_nothing_f
     subject: Subject,
 ) -> None:
     subject.cameras.apply({CameraId("a"): True})  # paused: nothing is decoded
-    full = subject.consumer.partitions[0]
+    full = subject.consumer._partitions[0]
     share = subject.consumer._settings.max_buffered_bytes // 4
     full.feed([RawMessage("frames", 0, n, b"a", bytes(share), (), 1_700_000_000_000) for n in range(2)])
     await subject.consumer._poll(subject.brokers, Poll(subject.brokers))
@@ -283,7 +283,7 @@ class Hanging:
 
 
 async def test_a_decoder_that_hangs_keeps_nobody_longer_than_is_waited_for_it(subject: Subject) -> None:
-    camera, decoder, partition = CameraId("a"), Hanging(), subject.consumer.partitions[0]
+    camera, decoder, partition = CameraId("a"), Hanging(), subject.consumer._partitions[0]
     subject.cameras.apply({camera: False})
     partition._decoders[camera] = decoder
     partition.feed([RawMessage("frames", 0, 0, b"a", b"x", (), 1_700_000_000_000)])
