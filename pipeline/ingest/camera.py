@@ -16,6 +16,7 @@ from pipeline.ingest.av_source import AvSource
 from pipeline.ingest.backoff import backoff_delays
 from pipeline.ingest.camera_settings import CameraSettings, HwAccel, Pace, Transport
 from pipeline.ingest.camera_state import ALLOWED, FINAL, CameraState, CameraStatus, check_move
+from pipeline.ingest.fps_gauge import FpsGauge
 from pipeline.ingest.handoff import Handoff, HandoffClosed, OnFull, UnmadeFrame
 from pipeline.ingest.numbering import Numbering, StoredPlace
 from pipeline.ingest.reader import Phase, Reader
@@ -103,7 +104,7 @@ class Camera:
         self._clock_of_newest: Clock | None = None
         self._size_wh: tuple[int, int] | None = None
         self._frames_in = 0
-        self._fps = _FpsGauge(clock())
+        self._fps = FpsGauge(clock())
         self._reconnects = 0
         self._numbering = Numbering(stored, self.run_id, wall)
         self._delays = self._fresh_delays()
@@ -369,19 +370,3 @@ class Camera:
 
     def _hidden(self, text: str) -> str:
         return mask(text, self._settings.url.secrets())
-
-
-class _FpsGauge:
-    """Pictures per second, between one look and the next."""
-
-    def __init__(self, now: float) -> None:
-        self.value = 0.0
-        self._looked_at = now
-        self._count = 0
-
-    def measure(self, now: float, count: int) -> None:
-        passed = now - self._looked_at
-        if passed < 0.2:
-            return
-        self.value = (count - self._count) / passed
-        self._looked_at, self._count = now, count

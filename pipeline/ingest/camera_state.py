@@ -13,7 +13,7 @@ from stages.values import CameraId, Clock
 class CameraState(StrEnum):
     """RUNNING means pictures come; nothing else does."""
 
-    CONNECTING = "connecting"  # for the first time, or after a pause
+    CONNECTING = "connecting"  # for the first time, after a pause, or to brokers that answer again
     RUNNING = "running"
     PAUSED = "paused"
     RECONNECTING = "reconnecting"  # lost, refused or silent; waits and tries again
@@ -27,7 +27,7 @@ ALLOWED: Mapping[CameraState, frozenset[CameraState]] = MappingProxyType(
         _S.CONNECTING: frozenset({_S.RUNNING, _S.PAUSED, _S.RECONNECTING, _S.ENDED, _S.FAILED}),
         _S.RUNNING: frozenset({_S.PAUSED, _S.RECONNECTING, _S.ENDED, _S.FAILED}),
         _S.PAUSED: frozenset({_S.CONNECTING, _S.RUNNING, _S.RECONNECTING, _S.ENDED, _S.FAILED}),
-        _S.RECONNECTING: frozenset({_S.RUNNING, _S.PAUSED, _S.ENDED, _S.FAILED}),
+        _S.RECONNECTING: frozenset({_S.CONNECTING, _S.RUNNING, _S.PAUSED, _S.ENDED, _S.FAILED}),
         _S.ENDED: frozenset(),
         _S.FAILED: frozenset(),
     }

@@ -50,6 +50,7 @@ class MessageDecoder:
         self._codec = _VIDEO_FORMATS.get(settings.format)
         self._held = b""
         self.holds_state = False
+        self.began = False  # decoding can begin at the message decoded last: it brings all it needs
 
     def decode(self, message: RawMessage) -> list[Decoded]:
         """Its pictures, perhaps none (parameter sets that came ahead). Raises MessageRefused."""
@@ -59,20 +60,9 @@ class MessageDecoder:
             self.reset()
             raise
 
-    def is_keyframe(self, message: RawMessage) -> bool:
-        """True where decoding can begin at this message: any image, and coded video that brings all it needs."""
-        try:
-            data = contents(message, self._settings)
-            if self._kind(data) in (MessageFormat.IMAGE, MessageFormat.JSON):
-                return True
-            codec = codec_of(data)
-            return codec is not None and access_units(data, codec).begins
-        except MessageRefused:
-            return False
-
     def reset(self) -> None:
         """Messages were left out: coded video goes on at its next keyframe."""
-        self._video, self._held = None, b""
+        self._video, self._held, self.began = None, b"", False
 
     def close(self) -> None:
         """Lets go of the decoder and of what is being fetched."""
@@ -80,6 +70,7 @@ class MessageDecoder:
         self._fetcher.close()
 
     def _decoded(self, message: RawMessage) -> list[Decoded]:
+        self.began = True
         captured_at = captured_at_of(message, self._settings)
         data = contents(message, self._settings)
         match self._kind(data):
@@ -149,10 +140,12 @@ class MessageDecoder:
             yield self._picture(frame)
 
     def _access_units(self, data: bytes) -> tuple[VideoCodec, AccessUnits]:
-        self._codec = self._checked(codec_of(data)) or self._codec
+        found = codec_of(data)
+        self._codec = self._checked(found) or self._codec
         if self._codec is None:
             raise _no_keyframe()
         coded = access_units(data, self._codec)
+        self.began = found is not None and coded.begins
         if self._held and not coded.begins:
             coded = access_units(self._held + data, self._codec)
         return self._codec, coded

@@ -8,7 +8,8 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from pipeline.ingest.camera_state import CameraState, CameraStatus
+from pipeline.ingest.camera_state import CameraState, CameraStatus, check_move
+from pipeline.ingest.fps_gauge import FpsGauge
 from stages.values import CameraId, Clock, Picture
 
 ELSEWHERE_S = 60.0  # a camera that was in another partition so lately is in two; longer ago it has moved
@@ -29,15 +30,24 @@ class _Camera:
     size_wh: tuple[int, int] | None = None
     seq: int = -1
     misplaced_at: float = 0.0
-    rate: tuple[float, int, float] = (0.0, 0, 0.0)  # looked at, frames then, frames a second
+    came: bool = False  # a message of it came to this reader
+    fps: FpsGauge = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.fps = FpsGauge(self.since, least_s=1.0)
 
 
 class TopicCameras:
-    """Shared by the threads of a reader's partitions. `on_state` hears of every change, in order; must not block."""
+    """Shared by the threads of a reader's partitions. `on_state` hears of every change, in order; must not block.
 
-    def __init__(self, on_state: OnState, wall: Callable[[], float] = time.time) -> None:
+    Of several readers one tells it: that to which the camera's messages came, or while nobody saw any, the `first`.
+    """
+
+    def __init__(self, on_state: OnState, wall: Callable[[], float] = time.time, *, first: bool = True) -> None:
         self._on_state = on_state
         self._wall = wall
+        self._first = first
+        self._began_at = wall()
         self._cameras: dict[CameraId, _Camera] = {}
         self._paused: frozenset[CameraId] = frozenset()
         self._places: dict[CameraId, tuple[int, float]] = {}  # partition it was seen in last, and when
@@ -74,6 +84,8 @@ class TopicCameras:
             if place != partition and self._wall() - at < ELSEWHERE_S:
                 return place
             self._places[camera_id] = (partition, self._wall())
+            if (camera := self._cameras.get(camera_id)) is not None:
+                camera.came = True
             return None
 
     def note_place(self, camera_id: CameraId, partition: int, at: float) -> None:
@@ -88,6 +100,7 @@ class TopicCameras:
         """The next frame's seq, and what was refused of the camera since the frame before."""
         with self._changed:
             camera = self._cameras.setdefault(camera_id, _Camera(self._wall()))
+            camera.came = True
             camera.seq += 1
             camera.frames_in += 1
             camera.last_frame_at = self._wall()
@@ -115,6 +128,13 @@ class TopicCameras:
                 camera.misplaced_at = self._wall()
                 self._on_state(camera_id, CameraState.FAILED, why)
 
+    def held(self, partition: int, why: str) -> None:
+        """The partition stands still; its cameras say so, and those that nobody saw yet."""
+        with self._changed:
+            for camera_id, camera in self._cameras.items():
+                if self._places.get(camera_id, (partition, 0.0))[0] == partition:
+                    camera.last_error, camera.last_error_at = why, self._wall()
+
     def away(self, why: str) -> None:
         """The brokers do not answer."""
         with self._changed:
@@ -124,18 +144,25 @@ class TopicCameras:
                     self._move(camera_id, CameraState.RECONNECTING, why)
 
     def back(self) -> None:
-        """They do again."""
+        """They do again; whether pictures come is still to be seen."""
         with self._changed:
             for camera_id, camera in self._cameras.items():
                 if camera.state is CameraState.RECONNECTING:
-                    self._move(camera_id, CameraState.RUNNING if camera.frames_in else CameraState.CONNECTING, "")
+                    self._move(camera_id, CameraState.CONNECTING, "")
 
     def _move(self, camera_id: CameraId, state: CameraState, why: str) -> None:
         camera = self._cameras[camera_id]
         if camera.state is state or (camera.state is CameraState.PAUSED and camera_id in self._paused):
             return
+        check_move(camera.state, state)
         camera.state, camera.since = state, self._wall()
-        self._on_state(camera_id, state, why)
+        if camera.came or (self._first and not self._is_with_another(camera_id)):
+            self._on_state(camera_id, state, why)
+
+    def _is_with_another(self, camera_id: CameraId) -> bool:
+        """True where another reader saw it lately, and since this one began: who saw it earlier may be gone."""
+        seen_at = self._places.get(camera_id, (0, 0.0))[1]
+        return seen_at > max(self._began_at, self._wall() - ELSEWHERE_S)
 
     def seen(self) -> set[CameraId]:
         """Those of which a message came to this reader."""
@@ -146,12 +173,13 @@ class TopicCameras:
         """How it does now."""
         with self._changed:
             camera = self._cameras[camera_id]
+            camera.fps.measure(self._wall(), camera.frames_in)
             return CameraStatus(
                 camera_id=camera_id,
                 state=camera.state,
                 since=camera.since,
                 frames_in=camera.frames_in,
-                fps_in=self._rate(camera),
+                fps_in=camera.fps.value,
                 dropped=dict(camera.refused),
                 last_error=camera.last_error,
                 last_error_at=camera.last_error_at,
@@ -159,11 +187,3 @@ class TopicCameras:
                 clock=Clock.MESSAGE if camera.frames_in else None,
                 size_wh=camera.size_wh,
             )
-
-    def _rate(self, camera: _Camera) -> float:
-        at, frames, rate = camera.rate
-        now = self._wall()
-        if now - at >= 1.0:
-            rate = (camera.frames_in - frames) / (now - at) if at else 0.0
-            camera.rate = (now, camera.frames_in, rate)
-        return rate

@@ -5,34 +5,35 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
 from functools import partial
-from typing import Any
 
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
-from aiokafka.errors import IllegalStateError, KafkaError, OffsetOutOfRangeError
+from aiokafka.errors import IllegalStateError, KafkaConnectionError, KafkaError, OffsetOutOfRangeError
 
 from pipeline.ingest.backoff import backoff_delays
 from pipeline.ingest.kafka.cameras import TopicCameras
 from pipeline.ingest.kafka.dead_letter_queue import DeadLetterQueue
 from pipeline.ingest.kafka.marks import PartitionId, PartitionMark, Resume, TopicMarks, moved, resume
-from pipeline.ingest.kafka.message import RawMessage
+from pipeline.ingest.kafka.message import raw_message
 from pipeline.ingest.kafka.partition import Partition
+from pipeline.ingest.kafka.polling import Poll
 from pipeline.ingest.kafka.topic_settings import StartAt, TopicSettings
+from pipeline.kafka_probe import told
 from pipeline.kafka_settings import KafkaMisconfigured
 from pipeline.sinks.errors import SinkUnavailable
 from stages.values import CameraId, Position
 
 logger = logging.getLogger(__name__)
 
-POLL_S = 0.2
 KEEP_S = 1.0  # between two times that marks and commits are written
 LOOK_S = 5.0  # between two looks where other readers are, and, when nothing comes, whether the brokers answer
 ANSWER_S = 3.0  # longest wait for that
+ASKED_AGAIN_S = 30.0  # between two times that brokers are asked why they let nobody in: each is a login
 REVOKED_S = 5.0  # longest wait for what is under way when partitions go
 SESSION_S = 6.0  # a reader that died is missed so soon; the least that brokers allow by default
 REBALANCE_S = 30.0  # a reader that is slower to give its partitions up is out; more than two REVOKED_S and ANSWER_S
-MOST_RECORDS = 500
 _LEAST_FETCH = 2**20
 
 
@@ -69,14 +70,14 @@ class TopicConsumer(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka
         self._kept: dict[int, PartitionMark] = {}
         self._committed: dict[int, int] = {}
         self._kept_at = self._looked_at = self._heard_at = time.monotonic()
-        self._dead_letters = DeadLetterQueue(settings.dead_letters_of(topic), settings)
+        self._dead_letters = DeadLetterQueue(settings.dead_letters_of(topic), settings, cameras.held)
         self._consumer: AIOKafkaConsumer | None = None
-        self._is_away = False
+        self._delays = _fresh_delays()
+        self._is_away = self._is_helpless = False
+        self._why: tuple[float, tuple[str, bool]] | None = (
+            None  # when the brokers themselves were asked, and the answer
+        )
         self._waits_for = ""  # what was last told of Redis being away
-
-    def partition(self, number: int) -> Partition | None:
-        """The partition, if this reader has it now."""
-        return self._partitions.get(number)
 
     @property
     def partitions(self) -> list[Partition]:
@@ -85,24 +86,23 @@ class TopicConsumer(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka
 
     async def run(self) -> None:
         """Reads until cancelled, through every absence of brokers and of Redis."""
-        delays = backoff_delays(first_s=0.2, most_s=5.0)
         while True:
             try:
                 await self._read()
             except (KafkaError, KafkaMisconfigured) as exc:
-                self._away(f"{type(exc).__name__}: {exc}")
-            else:
-                delays = backoff_delays(first_s=0.2, most_s=5.0)
-            await asyncio.sleep(next(delays))
+                await self._tell_why(exc)
+            await asyncio.sleep(next(self._delays))
 
-    async def hold(self) -> None:
-        """Hands no more over; what is under way may land."""
-        await self._close_all(self.partitions)
+    async def hold(self, timeout_s: float) -> None:
+        """Hands no more over; what is under way may land. Decoding that takes longer than that is left to itself."""
+        await self._close_all(self.partitions, timeout_s)
 
     async def close(self) -> None:
         """Keeps where it stands and lets go of the brokers; behind `hold`, and once `run` has ended."""
-        await self._dead_letters.close()
-        await self._marks.close()
+        try:
+            await self._dead_letters.close()
+        finally:
+            await self._marks.close()
 
     def reread(self, number: int) -> None:
         """Redis lost frames of this partition: it goes back to where that stands, before the next poll."""
@@ -143,12 +143,12 @@ class TopicConsumer(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka
     async def _close(self, partition: Partition) -> None:
         await self._close_all([partition])
 
-    async def _close_all(self, partitions: list[Partition]) -> None:
-        """All at once, within REVOKED_S however many there are."""
+    async def _close_all(self, partitions: list[Partition], timeout_s: float = REVOKED_S) -> None:
+        """All at once, within that time however many there are."""
         for partition in partitions:
             self._on_close(partition)
             partition.end()
-        await asyncio.to_thread(_join, partitions, time.monotonic() + REVOKED_S)
+        await asyncio.to_thread(_join, partitions, time.monotonic() + timeout_s)
 
     # Reading
 
@@ -161,16 +161,17 @@ class TopicConsumer(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka
             session_timeout_ms=round(SESSION_S * 1000),
             rebalance_timeout_ms=round(REBALANCE_S * 1000),
             heartbeat_interval_ms=round(SESSION_S * 1000 / 3),
-            fetch_max_bytes=self._settings.max_buffered_bytes,
-            max_partition_fetch_bytes=max(_LEAST_FETCH, self._settings.max_buffered_bytes // 16),
+            fetch_max_bytes=max(_LEAST_FETCH, self._settings.max_buffered_bytes // 4),
+            max_partition_fetch_bytes=max(_LEAST_FETCH, self._settings.max_buffered_bytes // 32),
         )
         self._consumer = consumer
         consumer.subscribe([self._topic], listener=self)
         try:
             await consumer.start()
             self._looked_at = time.monotonic()
+            poll = Poll(consumer)
             while True:
-                await self._poll(consumer)
+                await self._poll(consumer, poll)
         finally:
             await self._let_go(consumer)
 
@@ -190,18 +191,17 @@ class TopicConsumer(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka
             self._consumer = None
             await consumer.stop()
 
-    async def _poll(self, consumer: AIOKafkaConsumer) -> None:
+    async def _poll(self, consumer: AIOKafkaConsumer, poll: Poll) -> None:
         await self._open_waiting(consumer)
-        self._throttle(consumer)
         try:
-            records = await consumer.getmany(timeout_ms=round(POLL_S * 1000), max_records=MOST_RECORDS)
+            records = await poll.take(self._with_room())
         except OffsetOutOfRangeError as exc:
             await self._out_of_range(consumer, exc.args[0])
             return
         for tp, found in records.items():
             partition = self._partitions.get(tp.partition)
             if partition is not None and tp.partition not in self._to_open:
-                partition.feed([_raw(record) for record in found])
+                partition.feed([raw_message(record) for record in found])
         await self._look_after(consumer, came=bool(records))
 
     async def _open_waiting(self, consumer: AIOKafkaConsumer) -> None:
@@ -289,34 +289,34 @@ class TopicConsumer(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka
         for tp, wanted in offsets.items():
             if tp.partition not in self._partitions:
                 continue
-            begin = begins[tp]
-            if wanted < begin:
+            begin, here = begins[tp], self._partitions[tp.partition]
+            onward = partial(_from_the_beginning, begin, 0)
+            if wanted < begin <= here.mark().offset:
+                logger.warning(
+                    "partition %s/%d: messages %d to %d were deleted, with which decoding would begin: coded video may "
+                    "be refused up to its next keyframe", self._topic, tp.partition, wanted, begin - 1,
+                )  # fmt: skip
+                onward = partial(_without_what_is_before, begin)
+            elif wanted < begin:
                 logger.error(
                     "partition %s/%d: messages %d to %d were deleted before they were read: keep them longer",
                     self._topic, tp.partition, wanted, begin - 1,
                 )  # fmt: skip
-                made_anew = 0
             else:
                 logger.error(
-                    "partition %s/%d: it has no message %d any more: the topic was made anew, it is read afresh",
-                    self._topic, tp.partition, wanted,
+                    "partition %s/%d: it has no message %d any more: the topic was made anew, or its log was cut short "
+                    "(an unclean election of a leader); it is read afresh", self._topic, tp.partition, wanted,
                 )  # fmt: skip
-                made_anew = 1
-            onward = partial(_from_the_beginning, begin, made_anew)
+                onward = partial(_from_the_beginning, begin, 1)
             await self._take_back(consumer, tp.partition, onward)
 
-    def _throttle(self, consumer: AIOKafkaConsumer) -> None:
-        """A partition that has its share of bytes waiting is not fetched from until half of them are decoded."""
-        share = self._settings.max_buffered_bytes / max(1, len(self._partitions))
-        paused = consumer.paused()
-        for number, partition in self._partitions.items():
-            tp = self._tp(number)
-            if number in self._to_open:
-                continue
-            if tp not in paused and partition.queued_bytes >= share:
-                consumer.pause(tp)
-            elif tp in paused and partition.queued_bytes < share / 2:
-                consumer.resume(tp)
+    def _with_room(self) -> list[TopicPartition]:
+        """Those that have less than their share of bytes waiting. What was fetched of others stays with the client.
+
+        Together they hold half of what may be; the client holds at most one fetch of each beside it.
+        """
+        share = self._settings.max_buffered_bytes / 2 / max(1, len(self._partitions))
+        return [self._tp(number) for number, one in self._partitions.items() if one.queued_bytes < share]
 
     # What is done now and then
 
@@ -342,7 +342,7 @@ class TopicConsumer(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka
         try:
             topics = await asyncio.wait_for(consumer.topics(), ANSWER_S)
         except (KafkaError, TimeoutError) as exc:
-            self._away(f"{self._settings.address} does not answer ({type(exc).__name__})")
+            await self._tell_why(exc)
             return
         if self._topic not in topics:
             self._away(f"{self._settings.address} has no topic {self._topic!r}")
@@ -379,15 +379,29 @@ class TopicConsumer(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka
             return
         self._committed |= offsets
 
-    def _away(self, why: str) -> None:
-        if not self._is_away:
-            self._is_away = True
-            logger.warning("topic %s cannot be read, it is tried again until it can: %s", self._topic, why)
+    async def _tell_why(self, exc: BaseException) -> None:
+        """Why nothing can be read; where the client does not know, the brokers are asked, but not at each try."""
+        quick = self._settings.model_copy(update={"request_timeout_s": min(ANSWER_S, self._settings.request_timeout_s)})
+        if not isinstance(exc, KafkaConnectionError):
+            why, helpless = await told(quick, exc)
+        else:
+            if self._why is None or time.monotonic() - self._why[0] >= ASKED_AGAIN_S:
+                self._why = time.monotonic(), await told(quick, exc)
+            why, helpless = self._why[1]
+        self._away(f"{self._settings.address}: {why}", helpless=helpless)
+
+    def _away(self, why: str, *, helpless: bool = False) -> None:
+        """`helpless`: a person must act."""
+        if not self._is_away or (helpless and not self._is_helpless):
+            level = logging.ERROR if helpless else logging.WARNING
+            logger.log(level, "topic %s cannot be read, it is tried again until it can: %s", self._topic, why)
+        self._is_away, self._is_helpless = True, helpless or self._is_helpless
         self._cameras.away(why)
 
     def _back(self) -> None:
+        self._delays, self._why = _fresh_delays(), None
         if self._is_away:
-            self._is_away = False
+            self._is_away = self._is_helpless = False
             logger.warning("topic %s is read again", self._topic)
         self._cameras.back()
 
@@ -395,22 +409,23 @@ class TopicConsumer(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka
         return TopicPartition(self._topic, number)
 
 
+def _fresh_delays() -> Iterator[float]:
+    return backoff_delays(first_s=0.2, most_s=5.0)
+
+
 def _from_the_beginning(begin: int, made_anew: int, mark: PartitionMark) -> PartitionMark:
     return PartitionMark(begin, begin, mark.generation + made_anew)
+
+
+def _without_what_is_before(begin: int, mark: PartitionMark) -> PartitionMark:
+    """As far as before; decoding that would begin earlier begins there."""
+    cameras = {
+        camera_id: replace(its, keyframes=tuple(sorted({max(k, begin) for k in its.keyframes})))
+        for camera_id, its in mark.cameras.items()
+    }
+    return replace(mark, began=max(mark.began, begin), cameras=cameras)
 
 
 def _join(partitions: list[Partition], deadline: float) -> None:
     for partition in partitions:
         partition.close(max(0.0, deadline - time.monotonic()))
-
-
-def _raw(record: Any) -> RawMessage:
-    return RawMessage(
-        record.topic,
-        record.partition,
-        record.offset,
-        record.key,
-        record.value,
-        tuple((name, value if value is not None else b"") for name, value in record.headers),
-        record.timestamp if record.timestamp is not None else -1,
-    )

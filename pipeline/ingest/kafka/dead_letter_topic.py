@@ -13,7 +13,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord, TopicPa
 from aiokafka.errors import KafkaError
 
 from pipeline.ingest.kafka.dead_letters import DeadLetter, NotADeadLetter, parse, redriven
-from pipeline.ingest.kafka.message import RawMessage, Refusal
+from pipeline.ingest.kafka.message import Refusal, raw_message
 from pipeline.kafka_probe import told
 from pipeline.kafka_settings import KafkaConnection
 from stages.errors import RaylineError
@@ -275,16 +275,7 @@ async def _commit(consumer: Any, at: Any, position: int, timeout_s: float) -> in
 
 def _letter(record: Any) -> DeadLetter | None:
     """None for what is none."""
-    raw = RawMessage(
-        record.topic,
-        record.partition,
-        record.offset,
-        record.key,
-        record.value,
-        tuple((name, value or b"") for name, value in record.headers),
-        record.timestamp,
-    )
     try:
-        return parse(raw)
+        return parse(raw_message(record))
     except NotADeadLetter:
         return None

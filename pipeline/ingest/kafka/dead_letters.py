@@ -9,7 +9,6 @@ from datetime import UTC, datetime
 from pipeline.ingest.kafka.message import MessageRefused, RawMessage
 from stages.errors import RaylineError
 
-SUFFIX = ".dead-letters"
 REASON = "rayline-reason"
 CODE = "rayline-code"
 TOPIC = "rayline-topic"

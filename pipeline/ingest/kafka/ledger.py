@@ -41,9 +41,3 @@ class OffsetLedger:
         """Every message before this offset is done."""
         with self._lock:
             return next(iter(self._open), self._next)
-
-    @property
-    def is_idle(self) -> bool:
-        """True where nothing is under way."""
-        with self._lock:
-            return not self._open

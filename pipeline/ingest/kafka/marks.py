@@ -111,7 +111,8 @@ def resume(
     """How to go on from `mark` where Redis holds `stored`. What it holds less than the mark says, it has lost.
 
     Nothing is read again for a camera that is not in `stored`: it is no camera of this topic any more, or not to be
-    asked after. Nor for one of `moved_on`, which the partition it came to looks after; it leaves the mark.
+    asked after, and then keeps its mark. Nor for one of `moved_on`, which the partition it came to looks after; it
+    leaves the mark.
     """
     mark = replace(mark, cameras={c: its for c, its in mark.cameras.items() if c not in moved_on})
     places = {c: place for c, place in stored.items() if place is not None and place.source == identity.source}
@@ -129,7 +130,8 @@ def resume(
         for camera_id, its in mark.cameras.items()
         if its.keyframes and camera_id in places
     }
-    return Resume(replace(mark, offset=offset), places, decode_from)
+    kept = {c: its for c, its in mark.cameras.items() if c in places or c not in stored}
+    return Resume(replace(mark, offset=offset, cameras=kept), places, decode_from)
 
 
 class TopicMarks:

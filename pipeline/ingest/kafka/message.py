@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
@@ -72,10 +72,26 @@ class RawMessage:
     value: bytes | None
     headers: tuple[tuple[str, bytes], ...]
     timestamp_ms: int  # Unix milliseconds; -1 where the broker has none
+    parsed: list[Mapping[str, Any]] = field(
+        default_factory=list, init=False, repr=False, compare=False
+    )  # its JSON, once
 
     def header(self, name: str) -> bytes | None:
         """The last header of that name: who adds one later corrects the one before."""
         return next((value for key, value in reversed(self.headers) if key == name), None)
+
+
+def raw_message(record: Any) -> RawMessage:
+    """A record of aiokafka's; what it has none of is empty, or -1."""
+    return RawMessage(
+        record.topic,
+        record.partition,
+        record.offset,
+        record.key,
+        record.value,
+        tuple((name, value if value is not None else b"") for name, value in record.headers),
+        record.timestamp if record.timestamp is not None else -1,
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,15 +105,7 @@ class Decoded:
 
 def camera_of(message: RawMessage, settings: MessageSettings) -> str:
     """Name of the camera a message is of. Raises MessageRefused: bad_key, or bad_envelope where it names none."""
-    kind, _, where = settings.camera_from.partition(":")
-    match kind:
-        case "key":
-            given: object = message.key
-            place = "the key"
-        case "header":
-            given, place = message.header(where), f"header {where!r}"
-        case _:
-            given, place = at_path(envelope(message, settings), where), f"{where!r} of the JSON"
+    given, place = _given(message, settings, settings.camera_from)
     if given is None:
         raise MessageRefused(Refusal.BAD_KEY, f"{place} should name the camera, and there is none")
     return _camera_name(given, place)
@@ -105,20 +113,24 @@ def camera_of(message: RawMessage, settings: MessageSettings) -> str:
 
 def captured_at_of(message: RawMessage, settings: MessageSettings) -> float:
     """Capture time in Unix seconds. Raises MessageRefused: bad_time, or bad_envelope where it names none."""
-    kind, _, where = settings.time_from.partition(":")
-    match kind:
-        case "timestamp":
-            if message.timestamp_ms < 0:
-                raise MessageRefused(Refusal.BAD_TIME, "the message has no timestamp")
-            given: object = message.timestamp_ms
-            place = "the timestamp"
-        case "header":
-            given, place = message.header(where), f"header {where!r}"
-        case _:
-            given, place = at_path(envelope(message, settings), where), f"{where!r} of the JSON"
+    given, place = _given(message, settings, settings.time_from)
     if given is None:
         raise MessageRefused(Refusal.BAD_TIME, f"{place} should tell the capture time, and there is none")
     return _unix_seconds(given, place)
+
+
+def _given(message: RawMessage, settings: MessageSettings, where_from: str) -> tuple[object, str]:
+    """What stands at `key`, `timestamp`, `header:NAME` or `json:PATH`, None where nothing does; and its name."""
+    kind, _, where = where_from.partition(":")
+    match kind:
+        case "key":
+            return message.key, "the key"
+        case "timestamp":
+            return (message.timestamp_ms if message.timestamp_ms >= 0 else None), "the timestamp"
+        case "header":
+            return message.header(where), f"header {where!r}"
+        case _:
+            return at_path(envelope(message, settings), where), f"{where!r} of the JSON"
 
 
 def contents(message: RawMessage, settings: MessageSettings) -> bytes:
@@ -133,14 +145,17 @@ def contents(message: RawMessage, settings: MessageSettings) -> bytes:
 
 
 def envelope(message: RawMessage, settings: MessageSettings) -> Mapping[str, Any]:
-    """A message's JSON object. Raises MessageRefused: bad_envelope, empty or too_large."""
+    """A message's JSON object, parsed once. Raises MessageRefused: bad_envelope, empty or too_large."""
     data = contents(message, settings)
+    if message.parsed:
+        return message.parsed[0]
     try:
         found = orjson.loads(data)
     except orjson.JSONDecodeError as exc:
         raise MessageRefused(Refusal.BAD_ENVELOPE, f"not JSON: {exc.msg} (line {exc.lineno})") from None
     if not isinstance(found, dict):
         raise MessageRefused(Refusal.BAD_ENVELOPE, "the JSON is not an object")
+    message.parsed.append(found)
     return found
 
 

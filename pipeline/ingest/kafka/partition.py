@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
+import traceback
 from collections import deque
 from collections.abc import Callable, Sequence
 
@@ -15,6 +16,7 @@ from pipeline.ingest.kafka.ledger import OffsetLedger
 from pipeline.ingest.kafka.marks import CameraMark, PartitionId, PartitionMark, Resume
 from pipeline.ingest.kafka.message import Decoded, MessageRefused, RawMessage, Refusal, camera_of
 from pipeline.ingest.kafka.topic_settings import TopicSettings
+from pipeline.masking import mask
 from pipeline.observe.logs import bind_log_context
 from stages.values import CameraId, Clock, Frame, Position
 
@@ -22,6 +24,7 @@ logger = logging.getLogger(__name__)
 
 _LOOK_S = 0.2  # how soon a wait notices that the partition was closed
 _FETCH_AGAIN_S = 1.0
+_SAY_S = 60.0
 # Kept per camera: where decoding can begin if Redis loses a tail that reaches back so far.
 _KEYFRAMES = 16  # up to what is published
 _MOST_KEYFRAMES = 1024  # in all, where nothing is published
@@ -43,6 +46,7 @@ class Partition:
         wall: Callable[[], float] = time.time,
     ) -> None:
         self.identity = identity
+        self.source = identity.source
         self.handoff = Handoff(settings.buffer_frames, OnFull.WAIT)
         self.ledger = OffsetLedger(resume.mark.offset)
         self.error: BaseException | None = None  # what ended the thread, if an error of ours did
@@ -54,8 +58,9 @@ class Partition:
         self._refuse = refuse
         self._wall = wall
         self._decode_s = 0.0  # the last message's, fetching included
+        self._say_stumbled_from = 0.0
         self._decoders: dict[CameraId, MessageDecoder] = {}
-        self._marks = {c: m for c, m in resume.mark.cameras.items() if c in self._last}
+        self._marks = {c: m for c, m in resume.mark.cameras.items() if c in self._last or c in cameras}
         self._keyframes = {c: deque(m.keyframes, _MOST_KEYFRAMES) for c, m in self._marks.items() if m.keyframes}
         self._queue: deque[RawMessage] = deque()
         self._queued_bytes = 0
@@ -167,7 +172,7 @@ class Partition:
                 if self._closed.is_set():
                     raise HandoffClosed("closed while its camera was paused")
         try:
-            return camera_id, self._decoded(camera_id, message, is_new)
+            return camera_id, self._soundly_decoded(camera_id, message, is_new)
         except MessageRefused as refused:
             if is_new:
                 self._cameras.refused(camera_id, refused.code, str(refused))
@@ -185,6 +190,25 @@ class Partition:
         self._cameras.misplaced(camera_id, why)
         raise MessageRefused(Refusal.IN_TWO_PARTITIONS, why)
 
+    def _soundly_decoded(self, camera_id: CameraId, message: RawMessage, is_new: bool) -> list[Decoded]:
+        """Whatever a decoder stumbles over is that message's fault, and must not end the others."""
+        try:
+            return self._decoded(camera_id, message, is_new)
+        except (MessageRefused, HandoffClosed, MemoryError):
+            raise
+        except Exception as exc:
+            self._say_stumbled(message, mask(traceback.format_exc()))
+            self._decoders[camera_id].reset()
+            raise MessageRefused(Refusal.NOT_DECODABLE, f"decoding it failed with {type(exc).__name__}") from None
+
+    def _say_stumbled(self, message: RawMessage, text: str) -> None:
+        """Once a minute: the dead letters are counted, and a flood must not fill the log."""
+        if time.monotonic() < self._say_stumbled_from:
+            return
+        self._say_stumbled_from = time.monotonic() + _SAY_S
+        where = f"{self.identity.key} offset {message.offset}"
+        logger.error("partition %s: an error of ours in decoding\n%s", where, text)
+
     def _decoded(self, camera_id: CameraId, message: RawMessage, is_new: bool) -> list[Decoded]:
         decoder = self._decoders.get(camera_id)
         if decoder is None:
@@ -196,7 +220,7 @@ class Partition:
         started = time.perf_counter()
         pictures = self._fetched(decoder, message)
         self._decode_s = time.perf_counter() - started
-        if decoder.holds_state and decoder.is_keyframe(message):
+        if decoder.holds_state and decoder.began:
             self._keyframes.setdefault(camera_id, deque(maxlen=_MOST_KEYFRAMES)).append(message.offset)
         return pictures
 

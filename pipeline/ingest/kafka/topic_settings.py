@@ -60,8 +60,10 @@ class TopicSettings(KafkaConnection):
         64 * 2**20,
         ge=2**20,
         le=2**34,
-        description="Bytes of messages one reader holds that were fetched and not decoded yet; then it pauses. More "
-        "rides out slow brokers; less bounds memory.",
+        description="Bytes of messages one reader of up to eight partitions holds that were fetched and not decoded "
+        "yet; then it takes no more. More rides out slow brokers; less bounds memory. Half of it waits for decoders; "
+        "beside that each partition has at most two fetches of a thirty-second of it, or of 1 MiB or one message where "
+        "that is more.",
     )
     buffer_frames: int = Field(
         4,

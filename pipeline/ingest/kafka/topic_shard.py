@@ -63,7 +63,7 @@ class TopicShard:
         self._loop = asyncio.get_running_loop()
         self._batcher = Batcher(max_batch)
         self._carrier = Carrier(name, self._gather, graph, carrier, False, self._answered, metrics, tracing)
-        self._cameras = TopicCameras(self._on_state)
+        self._cameras = TopicCameras(self._on_state, first=first)
         self._consumer = TopicConsumer(
             topic, settings, self._cameras, marks, self._places, self._opened, self._closed, self._in_flight
         )
@@ -108,7 +108,7 @@ class TopicShard:
         """Stop reading, let what is under way land, keep how far it came; at most about `timeout_s` in all."""
         deadline = time.monotonic() + timeout_s
         carrying, ticking, *reading = self._running
-        await self._consumer.hold()
+        await self._consumer.hold(timeout_s / 3)
         carrying.cancel()
         ticking.cancel()
         await asyncio.gather(carrying, ticking, return_exceptions=True)
@@ -118,7 +118,9 @@ class TopicShard:
             task.cancel()
         if reading:
             await asyncio.wait(reading, timeout=max(0.5, deadline - time.monotonic()))
-        await self._consumer.close()
+        with suppress(TimeoutError):  # brokers that do not answer are left as they are
+            async with asyncio.timeout(max(0.5, deadline - time.monotonic())):
+                await self._consumer.close()
         self._tell_metrics()
 
     # Frames on their way
@@ -129,24 +131,25 @@ class TopicShard:
         return gathered
 
     def _opened(self, partition: Partition) -> None:
-        self._current_from[partition.identity.source] = self._carrier.batches_made
+        self._current_from[partition.source] = self._carrier.batches_made
         self._batcher.add(partition.identity.key, partition.handoff)
 
     def _closed(self, partition: Partition) -> None:
         self._batcher.remove(partition.identity.key)
 
     def _in_flight(self, partition: Partition) -> int:
-        return self._under_way[partition.identity.source]
+        return self._under_way[partition.source]
 
     def _answered(self, batch: FrameBatch, answer: BatchAnswer) -> None:
         behind: set[str] = set()
+        partitions = self._by_source()
         for frame in batch.frames:
             source = frame.position.source
             self._under_way[source] -= 1
             if batch.batch_no < self._current_from.get(source, 0):
                 continue  # of before the partition was opened anew: it comes again
             its = answer.cameras.get(frame.camera_id)
-            partition = self._partition_of(frame.position)
+            partition = partitions.get(source)
             if its is None or partition is None:
                 continue
             if its.outcome is Outcome.BEHIND:
@@ -164,14 +167,13 @@ class TopicShard:
         for source in behind:
             self._read_again(source)
 
-    def _partition_of(self, position: Position) -> Partition | None:
-        found = (p for p in self._consumer.partitions if p.identity.source == position.source)
-        return next(found, None)
+    def _by_source(self) -> dict[str, Partition]:
+        return {partition.source: partition for partition in self._consumer.partitions}
 
     # Redis holds less than was written
 
     def _read_again(self, source: str) -> None:
-        partition = next((p for p in self._consumer.partitions if p.identity.source == source), None)
+        partition = self._by_source().get(source)
         if partition is not None:
             self._current_from[source] = self._carrier.batches_made
             self._consumer.reread(partition.identity.partition)

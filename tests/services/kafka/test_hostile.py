@@ -10,6 +10,8 @@ from pathlib import Path
 
 import psutil
 import pytest
+from aiokafka import AIOKafkaProducer
+from aiokafka.record.util import calc_crc32c
 
 from pipeline.ingest.kafka.message_settings import MessageSettings
 from pipeline.ingest.kafka.topic_settings import TopicSettings
@@ -105,5 +107,43 @@ async def test_good_messages_are_published_and_hostile_ones_are_dead_letters(
     assert grown < MOST_GROWTH_BYTES
 
 
-async def has(redis: RedisSettings, count: int) -> bool:
-    return len(await published(redis, "cam-0")) >= count
+async def has(redis: RedisSettings, count: int, camera: str = "cam-0") -> bool:
+    return len(await published(redis, camera)) >= count
+
+
+async def test_a_header_that_no_client_can_read_costs_its_own_batch_and_no_other(
+    broker: KafkaBroker, redis: RedisSettings, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    await make_topic(broker.address, 2)
+    settings = TopicSettings(brokers=[broker.address])
+    async with reading(settings, redis, names(2), tmp_path) as shard:
+        await send(broker.address, [("cam-0", jpeg(n)) for n in range(5)], partition=0)
+        await send_with_strange_header(broker.address, "cam-0", [jpeg(5), jpeg(6), jpeg(7)])
+        await send(broker.address, [("cam-0", jpeg(n)) for n in range(10, 15)], partition=0)
+        await send(broker.address, [("cam-1", jpeg(n)) for n in range(20)], partition=1)
+        await until("all of cam-1", lambda: has(redis, 20, "cam-1"))
+        await until("those behind it", lambda: has(redis, 11))
+        assert shard.failure() is None
+    assert await numbers(redis, "cam-0") == [*range(6), *range(10, 15)]
+    assert await numbers(redis, "cam-1") == list(range(20))
+    assert [r.levelname for r in caplog.records if "no UTF-8" in r.message] == ["ERROR"]
+
+
+async def send_with_strange_header(address: str, camera: str, values: list[bytes]) -> None:
+    """One batch; the second message has a header whose name is no UTF-8, as clients that are not Java's can send."""
+    producer = AIOKafkaProducer(bootstrap_servers=address, acks="all")
+    await producer.start()
+    try:
+        batch = producer.create_batch()
+        for n, value in enumerate(values):
+            headers = [("NAME" if n == 1 else "good", b"")]
+            batch.append(timestamp=None, key=camera.encode(), value=value, headers=headers)
+        batch.close()
+        data = bytearray(batch._build())
+        at = data.index(b"NAME")
+        data[at : at + 4] = b"\xff\xfe\xfd\xfc"
+        data[17:21] = struct.pack(">I", calc_crc32c(bytes(data[21:])))
+        batch._buffer = data
+        await (await producer.send_batch(batch, TOPIC, partition=0))
+    finally:
+        await producer.stop()

@@ -10,7 +10,7 @@ import pytest
 from pipeline.ingest.kafka.topic_settings import TopicSettings
 from pipeline.sinks.redis_streams import RedisSettings
 from tests.kafka_broker import KafkaBroker
-from tests.redis_server import RedisServer
+from tests.redis_server import RedisServer, free_port
 from tests.services.kafka.rig import (
     TOPIC,
     LocalGraph,
@@ -199,6 +199,14 @@ async def test_brokers_that_do_not_answer_are_told_and_come_back(
         await until("the next", lambda: has(redis, "cam-0", 2))
         await until("its return", lambda: state(shard, "running"))
     assert await numbers(redis, "cam-0") == [0, 1]
+
+
+async def test_brokers_that_let_nobody_in_are_named(redis: RedisSettings, tmp_path: Path) -> None:
+    address = f"127.0.0.1:{free_port()}"
+    async with reading(TopicSettings(brokers=[address]), redis, names(1), tmp_path) as shard:
+        await until("the loss to be told", lambda: state(shard, "reconnecting"))
+        (figures,) = shard.figures()
+        assert f"broker {address}: ConnectionRefusedError" in (figures.status.last_error or "")
 
 
 async def has(redis: RedisSettings, camera: str, count: int) -> bool:

@@ -6,7 +6,7 @@ import base64
 import io
 import struct
 import zlib
-from contextlib import closing
+from contextlib import closing, suppress
 
 import cv2
 import numpy as np
@@ -269,11 +269,18 @@ def test_each_access_unit_gives_its_picture_at_once(units: list[bytes]) -> None:
         assert one.holds_state
 
 
+def begins(data: bytes) -> bool:
+    with closing(decoder()) as one, suppress(MessageRefused):
+        one.decode(message(data))
+        return one.began
+    return False
+
+
 def test_pictures_are_the_same_from_whichever_keyframe_decoding_began(units: list[bytes]) -> None:
     with closing(decoder()) as whole:
         everything = shown(whole, units)
     assert len(everything) == 20
-    starts = [offset for offset, data in enumerate(units) if decoder().is_keyframe(message(data))]
+    starts = [offset for offset, data in enumerate(units) if begins(data)]
     assert starts == [0, 6, 12, 18]
     for start in starts:
         with closing(decoder()) as later:
@@ -288,7 +295,7 @@ def test_several_access_units_in_a_message_are_counted(units: list[bytes]) -> No
         singles = shown(single, units[:18])
     assert list(found) == [(offset, sub) for offset in range(6) for sub in range(3)]
     assert list(found.values()) == list(singles.values())
-    assert [decoder().is_keyframe(message(data)) for data in packed] == [True, False] * 3
+    assert [begins(data) for data in packed] == [True, False] * 3
 
 
 def test_pictures_of_one_message_are_an_interval_apart(units: list[bytes]) -> None:
@@ -351,8 +358,11 @@ def test_parameter_sets_may_come_in_a_message_of_their_own() -> None:
     cut = units[0].index(b"\0\0\1\x06") - (units[0][units[0].index(b"\0\0\1\x06") - 1] == 0)
     apart = [units[0][:cut], units[0][cut:], *units[1:]]
     with closing(decoder()) as one:
-        assert one.is_keyframe(message(apart[0]))
-        assert not one.is_keyframe(message(apart[1]))
+        assert one.decode(message(apart[0])) == []
+        assert one.began
+        assert len(one.decode(message(apart[1]))) == 1
+        assert not one.began  # not without what came ahead
+        one.reset()
         assert one.decode(message(apart[0])) == []
         assert len(shown(one, apart, 1)) == 20
 
@@ -373,7 +383,6 @@ def test_video_of_too_many_pixels_is_refused(units: list[bytes]) -> None:
 
 def check(one: MessageDecoder, data: bytes, most: int = 1_000_000) -> bool:
     """True where it gave pictures; anything but pictures or a refusal fails."""
-    one.is_keyframe(message(data))
     found, told = list[Decoded](), "pictures"
     try:
         found = one.decode(message(data))

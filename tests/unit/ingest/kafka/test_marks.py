@@ -46,6 +46,11 @@ def test_a_camera_that_redis_knows_from_before_it_moved_is_read_again_where_it_c
     assert resume(there, PartitionId("frames", 1), {B: HERE.position(40, 1)}, gone[1]).mark.offset == 2
 
 
+def test_a_camera_that_nobody_can_ask_after_keeps_its_mark_and_one_that_redis_lost_does_not() -> None:
+    assert set(resume(MARK, HERE, {A: HERE.position(49, 0)}).mark.cameras) == {A, B}
+    assert set(resume(MARK, HERE, {A: HERE.position(49, 0), B: None}).mark.cameras) == {A}
+
+
 def test_a_mark_comes_back() -> None:
     assert PartitionMark.decode(MARK.encode()) == MARK
 

@@ -80,7 +80,7 @@ def test_a_time_is_read_where_the_settings_say(time_from: str, given: object) ->
 @pytest.mark.parametrize(
     ("time_from", "given", "words"),
     [
-        pytest.param("timestamp", message(b"x", timestamp_ms=-1), "no timestamp", id="the record has none"),
+        pytest.param("timestamp", message(b"x", timestamp_ms=-1), "there is none", id="the record has none"),
         pytest.param("timestamp", message(b"x", timestamp_ms=1_700_000_000), "milliseconds", id="seconds"),
         pytest.param("header:at", message(b"x"), "header 'at'", id="no header"),
         pytest.param("header:at", message(b"x", headers=[("at", b"\xff")]), "neither RFC 3339", id="not UTF-8"),
@@ -102,6 +102,12 @@ def test_a_deep_envelope_is_refused_and_nothing_worse() -> None:
     deep = b'{"a":' * 5000 + b"1" + b"}" * 5000
     with pytest.raises(MessageRefused, match="not JSON"):
         envelope(message(deep), MessageSettings())
+
+
+def test_an_envelope_is_parsed_once() -> None:
+    given, settings = message(b'{"camera": "a", "t": 1700000000250}'), MessageSettings(camera_from="json:camera")
+    assert camera_of(given, settings) == "a"
+    assert envelope(given, settings) is envelope(given, settings)
 
 
 def test_a_refusal_travels_between_processes_whole() -> None:

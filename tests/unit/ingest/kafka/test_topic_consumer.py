@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,9 +15,12 @@ from aiokafka.errors import IllegalStateError, KafkaConnectionError
 
 from pipeline.ingest.kafka.cameras import TopicCameras
 from pipeline.ingest.kafka.consumer import TopicConsumer
-from pipeline.ingest.kafka.marks import CameraMark, PartitionMark
+from pipeline.ingest.kafka.marks import CameraMark, PartitionId, PartitionMark
+from pipeline.ingest.kafka.message import RawMessage
 from pipeline.ingest.kafka.partition import Partition
+from pipeline.ingest.kafka.polling import Poll
 from pipeline.ingest.kafka.topic_settings import TopicSettings
+from pipeline.kafka_settings import KafkaMisconfigured
 from pipeline.sinks.errors import SinkRefused
 from stages.values import CameraId, Position
 
@@ -28,6 +33,16 @@ class Brokers:
         self.read: set[TopicPartition] = set()
         self.committed: dict[TopicPartition, int] = {}
         self.takes_commits = True
+        self.asked: list[set[int]] = []
+        self.begin = 0  # older messages are deleted
+        self.sought: dict[int, int] = {}
+
+    async def position(self, tp: TopicPartition) -> int:
+        return 0
+
+    async def getmany(self, *partitions: TopicPartition, timeout_ms: int, max_records: int) -> dict[Any, Any]:
+        self.asked.append({tp.partition for tp in partitions})
+        return {}
 
     def pause(self, tp: TopicPartition) -> None:
         self._check(tp)
@@ -39,9 +54,10 @@ class Brokers:
 
     def seek(self, tp: TopicPartition, offset: int) -> None:
         self._check(tp)
+        self.sought[tp.partition] = offset
 
     async def beginning_offsets(self, partitions: list[TopicPartition]) -> dict[TopicPartition, int]:
-        return dict.fromkeys(partitions, 0)
+        return dict.fromkeys(partitions, self.begin)
 
     async def commit(self, offsets: dict[TopicPartition, int]) -> None:
         if not self.takes_commits:
@@ -72,15 +88,16 @@ class Marks:
 class Subject:
     """A consumer that has these partitions; `on_close` hears of each that is closed."""
 
-    def __init__(self, brokers: Brokers) -> None:
+    def __init__(self, brokers: Brokers, **settings: Any) -> None:
         self.brokers = brokers
         self.on_close: Any = lambda partition: None
         self.opened: list[int] = []
         self.refuses = ""
+        self.places: dict[CameraId, Position | None] = {}
         self.marks: Any = Marks()
         self.cameras = TopicCameras(lambda *_: None)
         self.consumer: Any = TopicConsumer(
-            "frames", TopicSettings(brokers=("nowhere:9092",)), self.cameras, self.marks,
+            "frames", TopicSettings(brokers=("nowhere:9092",), **settings), self.cameras, self.marks,
             self._places, self._opened, lambda partition: self.on_close(partition), lambda partition: 0,
         )  # fmt: skip
         self.consumer._consumer = brokers
@@ -91,7 +108,7 @@ class Subject:
     async def _places(self) -> Mapping[CameraId, Position | None]:
         if self.refuses:
             raise SinkRefused(self.refuses)
-        return {}
+        return self.places
 
     async def open(self) -> None:
         await self.consumer.on_partitions_assigned(self.brokers.assigned)
@@ -107,7 +124,7 @@ async def subject() -> Any:
     await made.open()
     assert made.numbers() == [0, 1]
     yield made
-    await made.consumer.hold()
+    await made.consumer.hold(5.0)
 
 
 @pytest.mark.parametrize("goes", [0, 1])
@@ -149,7 +166,7 @@ async def test_a_redis_that_refuses_is_told_once(caplog: pytest.LogCaptureFixtur
     made.refuses = ""
     await made.open()
     assert made.numbers() == [0]
-    await made.consumer.hold()
+    await made.consumer.hold(5.0)
 
 
 async def test_a_commit_that_failed_is_tried_again_though_nothing_new_came(subject: Subject) -> None:
@@ -170,13 +187,111 @@ async def test_where_another_reader_saw_a_camera_is_heard_though_messages_come(
     assert subject.cameras.seen_elsewhere(camera, 0) == 7
 
 
+async def test_a_partition_that_has_its_share_waiting_is_not_asked_and_nothing_fetched_is_thrown_away(
+    subject: Subject,
+) -> None:
+    subject.cameras.apply({CameraId("a"): True})  # paused: nothing is decoded
+    full = subject.consumer._partitions[0]
+    share = subject.consumer._settings.max_buffered_bytes // 4
+    full.feed([RawMessage("frames", 0, n, b"a", bytes(share), (), 1_700_000_000_000) for n in range(2)])
+    await subject.consumer._poll(subject.brokers, Poll(subject.brokers))
+    assert subject.brokers.asked == [{1}]
+    assert subject.brokers.read == subject.brokers.assigned
+
+
+async def test_where_no_partition_has_room_the_reader_is_still_counted_as_alive(subject: Subject) -> None:
+    subject.cameras.apply({CameraId("a"): True})
+    share = subject.consumer._settings.max_buffered_bytes // 4
+    for partition in subject.consumer.partitions:
+        number = partition.identity.partition
+        partition.feed([RawMessage("frames", number, n, b"a", bytes(share), (), 1_700_000_000_000) for n in range(2)])
+    await subject.consumer._poll(subject.brokers, Poll(subject.brokers))
+    assert len(subject.brokers.asked) == 1
+    assert not subject.brokers.asked[0] & {0, 1}
+
+
+@pytest.mark.parametrize(
+    ("begin", "offset", "read_from", "cameras", "level"),
+    [
+        pytest.param(70, 100, 70, True, "WARNING", id="only what decoding begins with"),
+        pytest.param(120, 120, 120, False, "ERROR", id="what is unread too"),
+    ],
+)
+async def test_what_was_deleted_costs_no_more_than_it_held(
+    begin: int, offset: int, read_from: int, cameras: bool, level: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    made, camera, tp = Subject(Brokers(0)), CameraId("a"), TopicPartition("frames", 0)
+    made.marks.kept[0] = PartitionMark(100, 10, 0, {camera: CameraMark(99, 0, (40, 50), 1.0)})
+    made.places[camera] = PartitionId("frames", 0).position(99, 0)
+    await made.open()
+    assert made.brokers.sought == {0: 50}
+    made.brokers.begin = begin
+    await made.consumer._out_of_range(made.brokers, {tp: 50})
+    await made.consumer._open_waiting(made.brokers)
+    mark = made.consumer.partitions[0].mark()
+    assert (mark.offset, mark.began, made.brokers.sought[0]) == (offset, begin, read_from)
+    assert (camera in mark.cameras) is cameras
+    assert [r.levelname for r in caplog.records if "deleted" in r.message] == [level]
+    await made.consumer.hold(5.0)
+
+
+async def test_tries_come_quickly_again_once_the_brokers_were_reached(subject: Subject) -> None:
+    delays = [next(subject.consumer._delays) for _ in range(8)]
+    assert delays[-1] > 3
+    await subject.consumer._look_after(subject.brokers, came=True)
+    assert next(subject.consumer._delays) < 0.3
+
+
+async def test_what_only_a_person_can_mend_is_an_error_and_the_cameras_say_it(
+    caplog: pytest.LogCaptureFixture, tmp_path: Path
+) -> None:
+    secret = tmp_path / "gone"
+    made = Subject(Brokers(0), security_protocol="SASL_SSL", sasl_mechanism="PLAIN", username="u", password_file=secret)
+    made.cameras.apply({CameraId("a"): False})
+    with pytest.raises(KafkaMisconfigured) as raised:
+        made.consumer._settings.client_arguments()
+    for _ in range(2):
+        await made.consumer._tell_why(raised.value)
+    assert [r.levelname for r in caplog.records if str(secret) in r.message] == ["ERROR"]
+    assert str(secret) in (made.cameras.status(CameraId("a")).last_error or "")
+
+
 async def test_partitions_are_closed_all_at_once(subject: Subject) -> None:
     ended: list[int] = []
     for partition in subject.consumer.partitions:
         join = partition.close
         partition.close = lambda timeout_s, join=join: (ended.append(_ended(subject)), join(timeout_s))
-    await subject.consumer.hold()
+    await subject.consumer.hold(5.0)
     assert ended == [2, 2]
+
+
+class Hanging:
+    """A decoder whose call does not return before `go`."""
+
+    holds_state = began = False
+
+    def __init__(self) -> None:
+        self.entered, self.go = threading.Event(), threading.Event()
+
+    def decode(self, message: RawMessage) -> list[Any]:
+        self.entered.set()
+        self.go.wait(30)
+        return []
+
+    def close(self) -> None:
+        pass
+
+
+async def test_a_decoder_that_hangs_keeps_nobody_longer_than_is_waited_for_it(subject: Subject) -> None:
+    camera, decoder, partition = CameraId("a"), Hanging(), subject.consumer._partitions[0]
+    subject.cameras.apply({camera: False})
+    partition._decoders[camera] = decoder
+    partition.feed([RawMessage("frames", 0, 0, b"a", b"x", (), 1_700_000_000_000)])
+    assert await asyncio.to_thread(decoder.entered.wait, 10)
+    began = time.monotonic()
+    await subject.consumer.hold(0.1)
+    assert time.monotonic() - began < 2
+    decoder.go.set()
 
 
 def _ended(subject: Subject) -> int:
