@@ -21,7 +21,7 @@ from pipeline.sinks.reader import StreamReader
 from pipeline.sinks.redis_client import RedisSettings
 
 WARM_UP_S = 8.0
-_LOOK_EVERY_S = 1.0
+_LOOK_EVERY_S = 5.0  # each look costs 7 ms of the cores that are measured
 
 
 @dataclass(frozen=True)
