@@ -27,6 +27,7 @@ class AccessUnit:
     data: bytes
     rtp_time: int
     entry: bool  # decoding may begin here
+    sets: bool  # parameter sets are with it
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +49,7 @@ class Depacketizer:
         self._expected: int | None = None  # sequence number
         self._unit = bytearray()
         self._time = 0  # of the unit
-        self._picture = self._entry = False  # what the unit holds so far
+        self._holds = Nal.OTHER  # what is in the unit so far
         self._marked = False  # the unit's last packet said it was the last
         self._given_time: int | None = None  # of the unit that went out at its marker
         self._fragment = bytearray()  # of a NAL unit; empty: none has begun
@@ -85,6 +86,11 @@ class Depacketizer:
     def _believed(self) -> bool:
         return not self._lies and self._agreed >= AGREED and self._entry_agreed
 
+    @property
+    def _picture(self) -> bool:
+        """Whether the unit holds coded pixels."""
+        return Nal.PICTURE in self._holds
+
     def _hole(self) -> Hole:
         self._begin_unit()
         self._fragment.clear()
@@ -93,10 +99,10 @@ class Depacketizer:
 
     def _begin_unit(self) -> None:
         self._unit.clear()
-        self._picture = self._entry = self._marked = False
+        self._holds, self._marked = Nal.OTHER, False
 
     def _finished(self) -> AccessUnit:
-        unit = AccessUnit(bytes(self._unit), self._time, self._entry)
+        unit = AccessUnit(bytes(self._unit), self._time, Nal.ENTRY in self._holds, Nal.SETS in self._holds)
         self._begin_unit()
         return unit
 
@@ -111,8 +117,7 @@ class Depacketizer:
         if nal & Nal.PICTURE and not self._fits(nal, time, done):
             return
         self._time = time
-        self._picture = self._picture or bool(nal & Nal.PICTURE)
-        self._entry = self._entry or bool(nal & Nal.ENTRY)
+        self._holds |= nal
         self._unit += _START
         self._unit += unit
         if len(self._unit) > LARGEST_UNIT_BYTES:
@@ -122,7 +127,7 @@ class Depacketizer:
         """The unit ended, for the next one begins."""
         if self._marked:
             self._agreed += 1
-            self._entry_agreed = self._entry_agreed or self._entry
+            self._entry_agreed = self._entry_agreed or Nal.ENTRY in self._holds
         else:
             self._agreed = 0
         done.append(self._finished())

@@ -14,6 +14,7 @@ class Nal(IntFlag):
     PICTURE = 1  # coded pixels
     FIRST = 2  # a picture begins here: its first slice, or what stands before it
     ENTRY = 4  # decoding may begin at the picture it belongs to
+    SETS = 8  # tells how pictures are coded: the sequence's parameter set, which comes before the picture's
 
 
 _RECOVERY_POINT = 6  # a message's type: pictures are whole from here on, or soon
@@ -34,7 +35,9 @@ def _h264(unit: bytes | memoryview) -> Nal:
         return Nal.PICTURE | first | (Nal.ENTRY if kind == 5 else Nal.OTHER)
     if kind == 6:
         return Nal.FIRST | (Nal.ENTRY if _tells_of_recovery(unit) else Nal.OTHER)
-    return Nal.FIRST if kind in (7, 8, 9) else Nal.OTHER
+    if kind == 7:
+        return Nal.FIRST | Nal.SETS
+    return Nal.FIRST if kind in (8, 9) else Nal.OTHER
 
 
 def _h265(unit: bytes | memoryview) -> Nal:
@@ -42,7 +45,9 @@ def _h265(unit: bytes | memoryview) -> Nal:
     if kind < 32:
         first = Nal.FIRST if unit[2] & 0x80 else Nal.OTHER  # first_slice_segment_in_pic_flag
         return Nal.PICTURE | first | (Nal.ENTRY if 16 <= kind <= 21 else Nal.OTHER)
-    return Nal.FIRST if kind in (32, 33, 34, 35, 39) else Nal.OTHER
+    if kind == 33:
+        return Nal.FIRST | Nal.SETS
+    return Nal.FIRST if kind in (32, 34, 35, 39) else Nal.OTHER
 
 
 def _tells_of_recovery(unit: bytes | memoryview) -> bool:

@@ -6,7 +6,7 @@ import secrets
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from pipeline.ingest.rtsp.depacketizer import Depacketizer, Hole
+from pipeline.ingest.rtsp.depacketizer import AccessUnit, Depacketizer, Hole
 from pipeline.ingest.rtsp.rtp import Reception, SenderReport, Unwrapper, read_packet, sender_reports
 from pipeline.ingest.rtsp.sdp import Track
 from pipeline.ingest.video_codec import VideoCodec
@@ -23,6 +23,7 @@ class Coded:
     media_s: float
     camera_wall_s: float | None  # when it was taken by the camera's clock, Unix seconds; None: not told
     entry: bool  # decoding may begin here
+    sets: bool  # parameter sets are with it
 
 
 class Receiver:
@@ -55,7 +56,7 @@ class Receiver:
         if self._reception is not None:
             self._reception.packet(packet.sequence)
         for unit in self._depacketizer.push(packet):
-            yield unit if isinstance(unit, Hole) else self._coded(unit.data, unit.rtp_time, unit.entry)
+            yield unit if isinstance(unit, Hole) else self._coded(unit)
 
     def rtcp(self, data: bytes, now_s: float) -> None:
         """Takes one RTCP packet; `now_s` is monotonic."""
@@ -88,12 +89,12 @@ class Receiver:
             count = self._times.take if self._last_ticks is None else self._times.near
             self._report = (report, count(report.rtp_time))
 
-    def _coded(self, data: bytes, rtp_time: int, entry: bool) -> Coded:
-        ticks, clock_hz = self._times.take(rtp_time), self._track.clock_hz
+    def _coded(self, unit: AccessUnit) -> Coded:
+        ticks, clock_hz = self._times.take(unit.rtp_time), self._track.clock_hz
         if self._last_ticks is not None and abs(ticks - self._last_ticks) > _LONGEST_STEP_S * clock_hz:
             self._report = None
         self._last_ticks = ticks
         wall_s = None
         if self._report is not None and self._report[0].wall_s is not None:
             wall_s = self._report[0].wall_s + (ticks - self._report[1]) / clock_hz
-        return Coded(data, ticks, ticks / clock_hz, wall_s, entry)
+        return Coded(unit.data, ticks, ticks / clock_hz, wall_s, unit.entry, unit.sets)

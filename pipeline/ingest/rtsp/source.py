@@ -146,6 +146,7 @@ class _Decoding:
         self._keyframes_only = keyframes_only
         self._monotonic = monotonic
         self._waits = True  # for a picture decoding can begin at
+        self._brings_sets = self._needs_sets = False  # parameter sets of its own; those lost may have been others
         self._not_before = -(2**62)  # ticks: pictures shown before that one would need those that are missing
         self.has_shown = False
         self.took_s = 0.0  # the last decoding
@@ -153,16 +154,18 @@ class _Decoding:
     def take(self, coded: Coded | Hole) -> Iterator[VideoFrame | BadFrame]:
         """Pictures in the order they are shown."""
         if isinstance(coded, Hole):
+            self._needs_sets = self._brings_sets
             yield from self._begin_anew()
             yield BadFrame(DECODE_ERROR)
         elif self._keyframes_only.skip(coded.media_s, self._monotonic(), coded.entry):
             yield from self._begin_anew()
             yield BadFrame(BEHIND)
-        elif self._waits and not coded.entry:
+        elif self._waits and not (coded.entry and (coded.sets or not self._needs_sets)):
             yield BadFrame(DECODE_ERROR)
         else:
             if self._waits:
-                self._waits, self._not_before = False, coded.ticks
+                self._waits, self._needs_sets, self._not_before = False, False, coded.ticks
+            self._brings_sets = self._brings_sets or coded.sets
             yield from self._decoded(coded)
 
     def _begin_anew(self) -> Iterator[VideoFrame | BadFrame]:
