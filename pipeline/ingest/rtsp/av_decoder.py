@@ -11,6 +11,8 @@ from av.video.frame import VideoFrame
 
 from pipeline.ingest.video_codec import VideoCodec
 
+__all__ = ["Decoder", "Undecodable", "VideoFrame"]
+
 _NAMES = {VideoCodec.H264: "h264", VideoCodec.H265: "hevc"}
 _START = b"\0\0\0\1"
 

@@ -5,14 +5,13 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING
 
 from pipeline.ingest.address import read_secret
 from pipeline.ingest.av_pictures import Pictures
 from pipeline.ingest.camera_settings import CameraSettings
 from pipeline.ingest.capture_clock import CaptureClock
 from pipeline.ingest.rtsp.auth import Login
-from pipeline.ingest.rtsp.av_decoder import Decoder, Undecodable
+from pipeline.ingest.rtsp.av_decoder import Decoder, Undecodable, VideoFrame
 from pipeline.ingest.rtsp.connection import Patience, RtspConnection
 from pipeline.ingest.rtsp.depacketizer import Hole, UnknownPacking
 from pipeline.ingest.rtsp.errors import SourceDoubtful, SourceUnsupported
@@ -20,9 +19,6 @@ from pipeline.ingest.rtsp.receiver import Coded, Receiver
 from pipeline.ingest.rtsp.sdp import Track
 from pipeline.ingest.sampling import KeyframesOnly, RateSampler
 from pipeline.ingest.source import BEHIND, DECODE_ERROR, After, BadFrame, SourceFrame, SourceLost, SourceRefused
-
-if TYPE_CHECKING:
-    from av.video.frame import VideoFrame
 
 _PATIENCE = 0.9  # of the time after which the watchdog gives up, for a first picture
 
