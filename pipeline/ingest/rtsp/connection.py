@@ -22,6 +22,7 @@ _DEFAULT_PORT = 554
 _DEFAULT_SESSION_S = 60
 _REPORT_EVERY_S = 5.0
 _MOST_EARLY_BYTES = 4 * 1024 * 1024  # packets that overtook the answer to PLAY
+_PACKET_COSTS_BYTES = 100  # even an empty one
 _REDIRECTS = (301, 302, 303, 305, 307, 308)
 _LOGIN = (401, 403)
 _OTHER_WAYS = (400, 405, 406, 451, 455, 456, 457, 459, 460, 461, 462, 501, 505, 551)  # FFmpeg may ask differently
@@ -85,7 +86,8 @@ class RtspConnection:
         """
         while self._early:
             channel, data = self._early.popleft()
-            yield channel == self._channels[1], memoryview(data)
+            if channel in self._channels:
+                yield channel == self._channels[1], memoryview(data)
         heard_at = self._monotonic()
         while not self._cancelled.is_set():
             try:
@@ -148,11 +150,11 @@ class RtspConnection:
         """Another place for the same. The login goes along only to the same host."""
         try:
             here, there = urlsplit(self._url), urlsplit(target)
-            elsewhere = here.hostname != there.hostname
+            elsewhere, _ = here.hostname != there.hostname, there.port  # a port that is none is no address
         except ValueError:
-            raise SourceUnsupported(f"{self._name} sends us on to an address that is none") from None
+            raise SourceDoubtful(f"{self._name} sends us on to an address that is none") from None
         if there.scheme.lower() != "rtsp" or there.username is not None:
-            raise SourceUnsupported(f"{self._name} sends us on to another kind of address")
+            raise SourceDoubtful(f"{self._name} sends us on to another kind of address")
         self._authenticator = Authenticator(None if elsewhere else self._login)
         self._url = target
         self._connect(target)
@@ -172,9 +174,8 @@ class RtspConnection:
         if "RTP/AVP/TCP" not in options and "interleaved" not in options:
             raise SourceUnsupported(f"{self._name} does not send over the connection it is asked by")
         first, _, second = options.get("interleaved", "0-1").partition("-")
-        rtp = int(first) if first.isascii() and first.isdigit() and len(first) < 4 else 0
-        rtcp = int(second) if second.isascii() and second.isdigit() and len(second) < 4 else rtp + 1
-        return rtp, rtcp
+        rtp = _channel(first, 0)
+        return rtp, _channel(second, (rtp + 1) % 256)
 
     def _play(self) -> None:
         self._check(self._ask("PLAY", self._session_url, {"Range": "npt=0.000-"}), asked_alike=False)
@@ -209,13 +210,13 @@ class RtspConnection:
                 return item
 
     def _keep_early(self, item: Interleaved) -> None:
-        self._early_bytes += len(item.data)
+        self._early_bytes += len(item.data) + _PACKET_COSTS_BYTES
         if self._early_bytes > _MOST_EARLY_BYTES:
             raise Malformed("packets and no answer")
         self._early.append((item.channel, bytes(item.data)))
 
     def _check(self, answer: Message, asked_alike: bool = True) -> None:
-        """Raises SourceRefused; where FFmpeg might be answered better, SourceUnsupported."""
+        """Raises SourceRefused; where FFmpeg might be answered better, SourceDoubtful."""
         status = answer.status
         if 200 <= status < 300:
             return
@@ -223,7 +224,7 @@ class RtspConnection:
         if status in _LOGIN:
             raise SourceRefused(f"{self._name} refused the login ({told}); check user name and password")
         if status in _REDIRECTS or (status in _OTHER_WAYS and not asked_alike):
-            raise SourceUnsupported(f"{self._name} refused: {told}")
+            raise SourceDoubtful(f"{self._name} refused: {told}")
         raise SourceRefused(f"{self._name} refused: {told}")
 
     # While packets come
@@ -271,7 +272,7 @@ class RtspConnection:
         if self._cancelled.is_set():
             return SourceLost(f"{self._name}: not wanted any more")
         if isinstance(exc, Malformed):
-            return SourceUnsupported(f"{self._name} does not speak RTSP as we know it: {exc}")
+            return SourceDoubtful(f"{self._name} does not speak RTSP as we know it: {exc}")
         if isinstance(exc, TimeoutError) or self._monotonic() >= self._deadline:
             return SourceLost(f"{self._name} did not answer within {self._patience.open_s:g} s")
         kind = SourceDoubtful if self._answered else SourceLost
@@ -300,6 +301,11 @@ _PHRASES = {
     451: "Parameter Not Understood", 453: "Not Enough Bandwidth", 454: "Session Not Found",
     455: "Method Not Valid in This State", 459: "Aggregate Operation Not Allowed", 461: "Unsupported Transport",
 }  # fmt: skip
+
+
+def _channel(text: str, otherwise: int) -> int:
+    number = int(text) if text.isascii() and text.isdigit() and len(text) < 4 else otherwise
+    return number if number < 256 else otherwise
 
 
 def _timeout_of(parameters: list[str]) -> int:

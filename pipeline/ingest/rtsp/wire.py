@@ -48,7 +48,7 @@ class Wire:
         self.close()
         self._start = self._end = 0
         error: OSError = TimeoutError()
-        for family, kind, protocol, _, address in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM):
+        for family, kind, protocol, _, address in _addresses(host, port):
             try:
                 self._adopt(socket.socket(family, kind, protocol))
                 return self._connect(address, deadline)
@@ -149,6 +149,13 @@ class Wire:
                 self._socket.shutdown(socket.SHUT_RD)
             except OSError:  # not connected, or gone by itself
                 return
+
+
+def _addresses(host: str, port: int) -> list[Any]:
+    try:
+        return socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except ValueError:  # a name that cannot be written in DNS
+        raise OSError("no host can have this name") from None
 
 
 def _timeval(seconds: float) -> bytes:

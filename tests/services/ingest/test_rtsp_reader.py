@@ -21,7 +21,7 @@ from tests.fakes import whole
 from tests.gst_rtsp import GstRtspServer
 from tests.numbered import numbered_picture, read_number
 from tests.services.ingest.rig import watching
-from tests.services.ingest.scripted_rtsp import ScriptedServer, ok, usual
+from tests.services.ingest.scripted_rtsp import SDP, ScriptedServer, ok, usual
 
 pytestmark = pytest.mark.services
 
@@ -63,7 +63,10 @@ def lateness(source: Source, server: RtspServer, count: int) -> list[float]:
     return found
 
 
-@pytest.mark.parametrize(("reader", "least", "most"), [("direct", 0.0, 0.1), ("ffmpeg", 0.15, 0.4)])
+@pytest.mark.parametrize(
+    ("reader", "least", "most"),
+    [("direct", 0.0, 0.1), pytest.param("ffmpeg", 0.15, 0.4, marks=pytest.mark.slow)],
+)
 def test_a_picture_is_given_out_before_the_next_one_begins(reader: str, least: float, most: float) -> None:
     with RtspServer() as server:
         server.add_stream("cam", StreamSettings(fps=5, width=160, height=96), lambda n: numbered_picture(n, 160, 96))
@@ -213,7 +216,15 @@ HOSTILE: dict[str, Callable[[str, str], bytes | None]] = {
     "a session that breaks lines": lambda method, request: ok(request, "Session: a\x0bb", body="m=video 0 RTP/AVP 96"),
     "nothing after PLAY": usual,
     "bytes after PLAY": lambda method, request: (usual(method, request) or b"") + b"\xff" * 99 * (method == "PLAY"),
-    "a redirect to itself": lambda method, request: ok(request, "Location: rtsp://[", status="302 Found"),
+    "channels there are not": lambda method, request: ok(
+        request, "Transport: RTP/AVP/TCP;interleaved=300-999", "Session: a", body=SDP
+    ),
+    "empty packets": lambda method, request: b"$\0\0\0" * 50_000,
+    "a redirect to a name that is none": lambda method, request: ok(
+        request, f"Location: rtsp://{'a' * 70}.com/", status="302 Found"
+    ),
+    "a redirect to no port": lambda method, request: ok(request, "Location: rtsp://a:99999/", status="302 Found"),
+    "a redirect to no address": lambda method, request: ok(request, "Location: rtsp://[", status="302 Found"),
 }
 
 
