@@ -11,6 +11,8 @@ import pytest
 
 from pipeline.demo.encoder import StreamSettings, VideoEncoder
 from pipeline.demo.rtp import Stamper, sender_report
+from pipeline.ingest.rtsp.depacketizer import Hole
+from pipeline.ingest.rtsp.nal import Nal, nal_of
 from pipeline.ingest.rtsp.receiver import Coded, Receiver
 from pipeline.ingest.rtsp.sdp import Track
 from pipeline.ingest.rtsp.source import _Decoding
@@ -119,17 +121,34 @@ def test_pictures_that_lean_on_later_ones_are_shown_in_their_order_and_begin_who
     assert len(shown) > 10
 
 
+def test_a_stream_without_keyframes_is_seen_again_once_it_has_refreshed_itself() -> None:
+    viewer, shown = Viewer("h264"), []
+    units = _encoded("libx264", tune="zerolatency", x264="repeat-headers=1:intra-refresh=1:keyint=10:scenecut=0")
+    for n, (data, ticks, _) in enumerate(units):
+        nals = [nal_of(VideoCodec.H264, unit) for unit in data.split(b"\0\0\1")[1:]]
+        entry = any(Nal.ENTRY in nal for nal in nals)
+        coded = Hole() if n == 13 else Coded(data, ticks, ticks / 90_000, None, entry, entry)
+        for item in viewer.decoding.take(coded):
+            if not isinstance(item, BadFrame):
+                shown.append(read_number(item.reformat(format="gray").to_ndarray()))
+    assert shown[:13] == list(range(13))
+    assert shown[13:] == list(range(40 - len(shown[13:]), 40))
+    assert len(shown) > 20
+
+
 def _reordered(codec: str) -> list[tuple[bytes, int, bool]]:
     """Coded pictures with B-frames and open groups in the order they are sent: bytes, ticks, keyframe."""
+    params = "repeat-headers=1:keyint=8:min-keyint=8:bframes=2:open-gop=1:scenecut=0"
+    return _encoded(codec, x264=params, x265=f"{params}:log-level=none:pools=none")
+
+
+def _encoded(codec: str, tune: str = "", x264: str = "", x265: str = "") -> list[tuple[bytes, int, bool]]:
     context = av.CodecContext.create(codec, "w")
     assert isinstance(context, av.VideoCodecContext)
     context.width, context.height, context.pix_fmt = 320, 192, "yuv420p"
     context.framerate, context.time_base = FPS, Fraction(1, FPS)
-    key = "x264-params" if codec == "libx264" else "x265-params"
-    context.options = {
-        "preset": "ultrafast",
-        key: "repeat-headers=1:keyint=8:min-keyint=8:bframes=2:open-gop=1:scenecut=0:log-level=none:pools=none",
-    }
+    context.options = {"preset": "ultrafast", **({"tune": tune} if tune else {})}
+    context.options |= {"x264-params": x264} if codec == "libx264" else {"x265-params": x265}
     packets = []
     for n in range(40):
         frame = av.VideoFrame.from_ndarray(numbered_picture(n, 320, 192), "rgb24").reformat(format="yuv420p")
