@@ -46,6 +46,8 @@ class AutoSource:
             return self._source.open()
         except (SourceUnsupported, SourceDoubtful) as exc:
             error = self._ruled_out(exc)
+            if error is None and self._cancelled.is_set():
+                error = SourceLost(str(exc))
         if error is not None:
             raise error
         self._go_on_with_ffmpeg()
@@ -66,6 +68,8 @@ class AutoSource:
             return
         if error is not None:
             raise error
+        if self._cancelled.is_set():
+            return
         self._go_on_with_ffmpeg()
         yield from self._source.frames(after)
 

@@ -99,10 +99,27 @@ def test_one_that_sends_something_else_in_the_middle_is_read_by_ffmpeg_from_its_
     assert run(choice, live(source_frame(0)), ffmpegs()) == [100, 101]
 
 
+def test_whoever_is_cancelled_asks_no_other_reader() -> None:
+    def cancelled() -> None:
+        source.cancel()
+        raise UNSUPPORTED
+
+    ffmpeg = ffmpegs()
+    source = auto(Choice(), ScriptedSource([cancelled], live=True), ffmpeg)
+    source.open()
+    assert list(source.frames()) == []
+    source = auto(Choice(), ScriptedSource([], live=True, on_open=cancelled), ffmpeg)
+    with pytest.raises(SourceLost):
+        source.open()
+    assert not ffmpeg.opened
+
+
 def test_a_cancel_reaches_the_reader_that_took_over() -> None:
     ffmpeg = ffmpegs()
     source = auto(Choice(), live(UNSUPPORTED), ffmpeg)
     source.open()
+    frames = source.frames()
+    next(frames)
     source.cancel()
-    assert list(source.frames()) == []
+    assert list(frames) == []
     assert ffmpeg.cancelled.is_set()
