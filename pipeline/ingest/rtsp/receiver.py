@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from pipeline.ingest.rtsp.depacketizer import AccessUnit, Depacketizer, Hole
-from pipeline.ingest.rtsp.rtp import Reception, SenderReport, Unwrapper, read_packet, sender_reports
+from pipeline.ingest.rtsp.rtp import Reception, SenderReport, Unwrapper, read_packet, says_goodbye, sender_reports
 from pipeline.ingest.rtsp.sdp import Track
 from pipeline.ingest.video_codec import VideoCodec
 
@@ -58,13 +58,14 @@ class Receiver:
         for unit in self._depacketizer.push(packet):
             yield unit if isinstance(unit, Hole) else self._coded(unit)
 
-    def rtcp(self, data: bytes, now_s: float) -> None:
-        """Takes one RTCP packet; `now_s` is monotonic."""
+    def rtcp(self, data: bytes, now_s: float) -> bool:
+        """Takes one RTCP packet; `now_s` is monotonic. False where it says that the stream is over."""
         for report in sender_reports(data):
             if self._reception is not None and report.ssrc == self._reception.ssrc:
                 self._reception.reported(report, now_s)
             if self._reception is None or report.ssrc == self._reception.ssrc:
                 self._keep(report)
+        return self._reception is None or not says_goodbye(data, self._reception.ssrc)
 
     def report(self, now_s: float) -> bytes:
         """An RTCP packet that says what came."""

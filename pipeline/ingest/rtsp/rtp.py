@@ -9,7 +9,7 @@ from typing import NamedTuple
 _NTP_EPOCH_S = 2_208_988_800  # 1900-01-01 to 1970-01-01
 _NTP_ERA_S = 2**32
 _HEADER = struct.Struct(">BBHII")
-_SENDER_REPORT, _RECEIVER_REPORT, _DESCRIPTION = 200, 201, 202
+_SENDER_REPORT, _RECEIVER_REPORT, _DESCRIPTION, _GOODBYE = 200, 201, 202, 203
 _NAME = b"rayline"
 
 
@@ -53,14 +53,30 @@ def read_packet(data: memoryview) -> RtpPacket | None:
 
 
 def sender_reports(data: bytes) -> Iterator[SenderReport]:
-    """The sender reports of a compound RTCP packet; what is no RTCP ends it."""
-    at = 0
-    while at + 4 <= len(data) and data[at] >> 6 == 2:
-        length = 4 * (int.from_bytes(data[at + 2 : at + 4], "big") + 1)
-        if data[at + 1] == _SENDER_REPORT and length >= 28 and at + 28 <= len(data):
+    """The sender reports of a compound RTCP packet."""
+    for kind, at, length in _parts(data):
+        if kind == _SENDER_REPORT and length >= 28:
             ssrc, seconds, fraction, rtp_time = struct.unpack_from(">IIII", data, at + 4)
             middle = (seconds & 0xFFFF) << 16 | fraction >> 16
             yield SenderReport(ssrc, _unix_s(seconds, fraction), rtp_time, middle)
+
+
+def says_goodbye(data: bytes, ssrc: int) -> bool:
+    """Whether a compound RTCP packet tells that this stream is over."""
+    for kind, at, length in _parts(data):
+        if kind == _GOODBYE and length >= 8 and struct.unpack_from(">I", data, at + 4) == (ssrc,):
+            return True
+    return False
+
+
+def _parts(data: bytes) -> Iterator[tuple[int, int, int]]:
+    """Kind, place and length of each part that is whole; what is no RTCP ends them."""
+    at = 0
+    while at + 4 <= len(data) and data[at] >> 6 == 2:
+        length = 4 * (int.from_bytes(data[at + 2 : at + 4], "big") + 1)
+        if at + length > len(data):
+            return
+        yield data[at + 1], at, length
         at += length
 
 

@@ -18,7 +18,16 @@ from pipeline.ingest.rtsp.errors import SourceDoubtful, SourceUnsupported
 from pipeline.ingest.rtsp.receiver import Coded, Receiver
 from pipeline.ingest.rtsp.sdp import Track
 from pipeline.ingest.sampling import KeyframesOnly, RateSampler
-from pipeline.ingest.source import BEHIND, DECODE_ERROR, After, BadFrame, SourceFrame, SourceLost, SourceRefused
+from pipeline.ingest.source import (
+    BEHIND,
+    DECODE_ERROR,
+    After,
+    BadFrame,
+    SourceError,
+    SourceFrame,
+    SourceLost,
+    SourceRefused,
+)
 
 _PATIENCE = 0.9  # of the time after which the watchdog gives up, for a first picture
 
@@ -114,22 +123,24 @@ class RtspSource:
         """Coded pictures as they come. Raises in time where none can be shown."""
         receiver, any_packet = Receiver(track), False
         limit_at = self._monotonic() + _PATIENCE * self._settings.longest_stall_s
+        error: SourceError | None = None
         try:
             for is_rtcp, data in connection.packets(receiver.report):
-                if is_rtcp:
-                    receiver.rtcp(bytes(data), time.monotonic())
-                    continue
-                any_packet = True
-                yield from receiver.rtp(data)
-                if not decoding.has_shown and self._monotonic() > limit_at:
-                    raise SourceDoubtful(f"{self._name}: nothing to begin decoding with was sent")
+                if not is_rtcp:
+                    any_packet = True
+                    yield from receiver.rtp(data)
+                elif not receiver.rtcp(bytes(data), time.monotonic()):
+                    error = SourceLost(f"{self._name}: the stream ended")
+                if not decoding.has_shown and any_packet and self._monotonic() > limit_at:
+                    error = SourceDoubtful(f"{self._name}: nothing to begin decoding with was sent")
+                if error is not None:
+                    break
         except UnknownPacking as exc:
-            error: Exception = SourceUnsupported(f"{self._name} packs {track.codec} as {exc}")
+            error = SourceUnsupported(f"{self._name} packs {track.codec} as {exc}")
         except SourceLost as exc:
             error = exc if any_packet else SourceDoubtful(str(exc))
-        else:
-            return
-        raise error
+        if error is not None:
+            raise error
 
 
 class _Decoding:

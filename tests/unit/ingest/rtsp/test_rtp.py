@@ -8,7 +8,7 @@ import struct
 import pytest
 
 from pipeline.demo.rtp import sender_report
-from pipeline.ingest.rtsp.rtp import Reception, Unwrapper, read_packet, sender_reports
+from pipeline.ingest.rtsp.rtp import Reception, Unwrapper, read_packet, says_goodbye, sender_reports
 
 
 def packet(payload: bytes, first: int = 0x80, second: int = 0xE0, extra: bytes = b"") -> memoryview:
@@ -62,6 +62,13 @@ def test_a_report_behind_others_is_found_and_one_without_a_clock_says_so() -> No
     clockless = struct.pack(">BBHIIIIII", 0x80, 200, 6, 5, 0, 0, 77, 0, 0)
     (report,) = sender_reports(goodbye + clockless + goodbye)
     assert (report.wall_s, report.rtp_time) == (None, 77)
+
+
+def test_a_goodbye_is_the_streams_own_or_none() -> None:
+    compound = sender_report(5, 1.0, 1, 1, 1) + struct.pack(">BBHI", 0x81, 203, 1, 5)
+    assert says_goodbye(compound, 5)
+    assert not says_goodbye(compound, 6)
+    assert not says_goodbye(compound[:-1], 5)
 
 
 def test_times_go_on_through_their_wrapping_and_back() -> None:
