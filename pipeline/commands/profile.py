@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 MOST_FRAMES = 100_000  # kept, the newest
 ASK_EVERY_S = 2.0
 _WHAT = {  # and what it means where most of the time goes there
-    "capture": ("camera and network", "the camera, the network, and one picture's interval in FFmpeg"),
+    "capture": ("camera and network", "camera, network, and where FFmpeg reads it a picture's interval"),
     "decode": ("packet to picture", "a smaller stream of the camera, `hwaccel` or `threads`"),
     "queue": ("until its batch went", "frames wait for batches before them: the stages behind are full"),
     "send": ("way to preprocess", "transport, or a replica that is busy with batches before it"),

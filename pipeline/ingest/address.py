@@ -86,6 +86,13 @@ class SecretUrl(SecretStr):
         secret = own_password if password is None else quote(password, safe="")
         return f"{self._raw.partition('://')[0]}://{name}:{secret}@{place}"
 
+    def login(self, username: str | None = None, password: str | None = None) -> tuple[str, str] | None:
+        """User and password in clear, these in place of its own where given; None where there is neither."""
+        own_name, _, own_password = self._split()[0].partition(":")
+        name = unquote(own_name) if username is None else username
+        secret = unquote(own_password) if password is None else password
+        return (name, secret) if name or secret else None
+
     def secrets(self) -> tuple[str, ...]:
         """Its own password, if it has one: what must be hidden in any text about it."""
         _, _, password = self._split()[0].partition(":")

@@ -23,6 +23,8 @@ from pipeline.ingest.capture_clock import CaptureClock, MediaClock
 from pipeline.ingest.pacing import LivePacer, Pacer
 from pipeline.ingest.sampling import KeyframesOnly, RateSampler
 from pipeline.ingest.source import (
+    BEHIND,
+    DECODE_ERROR,
     After,
     BadFrame,
     SourceError,
@@ -35,8 +37,6 @@ from stages.values import Clock
 
 logger = logging.getLogger(__name__)
 
-DECODE_ERROR = "decode_error"
-BEHIND = "behind"
 _FALLBACK_FPS = 25.0  # for files that do not say theirs
 _ATTACHED_PICTURE = 0x400  # AV_DISPOSITION_ATTACHED_PIC: an album's cover is no video
 

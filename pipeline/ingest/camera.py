@@ -9,17 +9,20 @@ import traceback
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 
 from pipeline.ingest.address import mask
 from pipeline.ingest.av_source import AvSource
 from pipeline.ingest.backoff import backoff_delays
-from pipeline.ingest.camera_settings import CameraSettings, HwAccel, Pace, Transport
+from pipeline.ingest.camera_settings import CameraSettings, HwAccel, Pace, RtspReader, Transport
 from pipeline.ingest.camera_state import ALLOWED, FINAL, CameraState, CameraStatus, check_move
 from pipeline.ingest.fps_gauge import FpsGauge
 from pipeline.ingest.handoff import Handoff, HandoffClosed, OnFull, UnmadeFrame
 from pipeline.ingest.numbering import Numbering, StoredPlace
 from pipeline.ingest.reader import Phase, Reader
+from pipeline.ingest.rtsp.choice import AutoSource, Choice
+from pipeline.ingest.rtsp.source import RtspSource
 from pipeline.ingest.source import (
     BadFrame,
     Source,
@@ -33,8 +36,8 @@ from pipeline.observe.logs import bind_log_context
 from stages.values import CameraId, Clock, EndOfStream, Frame
 
 __all__ = [
-    "ALLOWED", "FINAL", "Camera", "CameraSettings", "CameraState", "CameraStatus", "HwAccel", "Pace", "Transport",
-    "make_handoff", "make_source",
+    "ALLOWED", "FINAL", "Camera", "CameraSettings", "CameraState", "CameraStatus", "HwAccel", "Pace", "SourceMaker",
+    "Transport", "make_handoff", "make_source",
 ]  # fmt: skip
 
 logger = logging.getLogger(__name__)
@@ -45,16 +48,36 @@ _REFUSED_WAIT_S = 5.0  # a wrong password does not get right by asking often, an
 OnState = Callable[[CameraId, CameraState, str], None]
 
 
-def make_source(settings: CameraSettings, turn: float = 0.0) -> Source:
-    """The source an address asks for; not opened yet. `turn`: when a live one's pictures are taken, see `Turns`."""
-    if settings.topic is not None:
-        raise SourceInvalid(f"{settings.url} is read with all its topic, not by itself")
-    if settings.url.scheme == "file" and Path(settings.url.path).is_dir():
-        # Only here, for a camera's process needs no OpenCV.
-        from pipeline.ingest.image_folder import ImageFolderSource
+class SourceMaker:
+    """Makes the sources of one camera, one after another: what one finds out about the camera, the next knows."""
 
-        return ImageFolderSource(settings)
-    return AvSource(settings, turn)
+    def __init__(self, turn: float = 0.0) -> None:
+        """`turn`: when a live one's pictures are taken, see `Turns`."""
+        self._turn = turn
+        self._choice = Choice()
+
+    def __call__(self, settings: CameraSettings) -> Source:
+        """The source an address asks for; not opened yet."""
+        if settings.topic is not None:
+            raise SourceInvalid(f"{settings.url} is read with all its topic, not by itself")
+        if settings.url.scheme == "file" and Path(settings.url.path).is_dir():
+            # Only here, for a camera's process needs no OpenCV.
+            from pipeline.ingest.image_folder import ImageFolderSource
+
+            return ImageFolderSource(settings)
+        direct, ffmpeg = partial(RtspSource, settings, self._turn), partial(AvSource, settings, self._turn)
+        if settings.rtsp_reader is RtspReader.FFMPEG or not settings.is_for_direct_reader:
+            return ffmpeg()
+        return (
+            direct()
+            if settings.rtsp_reader is RtspReader.DIRECT
+            else AutoSource(settings, self._choice, direct, ffmpeg)
+        )
+
+
+def make_source(settings: CameraSettings) -> Source:
+    """The source an address asks for, where one is all that is wanted; not opened yet."""
+    return SourceMaker()(settings)
 
 
 def make_handoff(settings: CameraSettings) -> Handoff:
@@ -75,7 +98,7 @@ class Camera:
         settings: CameraSettings,
         handoff: Handoff,
         *,
-        open_source: Callable[[CameraSettings], Source] = make_source,
+        open_source: Callable[[CameraSettings], Source] | None = None,
         on_state: OnState | None = None,
         clock: Callable[[], float] = time.monotonic,
         wall: Callable[[], float] = time.time,
@@ -89,7 +112,7 @@ class Camera:
         self._log = logging.LoggerAdapter(logger, {"camera": settings.camera_id})  # on whichever thread it speaks
         self._settings = settings
         self._handoff = handoff
-        self._open_source = open_source
+        self._open_source = open_source or SourceMaker()
         self._on_state = on_state
         self._clock = clock
         self._wall = wall

@@ -25,6 +25,14 @@ class Transport(StrEnum):
     UDP = "udp"
 
 
+class RtspReader(StrEnum):
+    """Who reads RTSP."""
+
+    AUTO = "auto"
+    DIRECT = "direct"
+    FFMPEG = "ffmpeg"
+
+
 class HwAccel(StrEnum):
     """Which hardware decodes."""
 
@@ -77,6 +85,13 @@ class CameraSettings(Settings):
         Transport.TCP,
         description="tcp loses nothing on the way but waits for what was late; udp is fresher on a bad network and "
         "shows torn pictures there. RTSP only.",
+    )
+    rtsp_reader: RtspReader = Field(
+        RtspReader.AUTO,
+        description="Who reads rtsp://. `direct` gives a picture out when its last packet is there and reads H.264 and "
+        "H.265 over tcp; `ffmpeg` reads whatever FFmpeg does and gives a picture out only when the next one begins: "
+        "200 ms later at 5 a second. auto: direct where that fits (tcp, `hwaccel: none`, no `options`), and FFmpeg "
+        "for a camera that turns out to need it, which the log says once.",
     )
     threads: int = Field(
         1,
@@ -182,6 +197,25 @@ class CameraSettings(Settings):
         if self.topic is not None and self.live:
             raise ValueError("what lies in Kafka can be read again: `live` cannot be true")
         return self
+
+    @model_validator(mode="after")
+    def _direct_can_read_it(self) -> Self:
+        if self.rtsp_reader is RtspReader.DIRECT and not self.is_for_direct_reader:
+            raise ValueError(
+                "`rtsp_reader: direct` is for live rtsp:// with `transport: tcp`, `hwaccel: none` and no `options`"
+            )
+        return self
+
+    @property
+    def is_for_direct_reader(self) -> bool:
+        """True where the direct RTSP reader may be asked."""
+        return (
+            self.url.scheme == "rtsp"
+            and self.is_live
+            and self.transport is Transport.TCP
+            and self.hwaccel is HwAccel.NONE
+            and not self.options
+        )
 
     @property
     def topic(self) -> str | None:

@@ -8,12 +8,11 @@ import logging
 import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
-from functools import partial
 
 from pipeline.answers import BatchAnswer, Outcome
 from pipeline.ingest.backoff import backoff_delays
 from pipeline.ingest.batcher import Batcher, Gathered
-from pipeline.ingest.camera import Camera, make_handoff, make_source
+from pipeline.ingest.camera import Camera, SourceMaker, make_handoff
 from pipeline.ingest.camera_state import CameraState
 from pipeline.ingest.carrier import Carrier, CarrierSettings
 from pipeline.ingest.figures import CameraFigures, CameraTask, Published
@@ -159,7 +158,7 @@ class Shard:
             # Called on whichever thread moved the camera; the notice is made on the loop, in order.
             loop.call_soon_threadsafe(self._tell, camera, run, state, reason, time.time())
 
-        open_source = partial(make_source, turn=self._turns.of(camera_id))
+        open_source = SourceMaker(self._turns.of(camera_id))
         camera = Camera(
             task.settings, handoff, open_source=open_source, on_state=on_state, stored=stored, run_id=run_id
         )

@@ -16,6 +16,9 @@ from typing import Protocol
 from stages.errors import RaylineError
 from stages.values import Clock, Picture
 
+DECODE_ERROR = "decode_error"
+BEHIND = "behind"
+
 
 class SourceError(RaylineError):
     """Base of what a source raises; its text never holds credentials."""

@@ -90,6 +90,8 @@ REPLAYED = (
 LIVE = (
     pytest.param("hls", marks=_needs_server),
     pytest.param("rtsp over tcp", marks=_needs_server),
+    pytest.param("rtsp over tcp, direct", marks=_needs_server),
+    pytest.param("rtsp over tcp, ffmpeg", marks=_needs_server),
     pytest.param("rtsp over udp", marks=_needs_server),
     "live script",
 )
@@ -105,7 +107,8 @@ def make(request: pytest.FixtureRequest) -> Make:
     settings: dict[str, object] = {"camera_id": "cam", "loop": "looped" in name}
     if "rtsp" in name:
         server: RtspServer = request.getfixturevalue("server")
-        settings |= {"url": server.url("cam"), "transport": name[-3:]}
+        over, _, reader = name.removeprefix("rtsp over ").partition(", ")
+        settings |= {"url": server.url("cam"), "transport": over, "rtsp_reader": reader or "auto"}
     elif name in ("http", "hls"):
         settings["url"] = request.getfixturevalue("site") + ("/hls.m3u8" if name == "hls" else "/clip.mp4")
     else:

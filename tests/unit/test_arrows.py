@@ -34,6 +34,7 @@ AV_ROOMS = (
     "pipeline.ingest.av_source",
     "pipeline.ingest.av_pictures",
     "pipeline.ingest.kafka.av_messages",
+    "pipeline.ingest.rtsp.av_decoder",
     "pipeline.sinks.annotated_video",
     "pipeline.observe.machine",
     "pipeline.capacity.av_decoding",

@@ -12,11 +12,11 @@ import pytest
 import yaml
 
 from pipeline.deployments.spooling import BROKEN, EXPIRED, FULL
-from pipeline.ingest.av_source import BEHIND, DECODE_ERROR
 from pipeline.ingest.camera_state import ALLOWED
 from pipeline.ingest.carrier import _REASONS
 from pipeline.ingest.handoff import QUEUE_FULL
 from pipeline.ingest.kafka.message import Refusal
+from pipeline.ingest.source import BEHIND, DECODE_ERROR
 from pipeline.sinks.late_writes import LOST_BY_REDIS, SUPERSEDED
 from stages.inspection import verdict
 from stages.inspection.settings import InspectionSettings

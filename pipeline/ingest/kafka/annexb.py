@@ -4,19 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from enum import StrEnum
 
 from pipeline.ingest.kafka.message import MessageRefused, Refusal
+from pipeline.ingest.video_codec import VideoCodec
 
 _START = b"\0\0\1"
 _MOST_UNITS = 10_000  # NAL units of a message: each costs a step here
-
-
-class VideoCodec(StrEnum):
-    """Codecs that are read."""
-
-    H264 = "H.264"
-    H265 = "H.265"
 
 
 @dataclass(frozen=True, slots=True)

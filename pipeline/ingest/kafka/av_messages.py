@@ -12,7 +12,7 @@ from av.video.codeccontext import VideoCodecContext
 from av.video.frame import VideoFrame
 
 from pipeline.ingest.av_pictures import Pictures
-from pipeline.ingest.kafka.annexb import AccessUnits, VideoCodec, access_units, codec_of, is_annexb
+from pipeline.ingest.kafka.annexb import AccessUnits, access_units, codec_of, is_annexb
 from pipeline.ingest.kafka.fetch import Fetcher
 from pipeline.ingest.kafka.message import (
     Decoded,
@@ -26,6 +26,7 @@ from pipeline.ingest.kafka.message import (
 from pipeline.ingest.kafka.message_settings import MessageFormat, MessageSettings
 from pipeline.ingest.kafka.still_image import ImageFormat, image_format, png_is_whole, still_image
 from pipeline.ingest.source import made
+from pipeline.ingest.video_codec import VideoCodec
 from stages.values import Picture
 
 _IMAGE_DECODERS = {ImageFormat.JPEG: "mjpeg", ImageFormat.PNG: "png", ImageFormat.WEBP: "webp"}

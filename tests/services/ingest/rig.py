@@ -17,6 +17,7 @@ from tests.numbered import numbered_picture, read_number
 
 WIDTH, HEIGHT = 160, 96
 PATIENCE_S = 10.0
+reader = "auto"  # of RTSP; tests that try each set it
 
 
 def add_camera(server: RtspServer, path: str, fps: float = 30) -> None:
@@ -72,7 +73,7 @@ def watching(url: str, **settings: Any) -> Iterator[Watched]:
     """
     quick = {
         "camera_id": CameraId("cam"), "url": url, "first_backoff_s": 0.05, "max_backoff_s": 0.2, "read_timeout_s": 3.0,
-        "open_timeout_s": 3.0, "stall_timeout_s": 5.0, "buffer_frames": 100,
+        "open_timeout_s": 3.0, "stall_timeout_s": 5.0, "buffer_frames": 100, "rtsp_reader": reader,
     }  # fmt: skip
     chosen = CameraSettings.model_validate(quick | settings)
     handoff = make_handoff(chosen)

@@ -13,11 +13,23 @@ import pytest
 from pipeline.demo.rtsp_server import RtspServer
 from pipeline.ingest.camera import CameraState
 from stages.values import Clock, PixelFormat
+from tests.services.ingest import rig
 from tests.services.ingest.rig import HEIGHT, WIDTH, add_camera, number, watching
 
 pytestmark = pytest.mark.services
 
 PASSWORD = "p@ss/w:rd%1"
+
+
+@pytest.fixture(params=["auto", pytest.param("ffmpeg", marks=pytest.mark.slow)], autouse=True)
+def reader(
+    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> Iterator[None]:
+    """Each test with either reader; `auto` must not have had to ask FFmpeg."""
+    monkeypatch.setattr(rig, "reader", request.param)
+    caplog.set_level(logging.INFO, "pipeline.ingest.rtsp.choice")
+    yield
+    assert "FFmpeg reads it" not in caplog.text
 
 
 @pytest.fixture

@@ -79,6 +79,22 @@ def test_a_login_goes_to_the_host_and_nowhere_else(raw: str, shown: str, with_lo
     assert url.reveal("bob", "s3cret") == with_login
 
 
+@pytest.mark.parametrize(
+    ("raw", "given", "login"),
+    [
+        ("rtsp://cam/1", (None, None), None),
+        ("rtsp://eve@cam/1", (None, None), ("eve", "")),
+        ("rtsp://eve:p%40ss%2Fw%25@cam/1", (None, None), ("eve", "p@ss/w%")),
+        ("rtsp://eve:old@cam/1", (None, "p@ss"), ("eve", "p@ss")),
+        ("rtsp://cam/1", ("bob", "100%25"), ("bob", "100%25")),
+    ],
+)
+def test_user_and_password_are_told_as_they_are_meant(
+    raw: str, given: tuple[str | None, str | None], login: tuple[str, str] | None
+) -> None:
+    assert SecretUrl(raw).login(*given) == login
+
+
 def test_further_options_are_not_shown() -> None:
     settings = CameraSettings(url="http://cam/1", options={"headers": "Authorization: Basic aHVudGVyMg=="})
     assert "aHVudGVyMg" not in repr(settings) + str(settings)

@@ -6,8 +6,9 @@ import time
 
 import pytest
 
-from pipeline.ingest.kafka.annexb import VideoCodec, access_units, codec_of, is_annexb
+from pipeline.ingest.kafka.annexb import access_units, codec_of, is_annexb
 from pipeline.ingest.kafka.message import MessageRefused
+from pipeline.ingest.video_codec import VideoCodec
 from tests.messages import coded
 
 LONG, SHORT = b"\0\0\0\1", b"\0\0\1"
