@@ -114,7 +114,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--fps", type=float, default=2.0, help="frames taken of each camera a second")
     parser.add_argument("--camera-fps", type=float, default=5.0, help="frames each camera sends, and that are decoded")
     parser.add_argument("--seconds", type=float, default=60.0, help="measured at each number of cameras")
-    parser.add_argument("--shard-size", type=int, default=4, help="cameras an ingest process reads")
+    parser.add_argument("--shard-size", type=int, default=8, help="cameras an ingest process reads")
     parser.add_argument("--runtime", default="openvino", help="what runs the small model")
     parser.add_argument("--json", type=Path)
     return parser.parse_args()

@@ -78,7 +78,7 @@ class Site:
     cores_per_node: int = 16
     gpu: str | None = None  # a card of the table, or any name where its time is given
     gpus_per_node: int = 1
-    shard_size: int = 4
+    shard_size: int = 8
     max_batch: int = 8
     frames_per_batch: float | None = None  # None: as measured
     kept_entries: int = 10_000  # redis.maxlen_detections

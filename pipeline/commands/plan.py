@@ -39,7 +39,7 @@ def plan(
     cpu_ms: Annotated[float | None, typer.Option(help="Milliseconds of one core an image: your figure.")] = None,
     cores_per_node: Annotated[int, typer.Option(help="Cores of a machine.")] = 16,
     gpus_per_node: Annotated[int, typer.Option(help="GPUs of a machine that has some.")] = 1,
-    shard_size: Annotated[int, typer.Option(help="graph.shard_size: cameras a reader.")] = 4,
+    shard_size: Annotated[int, typer.Option(help="graph.shard_size: cameras a reader.")] = 8,
     frames_per_batch: Annotated[float | None, typer.Option(help="How full batches are. Default: as measured.")] = None,
     maxlen: Annotated[int, typer.Option(help="redis.maxlen_detections: entries kept a camera.")] = 10_000,
     headroom: Annotated[float, typer.Option(help="Share of every core and GPU to leave free.")] = 0.3,

@@ -29,8 +29,8 @@ def test_an_example_worked_out_by_hand() -> None:
         "batches (Ray)": 8.8,  # 500 x 17.6
     }
     assert made.nodes == 7  # (69.21 + 0.11 of head and supervisor) / (16 x 0.7 - 0.02) = 6.2
-    assert made.cores == pytest.approx(69.21 + 0.05 + 25 * 0.0024 + 7 * 0.02)
-    assert (made.graph.topology, made.graph.shards) == ("fused", 25)
+    assert made.cores == pytest.approx(69.21 + 0.05 + 13 * 0.0024 + 7 * 0.02)
+    assert (made.graph.topology, made.graph.shards) == ("fused", 13)
     assert (made.graph.detect_replicas, made.graph.threads) == (10, 8)  # (0.83 + 50 + 0.7) / 0.7 / 8 = 9.2
     assert made.graph.track_replicas == 7  # (1.0 + 1.5 + 0.22 x 8.8) / 0.7 = 6.3
     assert made.network.cameras == pytest.approx(100 * 0.08 * 1280 * 720 * 20 / 1e6)

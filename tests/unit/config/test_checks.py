@@ -83,7 +83,7 @@ BELT = COUNTED.replace("counts: true", "counts: true\n    belt_speed: 2.0")
             id="more replicas than batches",
         ),
         pytest.param(
-            COUNTED + "graph: {max_batch: 16}\n",
+            COUNTED + "graph: {max_batch: 16, shard_size: 4}\n",
             Severity.ERROR,
             "graph.max_batch",
             "16 can never fill: 4 cameras a shard hold 8 frames at most",
@@ -207,7 +207,7 @@ def test_a_batch_may_be_what_one_shards_cameras_hold_whatever_others_do(
     """Four cameras a shard: one that holds 4 and three that hold 2 each; files are read by a shard of their own."""
     text = (
         "models: {m: {weights: parts.pt, max_batch: 64}}\nrecipes: {r: {model: m}}\n"
-        f"graph: {{max_batch: {max_batch}}}\n"
+        f"graph: {{max_batch: {max_batch}, shard_size: 4}}\n"
         "cameras: {c: {url: 'rtsp://h/c', buffer_frames: 4}, d: {url: 'rtsp://h/d'}}\n"
     )
     told = [m for _, p, m in found(text, folder) if p == "graph.max_batch"]
