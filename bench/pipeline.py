@@ -82,9 +82,5 @@ def _options() -> argparse.Namespace:
     return parser.parse_args()
 
 
-# Names other benchmarks have used.
-_bare, _config, _farm, _machine, _weights = bare_fps, coco_config, farm, machine, weights
-
-
 if __name__ == "__main__":
     main()
