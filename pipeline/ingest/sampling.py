@@ -82,7 +82,8 @@ class KeyframesOnly:
         """True if this packet must not be decoded."""
         if self._limit_s is None or media_s is None:
             return False
-        if self._last_media_s is not None and abs(media_s - self._last_media_s) > 10.0:
+        # B-frames step back by less; a camera whose clock was set back would be taken for late for minutes.
+        if self._last_media_s is not None and not -2.0 < media_s - self._last_media_s <= 10.0:
             self._lag.restart()
         self._last_media_s = media_s
         behind = self._lag.behind_s(media_s, now_s)
