@@ -172,6 +172,8 @@ class _Decoding:
         else:
             if self._waits:
                 self._waits, self._needs_sets, self._not_before = False, False, coded.ticks
+            elif coded.entry:  # none is shown before an earlier one: where it stands lower, the camera's clock was set
+                self._not_before = min(self._not_before, coded.ticks)
             self._brings_sets = self._brings_sets or coded.sets
             yield from self._decoded(coded)
 
