@@ -19,11 +19,17 @@ class Choice:
     def __init__(self) -> None:
         self.is_proven = False  # the direct reader has shown a picture
         self.needs_ffmpeg = False
+        self.is_doubtful = False  # it was ruled out for silence or a hang-up, not for what it sent
 
     def rule_out(self, settings: CameraSettings, why: SourceError) -> None:
         """From now on FFmpeg reads this camera."""
-        self.needs_ffmpeg = True
+        self.needs_ffmpeg, self.is_doubtful = True, isinstance(why, SourceDoubtful)
         logger.info("camera %s: FFmpeg reads it (%s)", settings.camera_id, why)
+
+    def take_back(self) -> None:
+        """FFmpeg could not reach it either: a camera that is away says nothing of the reader."""
+        if self.is_doubtful:
+            self.needs_ffmpeg = False
 
 
 class AutoSource:
@@ -94,4 +100,8 @@ class AutoSource:
         self._source = self._ffmpeg()
         if self._cancelled.is_set():
             self._source.cancel()
-        self._source.open()
+        try:
+            self._source.open()
+        except SourceLost:
+            self._choice.take_back()
+            raise

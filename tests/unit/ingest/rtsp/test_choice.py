@@ -65,6 +65,20 @@ def live(*script: SourceFrame | BadFrame | Exception, on_open: Exception | None 
     return ScriptedSource(script, live=True, on_open=on_open)
 
 
+def test_a_camera_that_neither_reaches_is_asked_directly_again() -> None:
+    choice = Choice()
+    with pytest.raises(SourceLost):
+        run(choice, live(on_open=DOUBTFUL), live(on_open=SourceLost("cam cannot be reached: refused")))
+    assert run(choice, live(source_frame(0), source_frame(1)), ffmpegs()) == [0, 1]
+
+
+def test_a_camera_whose_stream_only_ffmpeg_reads_stays_with_it_though_it_is_away() -> None:
+    choice = Choice()
+    with pytest.raises(SourceLost):
+        run(choice, live(on_open=UNSUPPORTED), live(on_open=SourceLost("cam cannot be reached: refused")))
+    assert run(choice, live(source_frame(0)), ffmpegs()) == [100, 101]
+
+
 def ffmpegs() -> ScriptedSource:
     return live(source_frame(100), source_frame(101))
 
