@@ -159,8 +159,10 @@ class Supervisor:
             await self._adopt()
         if desired is not self._planned:
             self._plan(desired)
-        for name in self._readers.keys() - self._plans.keys():
-            await self._end(name, CALL_TIMEOUT_S)
+        gone = (
+            self._readers.keys() - self._plans.keys()
+        )  # at once: one that hangs must not hold the reports up for each
+        await _all({name: self._end(name, CALL_TIMEOUT_S) for name in gone})
         move = await self._next_move()
         work = {name: self._keep(plan) for name, plan in self._plans.items() if move is None or name != move.shard}
         try:
