@@ -123,8 +123,7 @@ class DesiredStore:
 
         def edit(state: DesiredState, old: CameraOverride | None) -> CameraOverride | None:
             _known(state, camera)
-            of_file_only = old is None or old.added is None
-            return CameraOverride(removed=True) if of_file_only else None
+            return CameraOverride(removed=True) if camera in state.file.cameras else None
 
         return await self._change(camera, edit, expected_version)
 

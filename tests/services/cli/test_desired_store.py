@@ -47,6 +47,13 @@ async def test_what_nobody_changed_is_the_very_same_state(store: DesiredStore) -
     assert (await store.read()).is_paused("gate")
 
 
+async def test_a_camera_that_was_added_and_has_come_into_the_file_is_removed_all_the_same(store: DesiredStore) -> None:
+    await store.add("new", {"url": "rtsp://192.0.2.9/1", "recipe": (await store.read()).config.cameras["gate"].recipe})
+    await store.publish((await store.read()).config)
+    await store.remove("new")
+    assert "new" not in (await store.read()).config.cameras
+
+
 async def test_a_change_of_what_has_changed_since_is_refused(store: DesiredStore) -> None:
     seen = await store.version()
     await store.pause("gate", expected_version=seen)
