@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ray import serve
-from ray.serve.config import AutoscalingConfig, AutoscalingPolicy
+from ray.serve.config import AutoscalingConfig, AutoscalingPolicy, BackpressureConfig
 from ray.serve.experimental.consistent_hash_router import ConsistentHashRouter
 
+from pipeline.control.problems import TRY_AGAIN_S
+from pipeline.deployments.api import API, ApiReplica
 from pipeline.deployments.detect import BATCHES_AT_ONCE, DetectDeployment
 from pipeline.deployments.fused import FusedDeployment
 from pipeline.deployments.near_router import NearRouter
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
     from ray.serve import Application, Deployment
 
     from pipeline.config import RaylineConfig
+    from pipeline.control.settings import ApiSettings
 
 
 def _path(named: type) -> str:
@@ -95,6 +98,20 @@ def build_app(
         config.observe,
         config.spool,
     )
+
+
+def build_api(config: RaylineConfig, settings: ApiSettings) -> Application:
+    """The HTTP API: an application of its own, whose failing or redeploying touches no camera."""
+    return _deployment(
+        serve.ingress()(ApiReplica),
+        name=API,
+        num_replicas=settings.replicas,
+        # Requests that wait for a picture or a stream's next message hold a place too.
+        max_ongoing_requests=settings.max_requests,
+        max_queued_requests=settings.max_requests,
+        backpressure_config=BackpressureConfig(retry_after_s=TRY_AGAIN_S),
+        ray_actor_options={"num_cpus": config.graph.api_cpus},
+    ).bind(settings, config.redis_settings(), config.models_in_use(), config.graph.is_fused, config.observe)
 
 
 def _detect_replicas(graph: GraphSettings) -> dict[str, Any]:

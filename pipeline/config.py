@@ -15,6 +15,7 @@ from pydantic import Field, SecretStr, ValidationError, model_validator
 from pipeline.config_errors import ConfigError, Problem, line_of, problems_of
 from pipeline.config_file import Document, read_document
 from pipeline.config_paths import anchored
+from pipeline.control.settings import ApiSettings
 from pipeline.ingest.camera_settings import CameraSettings
 from pipeline.ingest.kafka.topic_settings import TopicSettings
 from pipeline.masking import mask
@@ -163,6 +164,7 @@ class RaylineConfig(Settings):
         default_factory=SpoolSettings,
         description="Where live results wait on disk while Redis is away. null: they are lost, counted and told.",
     )
+    api: ApiSettings | None = Field(None, description="The HTTP API. null: there is none, and no port is open.")
     graph: GraphSettings = Field(
         default_factory=GraphSettings, description="Processes, batches, and their share of cores."
     )
@@ -246,6 +248,11 @@ class RaylineConfig(Settings):
         groups = {c: camera.shard_group for c, camera in self.resolved().items() if camera.settings.topic is None}
         readers = sum(self.topics[topic].readers for topic in self.topics_in_use())
         return len(set(assign(groups, self.graph.shard_size).values())) + readers
+
+    def cpus_needed(self) -> float:
+        """Cores all of it asks Ray for, at most."""
+        api_replicas = self.api.replicas if self.api is not None else 0
+        return self.graph.cpus_needed(self.shard_count(), len(self.models_in_use()), len(self.relays), api_replicas)
 
     def topics_in_use(self) -> dict[str, tuple[CameraId, ...]]:
         """The topics that at least one camera comes in, and their cameras."""

@@ -64,7 +64,7 @@ def _warning(path: tuple[str | int, ...], message: str, hint: str = "") -> Findi
 
 def _machine(config: RaylineConfig, machine: Machine) -> Iterator[Finding]:
     models = len(config.models_in_use())
-    cpus = config.graph.cpus_needed(config.shard_count(), models, len(config.relays))
+    cpus = config.cpus_needed()
     if cpus > machine.cores + 1e-6:
         yield _error(
             ("graph",),

@@ -58,6 +58,14 @@ def is_free(port: int) -> bool:
     return True
 
 
+def free_port() -> int:
+    """One that nobody listens on now, of 127.0.0.1."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+    return port
+
+
 def start_local_ray(metrics_port: int | None) -> None:
     """Start Ray's processes and join them; `ray.shutdown` ends them. Raises RayFailed."""
     import ray

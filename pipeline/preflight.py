@@ -13,6 +13,7 @@ from stages.errors import RaylineError
 
 if TYPE_CHECKING:
     from pipeline.config import RaylineConfig
+    from pipeline.control.settings import ApiSettings
 
 CLUSTER_ANSWERS_S = 5.0
 
@@ -23,6 +24,10 @@ _CURE = "lower `graph.*_cpus` or `graph.detect_gpus` (shares for placement) or `
 
 class ClusterUnavailable(RaylineError):
     """No Ray cluster answers at the address given."""
+
+
+class PortTaken(RaylineError):
+    """Nothing can listen where the API is to."""
 
 
 class NoRoom(RaylineError):
@@ -57,6 +62,19 @@ async def _ping(config: RaylineConfig) -> None:
         await link.close()
 
 
+def require_port(api: ApiSettings) -> None:
+    """The API's port is free. Raises PortTaken; Serve's proxy would try for minutes."""
+    try:
+        with socket.socket(socket.AF_INET6 if ":" in api.host else socket.AF_INET) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind((api.host, api.port))
+    except OSError as exc:
+        why = exc.strerror or type(exc).__name__
+        raise PortTaken(
+            f"the HTTP API cannot listen on {api.host}:{api.port} ({why}): set api.host or api.port"
+        ) from None
+
+
 def require_cluster(address: str) -> None:
     """Something listens at host:port, or ray://host:port. Raises ClusterUnavailable.
 
@@ -86,8 +104,7 @@ def require_room(config: RaylineConfig, nodes: Sequence[Mapping[str, float]]) ->
             "set redis.url to a Redis that all of them reach"
         )
     models, graph = len(config.models_in_use()), config.graph
-    cpus_needed = graph.cpus_needed(config.shard_count(), models, len(config.relays))
-    needed = {"CPU": cpus_needed, "GPU": graph.gpus_needed(models)}
+    needed = {"CPU": config.cpus_needed(), "GPU": graph.gpus_needed(models)}
     for kind, most in needed.items():
         there = sum(node.get(kind, 0.0) for node in nodes)
         if most > there + _ROUNDING:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from pipeline.instance import Instance, remove_instance, write_instance
 from pipeline.local_ray import join_ray, set_environment, start_local_ray
-from pipeline.preflight import require_cluster, require_redis, require_room, require_weights
+from pipeline.preflight import require_cluster, require_port, require_redis, require_room, require_weights
 from pipeline.sinks.embedded_redis import EmbeddedRedis
 from pipeline.sinks.redis_keeper import RedisKeeper
 from pipeline.sinks.spool_settings import folder_of
@@ -87,6 +87,7 @@ def started(
         if shared:
             _require_alone()
         _graph(config, build, shared, stack)
+        _api(config, shared, stack)
         supervisor = _supervisor(config, save, stack)
         yield Rayline(config, redis_url, supervisor)
 
@@ -120,7 +121,6 @@ def _ray(config: RaylineConfig, address: str | None, stack: ExitStack) -> bool:
     """
     set_environment()
     import ray
-    from ray import serve
 
     for name in _CHATTY:
         logging.getLogger(name).setLevel(logging.ERROR)
@@ -136,9 +136,20 @@ def _ray(config: RaylineConfig, address: str | None, stack: ExitStack) -> bool:
         nodes: Any = ray.nodes()  # type: ignore[no-untyped-call]  # Ray leaves it untyped
         require_room(config, [node["Resources"] for node in nodes if node["Alive"]])
     if not is_in_one:
-        # Pixels never come in by HTTP: without proxies there is one process less and no open port.
-        serve.start(proxy_location="Disabled", logging_config=QUIET)
+        _serve(config)
     return shared
+
+
+def _serve(config: RaylineConfig) -> None:
+    """Serve's own processes. Where there is no API there is no proxy either: a process less, and no open port."""
+    from ray import serve
+
+    if config.api is None:
+        serve.start(proxy_location="Disabled", logging_config=QUIET)
+        return
+    require_port(config.api)
+    options = {"host": config.api.host, "port": config.api.port, "keep_alive_timeout_s": 30}
+    serve.start(proxy_location="EveryNode", http_options=options, logging_config=QUIET)
 
 
 @contextmanager
@@ -171,6 +182,21 @@ def _graph(
     if shared:  # a Ray of our own takes the graph with it when it ends
         stack.callback(serve.delete, APP)
     deploy((build or build_app)(config), QUIET)
+
+
+def _api(config: RaylineConfig, shared: bool, stack: ExitStack) -> None:
+    """The HTTP API, where there is to be one."""
+    if config.api is None:
+        return
+    from ray import serve
+
+    from pipeline.app import build_api
+    from pipeline.deployments.api import API_APP
+    from pipeline.deployments.deploy import deploy
+
+    if shared:
+        stack.callback(serve.delete, API_APP)
+    deploy(build_api(config, config.api), QUIET, API_APP, route_prefix="/")
 
 
 def _require_alone() -> None:
@@ -224,7 +250,8 @@ def run(
     with suppress(KeyboardInterrupt), started(config, address, save) as rayline:
         try:
             with noted(rayline):
-                console.print(f"Running; results are in {rayline.config.redis.address}. In another terminal:")
+                console.print(f"Running; results are in {rayline.config.redis.address}.{_of_api(config)}")
+                console.print("In another terminal:")
                 console.print("  rayline status     rayline consume detections     (Ctrl-C here stops all)")
                 _wait(rayline, duration_s)
                 failures = rayline.failures()
@@ -233,6 +260,13 @@ def run(
     for camera, why in failures.items():
         console.print(f"camera {camera} failed: {why}", markup=False, soft_wrap=True)
     return 1 if failures else 0
+
+
+def _of_api(config: RaylineConfig) -> str:
+    if config.api is None:
+        return ""
+    to_whom = "open to everybody on this machine" if config.api.open_to_loopback else "`rayline token` makes keys"
+    return f" HTTP API: {config.api.url} ({to_whom})"
 
 
 @contextmanager

@@ -66,7 +66,7 @@ def _summary(config: RaylineConfig) -> str:
     lines = {camera.line for camera in config.resolved().values()}
     models = config.models_in_use()
     shards = config.shard_count()
-    cpus = config.graph.cpus_needed(shards, len(models), len(config.relays))
+    cpus = config.cpus_needed()
     counts = ((len(config.cameras), "camera"), (len(lines), "line"), (len(models), "model"), (shards, "shard"))
     told = ", ".join(f"{number} {noun}{'' if number == 1 else 's'}" for number, noun in counts)
     return f"{told}; asks Ray for {cpus:g} cores"

@@ -23,7 +23,7 @@ from rich.console import Console
 from pipeline.config import RaylineConfig, load_config
 from pipeline.demo.line import BottleLine
 from pipeline.demo.tally import CameraRecord, accepted, summary
-from pipeline.local_ray import is_free
+from pipeline.local_ray import free_port, is_free
 from pipeline.running import noted, started
 from pipeline.sinks.errors import SinkUnavailable
 from pipeline.sinks.reader import Entry, StreamReader
@@ -69,7 +69,10 @@ def _judged(duration_s: float | None, seed: int, console: Console) -> dict[str, 
         }
         console.print(f"Starting Rayline: {len(cameras)} cameras of a bottle line, {FPS:.0f} frames/s each ...")
         with started(config) as rayline:
-            console.print(f"Running; results are in {rayline.redis_url}. In another terminal:")
+            console.print(f"Running; results are in {rayline.redis_url}.")
+            if config.api is not None:
+                console.print(f"HTTP API: {config.api.url}/v1/cameras, open to everybody on this machine, no token")
+            console.print("In another terminal:")
             console.print("  rayline status     rayline consume inspections     (Ctrl-C here stops all)")
             watcher = Watcher(rayline.redis_url, records, console)
             with noted(rayline), watcher.watching():
@@ -178,11 +181,13 @@ def _config(cameras: Mapping[str, Any]) -> RaylineConfig:
 
 
 def _beside_another(config: RaylineConfig) -> RaylineConfig:
-    """With any free port for metrics where the usual one is taken: two demos may run side by side."""
-    port = config.observe.metrics_port
-    if port is None or is_free(port):
-        return config
-    return config.model_copy(update={"observe": config.observe.model_copy(update={"metrics_port": None})})
+    """With free ports for metrics and the API where the usual ones are taken: two demos may run side by side."""
+    port, api = config.observe.metrics_port, config.api
+    if port is not None and not is_free(port):
+        config = config.model_copy(update={"observe": config.observe.model_copy(update={"metrics_port": None})})
+    if api is not None and not is_free(api.port):
+        config = config.model_copy(update={"api": api.model_copy(update={"port": free_port()})})
+    return config
 
 
 def _wait(watcher: Watcher, duration_s: float | None) -> None:

@@ -26,18 +26,21 @@ class DeployFailed(RaylineError):
     """A stage could not be started; the message names it and says what its constructor said."""
 
 
-def deploy(app: Application, logging_config: dict[str, Any]) -> None:
-    """Deploy under the name APP and wait until every replica is ready. Raises DeployFailed."""
+def deploy(app: Application, logging_config: dict[str, Any], name: str = APP, route_prefix: str | None = None) -> None:
+    """Deploy under this name and wait until every replica is ready; `route_prefix`: reached by HTTP under it.
+
+    Raises DeployFailed.
+    """
     with _controller_unheard():
         try:
-            serve.run(app, name=APP, route_prefix=None, logging_config=logging_config)
+            serve.run(app, name=name, route_prefix=route_prefix, logging_config=logging_config)
         except RuntimeError as exc:
-            raise DeployFailed(_why(str(exc))) from exc
+            raise DeployFailed(_why(name, str(exc))) from exc
 
 
-def _why(otherwise: str) -> str:
-    status = serve.status().applications.get(APP)
-    failed = {name: d.message for name, d in status.deployments.items() if "FAILED" in d.status} if status else {}
+def _why(app: str, otherwise: str) -> str:
+    status = serve.status().applications.get(app)
+    failed = {stage: d.message for stage, d in status.deployments.items() if "FAILED" in d.status} if status else {}
     return "\n".join(f"{name}: {cause(message)}" for name, message in failed.items()) or otherwise
 
 

@@ -12,6 +12,7 @@ from ray.serve.exceptions import RayServeException
 from pipeline.answers import BatchAnswer, Gap
 from pipeline.deployments.job import CameraJob
 from pipeline.ingest.graph import BatchRefused, GraphError, GraphUnavailable
+from stages.geometry import Roi
 from stages.values import CameraId, Detected, FrameBatch, FrameFailed, ModelInfo
 
 APP = "rayline"
@@ -24,14 +25,31 @@ def detect_deployment(model: str) -> str:
     return f"detect-{model}"
 
 
+class DetectRoad:
+    """The stateless stages before `track`, for one model; `fused`: detect prepares its frames itself."""
+
+    def __init__(self, model: str, fused: bool) -> None:
+        self._model = model
+        self._preprocess = None if fused else serve.get_deployment_handle(PREPROCESS, APP)
+        self._detect = serve.get_deployment_handle(detect_deployment(model), APP)
+
+    async def detect(self, batch: ray.ObjectRef[FrameBatch], rois: Mapping[CameraId, Roi]) -> Detected:
+        """Detections for every frame of the batch. Raises what Ray and Serve raise."""
+        if self._preprocess is None:
+            answer = self._detect.remote(batch, rois)
+        else:
+            answer = self._detect.remote(self._preprocess.remote(batch, self._model, rois))
+        detected: Detected = await answer
+        return detected
+
+
 class ServeGraph:
     """One shard's road through the Serve application. Its cameras all use `model`; `fused`: detect prepares itself."""
 
     def __init__(self, shard: str, model: str, jobs: Callable[[], Mapping[CameraId, CameraJob]], fused: bool) -> None:
         self._model = model
         self._jobs = jobs
-        self._preprocess = None if fused else serve.get_deployment_handle(PREPROCESS, APP)
-        self._detect = serve.get_deployment_handle(detect_deployment(model), APP)
+        self._road = DetectRoad(model, fused)
         # One session per shard: the consistent-hash router keeps it on the replica that holds its trackers.
         self._track = serve.get_deployment_handle(TRACK, APP).options(session_id=shard)
         self._refs: dict[int, ray.ObjectRef[FrameBatch]] = {}
@@ -39,17 +57,13 @@ class ServeGraph:
     async def detect(self, batch: FrameBatch) -> Detected:
         """See `Graph.detect`. The pixels are written once and read in place by whoever needs them."""
         jobs = self._jobs()
-        rois = {c: jobs[c].roi for c in {f.camera_id for f in batch.frames} if c in jobs and jobs[c].roi}
+        here = {f.camera_id for f in batch.frames} & jobs.keys()
+        rois = {camera_id: roi for camera_id in here if (roi := jobs[camera_id].roi) is not None}
         try:
-            if self._preprocess is None:
-                answer = self._detect.remote(self._ref(batch), rois)
-            else:
-                answer = self._detect.remote(self._preprocess.remote(self._ref(batch), self._model, rois))
-            detected: Detected = await answer
+            return await self._road.detect(self._ref(batch), rois)
         except (RayError, RayServeException) as exc:
             self.forget(batch)  # the pixels may be what was lost: write them anew next time
             raise _ours(exc) from exc
-        return detected
 
     async def track(self, batch: FrameBatch, detected: Detected | None, excused: Mapping[CameraId, Gap]) -> BatchAnswer:
         """See `Graph.track`."""

@@ -76,6 +76,11 @@ class DesiredState:
         override = self.overrides.get(camera_id)
         return override.kind if override else None
 
+    def line_of(self, camera_id: str) -> str | None:
+        """The line of a camera that is to run, or of one of the file that was removed; None where there is none."""
+        camera = self.config.cameras.get(camera_id) or self.file.cameras.get(camera_id)
+        return None if camera is None else camera.line or camera_id
+
     def removed(self) -> tuple[CameraId, ...]:
         """Cameras of the file that are not to run."""
         return tuple(sorted(camera for camera, override in self.overrides.items() if override.removed))

@@ -43,17 +43,30 @@ class DesiredConflict(DesiredError):
     """Somebody else changed it in between; look again before changing it."""
 
 
+class DesiredCache:
+    """What was stored when it was last read, and what it meant; may be shared by stores of one Redis."""
+
+    def __init__(self) -> None:
+        self.read: tuple[Mapping[Any, Any], DesiredState] | None = None
+
+
 class DesiredStore:
     """Reads and changes the desired state. The client is the caller's to open and close.
 
     Camera addresses are kept as given, passwords included: whoever may read this Redis may read them.
     """
 
-    def __init__(self, redis: Redis, prefix: str = "rayline", clock: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self,
+        redis: Redis,
+        prefix: str = "rayline",
+        clock: Callable[[], float] = time.time,
+        cache: DesiredCache | None = None,
+    ) -> None:
         self._redis = redis
         self._key = f"{prefix}:desired"
         self._clock = clock
-        self._read: tuple[Mapping[Any, Any], DesiredState] | None = None  # what was stored, and what it meant
+        self._cache = cache or DesiredCache()
 
     async def publish(self, config: RaylineConfig) -> int:
         """Make `config` the file that overrides lie over; they stay, and a new run begins. Returns the new version."""
@@ -90,9 +103,10 @@ class DesiredStore:
         stored = await self._redis.hgetall(self._key)
         if file is not None:
             return _state_of(stored, file)
-        if self._read is None or self._read[0] != stored:
-            self._read = (stored, _state_of(stored))
-        return self._read[1]
+        known = self._cache.read
+        if known is None or known[0] != stored:
+            known = self._cache.read = (stored, _state_of(stored))
+        return known[1]
 
     async def add(self, camera: str, settings: Mapping[str, Any], expected_version: int | None = None) -> int:
         """A new camera. Raises ConfigError where its settings do not fit, DesiredError where the name is taken."""

@@ -129,6 +129,7 @@ class GraphSettings(CarrierSettings):
     relay_cpus: float = Field(
         0.05, gt=0, le=4, description="Cores Ray sets aside for the one process of all `relays`, where there are any."
     )
+    api_cpus: float = Field(0.1, gt=0, le=16, description="Cores Ray sets aside per replica of the HTTP API, if any.")
     spread: bool = Field(
         True,
         description="true: ingest processes are spread over the machines of a cluster, by their cores, and one at a "
@@ -153,7 +154,7 @@ class GraphSettings(CarrierSettings):
         """Of each model, at any time."""
         return self.detect_replicas.max if isinstance(self.detect_replicas, DetectScaling) else self.detect_replicas
 
-    def cpus_needed(self, shards: int, models: int, relays: int = 0) -> float:
+    def cpus_needed(self, shards: int, models: int, relays: int = 0, api_replicas: int = 0) -> float:
         """Cores the whole graph asks Ray for, at most."""
         return (
             self.supervisor_cpus
@@ -162,6 +163,7 @@ class GraphSettings(CarrierSettings):
             + models * self.most_detect_replicas * self.detect_cpus
             + self.track_replicas * self.track_cpus
             + (self.relay_cpus if relays else 0.0)
+            + api_replicas * self.api_cpus
         )
 
     def gpus_needed(self, models: int) -> float:

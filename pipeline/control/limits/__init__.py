@@ -1,0 +1,1 @@
+"""How much a request may bring, and how long it may take."""

@@ -1,0 +1,126 @@
+"""What goes wrong, told as RFC 9457 problem details: every error of the API has this one shape."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from http import HTTPStatus
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel, Field
+from starlette.exceptions import HTTPException
+
+from pipeline.config_errors import ConfigError, dotted
+from pipeline.ingest.address import mask
+from pipeline.orchestrate.desired_store import DesiredConflict, DesiredError, NothingDesired
+from pipeline.sinks.errors import SinkUnavailable
+from stages.errors import RaylineError
+
+logger = logging.getLogger(__name__)
+
+MEDIA_TYPE = "application/problem+json"
+TRY_AGAIN_S = 2  # what Retry-After says where nothing better is known
+_MOST_ERRORS = 50
+
+
+class FieldProblem(BaseModel):
+    """One thing that is wrong in what was sent."""
+
+    at: str = Field(description="Where: a path such as body.cameras.fps.")
+    message: str
+
+
+class Problem(BaseModel):
+    """RFC 9457 problem details."""
+
+    type: str = "about:blank"
+    title: str = Field(description="The status in words.")
+    status: int
+    detail: str = Field("", description="What happened, and what to do.")
+    request_id: str = Field("", description="Names this request in the log.")
+    errors: list[FieldProblem] = Field(default_factory=list, description="Each thing that is wrong in what was sent.")
+
+
+class ApiError(RaylineError):
+    """Raised by routes: becomes a problem with this status."""
+
+    def __init__(self, status: int, detail: str, headers: Mapping[str, str] | None = None) -> None:
+        super().__init__(detail)
+        self.status = status
+        self.headers = dict(headers or {})
+
+
+def busy(detail: str, retry_after_s: int = TRY_AGAIN_S) -> ApiError:
+    """503 with Retry-After: not now."""
+    return ApiError(503, detail, {"Retry-After": str(max(1, retry_after_s))})
+
+
+def problem_response(
+    status: int,
+    detail: str,
+    request_id: str = "",
+    headers: Mapping[str, str] | None = None,
+    errors: Sequence[FieldProblem] = (),
+) -> JSONResponse:
+    """The answer; credentials in the text are masked."""
+    try:
+        title = HTTPStatus(status).phrase
+    except ValueError:
+        title = "Error"
+    told = [FieldProblem(at=one.at, message=mask(one.message)) for one in errors[:_MOST_ERRORS]]
+    problem = Problem(title=title, status=status, detail=mask(detail), request_id=request_id, errors=told)
+    return JSONResponse(problem.model_dump(), status, dict(headers or {}), media_type=MEDIA_TYPE)
+
+
+def tell_problems(app: FastAPI) -> None:
+    """Give the app its handlers: whatever is raised becomes a problem, and nothing of our insides leaves."""
+
+    def answer(request: Request, status: int, detail: str, **more: Any) -> JSONResponse:
+        return problem_response(status, detail, request_id_of(request.scope), **more)
+
+    @app.exception_handler(ApiError)
+    async def _ours(request: Request, exc: ApiError) -> JSONResponse:
+        return answer(request, exc.status, str(exc), headers=exc.headers)
+
+    @app.exception_handler(HTTPException)
+    async def _http(request: Request, exc: HTTPException) -> JSONResponse:
+        return answer(request, exc.status_code, str(exc.detail), headers=exc.headers)
+
+    @app.exception_handler(RequestValidationError)
+    async def _invalid(request: Request, exc: RequestValidationError) -> JSONResponse:
+        # What was sent is not repeated: it may hold a password.
+        errors = [FieldProblem(at=".".join(map(str, one["loc"])), message=one["msg"]) for one in exc.errors()]
+        return answer(request, 422, "what was sent does not fit", errors=errors)
+
+    @app.exception_handler(ConfigError)
+    async def _config(request: Request, exc: ConfigError) -> JSONResponse:
+        errors = [
+            FieldProblem(at=dotted(p.path), message=f"{p.message}{f' ({p.hint})' if p.hint else ''}")
+            for p in exc.problems
+        ]
+        return answer(request, 422, "the settings do not fit", errors=errors)
+
+    @app.exception_handler(DesiredError)
+    async def _desired(request: Request, exc: DesiredError) -> JSONResponse:
+        if isinstance(exc, NothingDesired):
+            return answer(request, 503, str(exc), headers={"Retry-After": str(TRY_AGAIN_S)})
+        return answer(request, 412 if isinstance(exc, DesiredConflict) else 409, str(exc))
+
+    @app.exception_handler(SinkUnavailable)
+    async def _away(request: Request, exc: SinkUnavailable) -> JSONResponse:
+        logger.warning("request %s: %s", request_id_of(request.scope), exc)
+        return answer(request, 503, "Redis does not answer: try again", headers={"Retry-After": str(TRY_AGAIN_S)})
+
+    @app.exception_handler(Exception)
+    async def _unforeseen(request: Request, exc: Exception) -> JSONResponse:
+        logger.error("request %s failed in a way nobody foresaw", request_id_of(request.scope), exc_info=exc)
+        return answer(request, 500, "a fault of Rayline's: its log tells more under this request_id")
+
+
+def request_id_of(scope: Mapping[str, Any]) -> str:
+    """The id RequestIds gave this request; empty outside it."""
+    found: str = scope.get("state", {}).get("request_id", "")
+    return found

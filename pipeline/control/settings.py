@@ -1,0 +1,87 @@
+"""The HTTP API's settings: where it listens, whom it lets in, and how much it takes."""
+
+from __future__ import annotations
+
+import ipaddress
+from typing import Self
+
+from pydantic import Field, field_validator, model_validator
+
+from stages.settings import Settings
+
+
+class ApiSettings(Settings):
+    """The HTTP API. Nobody is let in without a token or a key, made by `rayline token`."""
+
+    host: str = Field(
+        "127.0.0.1",
+        description="Address it listens on. 127.0.0.1: this machine only; 0.0.0.0: every network this machine is in, "
+        "in clear, so put a TLS proxy before it (docker/nginx.conf).",
+    )
+    port: int = Field(8000, ge=1, le=65535, description="Port it listens on.")
+    open_to_loopback: bool = Field(
+        False,
+        description="Let everybody on this machine do everything without a token, for trials. Only with a `host` that "
+        "is this machine alone.",
+    )
+    trusted_proxies: tuple[str, ...] = Field(
+        (),
+        max_length=32,
+        description="Networks of the proxies before it, such as 10.0.0.0/8: who comes from there is believed what its "
+        "X-Forwarded-For and X-Forwarded-Proto say. More than your proxies lets strangers choose their own address.",
+    )
+    replicas: int = Field(
+        1,
+        ge=1,
+        le=16,
+        description="Processes that answer. More decode more uploaded images at once; each takes 0.2 GB.",
+    )
+    max_requests: int = Field(
+        256,
+        ge=1,
+        le=10_000,
+        description="Requests a replica works on at once, streams and live pictures included; as many may wait, and "
+        "others are told 503. More serve more watchers; fewer keep answers quick under a flood.",
+    )
+    max_body_bytes: int = Field(
+        20_000_000, ge=1000, le=1_000_000_000, description="Longest request body. A longer one is refused with 413."
+    )
+    body_timeout_s: float = Field(
+        30.0,
+        gt=0,
+        le=3600,
+        description="Longest a body may take to come. Shorter lets go of slow senders sooner; too short cuts off slow "
+        "lines.",
+    )
+    request_timeout_s: float = Field(
+        60.0, gt=0, le=3600, description="Longest any answer may take, streams apart; then it is 503."
+    )
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _are_networks(cls, networks: tuple[str, ...]) -> tuple[str, ...]:
+        for network in networks:
+            ipaddress.ip_network(network, strict=False)  # its own ValueError says what is wrong
+        return networks
+
+    @model_validator(mode="after")
+    def _open_only_to_itself(self) -> Self:
+        if self.open_to_loopback and not self.is_loopback:
+            raise ValueError(f"open_to_loopback needs a host that is this machine alone, not {self.host!r}: 127.0.0.1")
+        return self
+
+    @property
+    def is_loopback(self) -> bool:
+        """True where nobody else can reach it."""
+        if self.host == "localhost":
+            return True
+        try:
+            return ipaddress.ip_address(self.host).is_loopback
+        except ValueError:
+            return False
+
+    @property
+    def url(self) -> str:
+        """Its address for people on this machine."""
+        host = "127.0.0.1" if self.host in ("0.0.0.0", "::") else self.host  # noqa: S104 - compared, not bound
+        return f"http://{f'[{host}]' if ':' in host else host}:{self.port}"
