@@ -19,6 +19,7 @@ from pipeline.commands import (
     schema,
     snapshot,
     status,
+    token,
     up,
 )
 from pipeline.commands.common import USAGE, complain, version_told
@@ -38,6 +39,7 @@ app.command("check")(check.check)
 app.command("status")(status.status)
 app.command("profile")(profile.profile)
 app.add_typer(cameras.app, name="cameras")
+app.add_typer(token.app, name="token")
 app.command("snapshot")(snapshot.snapshot)
 app.command("consume")(consume.consume)
 app.add_typer(dead_letters.app, name="dead-letters")

@@ -32,6 +32,10 @@ def anchored(data: dict[str, Any], base: Path) -> dict[str, Any]:
             _anchor(topic, key, base)
         for messages in _mappings({"messages": topic.get("messages")}):
             _anchor(messages, "uri_root", base)
+    for auth in _mappings({"auth": api.get("auth")} if isinstance(api := data.get("api"), dict) else None):
+        for tokens in _mappings(auth):
+            for key in ("secret_file", "jwks_file"):
+                _anchor(tokens, key, base)
     for section, key in (("snapshots", "uri"), ("redis", "data_dir"), ("spool", "dir")):
         if isinstance(data.get(section), dict):
             _anchor(data[section], key, base)

@@ -1,6 +1,7 @@
 """Settings as plain JSON data with secrets in clear: what a store or a hash takes, and no screen ever sees."""
 
 from collections.abc import Mapping
+from datetime import datetime
 from enum import Enum
 from pathlib import PurePath
 from typing import Any
@@ -25,6 +26,8 @@ def plain(value: Any, *, defaults: bool = False) -> Any:
             return value.value
         case PurePath():
             return str(value)
+        case datetime():
+            return value.isoformat()
         case Mapping():
             return {str(key): plain(inner, defaults=defaults) for key, inner in value.items()}
         case set() | frozenset():

@@ -12,6 +12,7 @@ from starlette.types import ASGIApp
 from pipeline.control.access.gate import Gate, unruled
 from pipeline.control.access.rules import RULES
 from pipeline.control.problems import MEDIA_TYPE, Problem, tell_problems
+from pipeline.control.rates.limiter import RateLimits
 from pipeline.control.request_ids import RequestIds
 from pipeline.control.routes import health
 from pipeline.control.services import Services
@@ -54,7 +55,9 @@ def make_api(services: Services) -> ASGIApp:
     if missing := unruled(app.routes):
         raise ValueError(f"no rule says who may call {', '.join(missing)}: pipeline/control/access/rules.py")
     app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]
-    return RequestIds(Gate(app, app.routes, services))
+    # From the outside in. The gate counts by address, recognises, counts by name, and compares role and lines.
+    gate = Gate(app, app.routes, services, RateLimits(services.settings.rate_limits, services.redis))
+    return RequestIds(gate)
 
 
 def _openapi(app: FastAPI) -> dict[str, Any]:
@@ -69,8 +72,11 @@ def _openapi(app: FastAPI) -> dict[str, Any]:
     problem = Problem.model_json_schema(ref_template="#/components/schemas/{model}")
     schemas |= problem.pop("$defs", {})
     schemas["Problem"] = problem
-    components["securitySchemes"] = {"bearer": {"type": "http", "scheme": "bearer"}}
-    schema["security"] = [{"bearer": []}]
+    components["securitySchemes"] = {
+        "bearer": {"type": "http", "scheme": "bearer"},
+        "key": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
+    }
+    schema["security"] = [{"bearer": []}, {"key": []}]
     problems = {str(status): _problem(text) for status, text in _ERRORS.items()}
     for path, operations in schema["paths"].items():
         for method, operation in operations.items():

@@ -7,6 +7,8 @@ from typing import Self
 
 from pydantic import Field, field_validator, model_validator
 
+from pipeline.control.access.settings import AuthSettings
+from pipeline.control.rates.settings import RateLimitSettings
 from stages.settings import Settings
 
 
@@ -55,6 +57,13 @@ class ApiSettings(Settings):
     )
     request_timeout_s: float = Field(
         60.0, gt=0, le=3600, description="Longest any answer may take, streams apart; then it is 503."
+    )
+
+    auth: AuthSettings = Field(
+        default_factory=AuthSettings, description="Whom it lets in beside the keys that `rayline token make` makes."
+    )
+    rate_limits: RateLimitSettings = Field(
+        default_factory=RateLimitSettings, description="How often one caller may ask; more is told 429."
     )
 
     @field_validator("trusted_proxies")

@@ -12,7 +12,7 @@ from ray import serve
 from ray.exceptions import RayError
 from ray.serve.exceptions import BackPressureError, RayServeException
 
-from pipeline.control.access.loopback import OpenToLoopback
+from pipeline.control.access.authenticator import authenticator_for
 from pipeline.control.api import make_api
 from pipeline.control.detector import DetectorBusy, DetectorUnavailable
 from pipeline.control.services import Services
@@ -45,12 +45,13 @@ class ApiReplica:
         logs: LogSettings | None = None,
     ) -> None:
         set_up_replica_logs(logs)
+        pool = RedisPool(redis)
         self._services = Services(
             settings=settings,
-            redis=RedisPool(redis),
+            redis=pool,
             detector=ServeDetector(models, fused),
             models=models,
-            authenticator=OpenToLoopback(),
+            authenticator=authenticator_for(settings, pool),
         )
 
     def __serve_build_asgi_app__(self) -> ASGIApp:

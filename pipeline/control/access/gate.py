@@ -1,4 +1,4 @@
-"""The gate before every route: its rule is looked up, the caller recognised, role and lines compared."""
+"""The gate before every route: its rule is looked up, the caller counted and recognised, role and lines compared."""
 
 from __future__ import annotations
 
@@ -6,10 +6,13 @@ from starlette.requests import HTTPConnection
 from starlette.routing import BaseRoute, Match, Route, WebSocketRoute
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from pipeline.control.access.refusals import BadCredential
 from pipeline.control.access.roles import Principal
 from pipeline.control.access.rules import RULES, WEBSOCKET, Rule
 from pipeline.control.access.rules import Scope as LineScope
 from pipeline.control.problems import ApiError, problem_response, request_id_of
+from pipeline.control.rates.address import address_of
+from pipeline.control.rates.limiter import RateLimits, with_rate_headers
 from pipeline.control.services import Services
 from pipeline.sinks.errors import SinkUnavailable
 
@@ -19,16 +22,18 @@ POLICY_VIOLATION = 1008  # the WebSocket code for "you may not"
 class Gate:
     """Refuses before the body is read: what a stranger sends costs a header's reading."""
 
-    def __init__(self, app: ASGIApp, routes: list[BaseRoute], services: Services) -> None:
+    def __init__(self, app: ASGIApp, routes: list[BaseRoute], services: Services, rates: RateLimits) -> None:
         self._app = app
         self._routes = routes
         self._services = services
+        self._rates = rates
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One request."""
         if scope["type"] not in ("http", "websocket"):
             await self._app(scope, receive, send)
             return
+        send = with_rate_headers(send, scope)
         try:
             await self._admit(scope)
         except (ApiError, SinkUnavailable) as exc:
@@ -37,18 +42,31 @@ class Gate:
         await self._app(scope, receive, send)
 
     async def _admit(self, scope: Scope) -> None:
+        """What is cheap comes first: a flood is refused before its tokens are looked at."""
         found = rule_for(self._routes, scope)
+        if found is not None:
+            scope["state"]["rule"] = found[0]
+            if found[0].is_public:  # probes are never counted
+                return
+        connection = HTTPConnection(scope)
+        address = address_of(connection)
+        await self._rates.of_address(address)
         if found is None:  # no such route: the router says so
             return
         rule, parameters = found
-        scope["state"]["rule"] = rule
-        if rule.role is None:
-            return
-        principal = await self._services.authenticator.principal(HTTPConnection(scope))
+        principal = await self._recognise(connection, address)
         scope["state"]["principal"] = principal
-        if not principal.role.covers(rule.role):
-            raise ApiError(403, f"this needs the role {rule.role}, {principal.name} is {principal.role}")
+        await self._rates.of_principal(principal, rule.detects, scope)
+        if not principal.role.covers(rule.needed):
+            raise ApiError(403, f"this needs the role {rule.needed}, {principal.name} is {principal.role}")
         await self._look_at_lines(principal, rule, parameters)
+
+    async def _recognise(self, connection: HTTPConnection, address: str) -> Principal:
+        try:
+            return await self._services.authenticator.principal(connection)
+        except BadCredential:
+            await self._rates.failed(address)
+            raise
 
     async def _look_at_lines(self, principal: Principal, rule: Rule, parameters: dict[str, str]) -> None:
         """A line that is not theirs is answered as one that is not there."""

@@ -27,11 +27,18 @@ class Rule:
     role: Role | None  # None: everybody, without a token
     scope: Scope = Scope.NONE
     streams: bool = False  # answers as long as it is listened to
+    detects: bool = False  # takes a model's time: counted by a rate of its own
 
     @property
     def is_public(self) -> bool:
         """True where nobody is asked who they are."""
         return self.role is None
+
+    @property
+    def needed(self) -> Role:
+        """The least role that may; of a route that is not public."""
+        assert self.role is not None  # noqa: S101 - whoever asks has looked
+        return self.role
 
 
 _PUBLIC = Rule(None)
@@ -46,7 +53,7 @@ RULES: Mapping[tuple[str, str], Rule] = MappingProxyType(
         ("GET", "/healthz"): _PUBLIC,
         ("GET", "/readyz"): _PUBLIC,
         ("GET", "/openapi.json"): Rule(Role.VIEWER),
-        ("POST", "/v1/detect"): Rule(Role.OPERATOR),
+        ("POST", "/v1/detect"): Rule(Role.OPERATOR, detects=True),
         ("GET", "/v1/models"): Rule(Role.VIEWER),
         ("GET", "/v1/models/{model}"): Rule(Role.VIEWER),
         ("PATCH", "/v1/models/{model}"): Rule(Role.ENGINEER),
