@@ -11,6 +11,7 @@ from pathlib import Path
 
 from pipeline.config import CameraConfig, RaylineConfig, ResolvedCamera
 from pipeline.config_errors import Problem
+from pipeline.control.access.token_settings import TokensMisconfigured
 from pipeline.names import choices, did_you_mean
 from pipeline.relays.settings import JsonLinesRelaySettings
 from pipeline.sinks.spool_settings import default_folder
@@ -50,7 +51,7 @@ def review(config: RaylineConfig, machine: Machine | None = None) -> list[Findin
     found = [*_batches(config), *_models(config), *_cameras(config), *_lines(config), *_unused(config), *_redis(config)]
     found += [*_part_counters(config), *_relays(config)]
     if machine is not None:
-        found += [*_machine(config, machine), *_spool(config)]
+        found += [*_machine(config, machine), *_spool(config), *_api(config)]
     return sorted(found, key=lambda finding: finding.severity is Severity.WARNING)
 
 
@@ -286,6 +287,21 @@ def _spool(config: RaylineConfig) -> Iterator[Finding]:
     say = _warning if config.spool.dir is None else _error
     what = f"{there}: {'cannot be written' if there.is_dir() else 'is no folder'}"
     yield say(("spool", "dir"), what, "live results wait there while Redis is away; `spool: null` does without")
+
+
+def _api(config: RaylineConfig) -> Iterator[Finding]:
+    """Files without which the API would not start."""
+    auth = config.api.auth if config.api is not None else None
+    if auth is None:
+        return
+    if auth.own is not None:
+        try:
+            auth.own.signing_key()
+        except TokensMisconfigured as exc:
+            yield _error(("api", "auth", "own"), str(exc).partition(" ")[2])
+    file = auth.provider.jwks_file if auth.provider is not None else None
+    if file is not None and not os.access(file, os.R_OK):
+        yield _error(("api", "auth", "provider", "jwks_file"), f"{file}: cannot be read")
 
 
 def _gpus() -> int:

@@ -31,5 +31,5 @@ def misread(detail: str) -> ApiError:
 
 
 def _challenge(error: str, detail: str) -> dict[str, str]:
-    told = detail.replace("\\", "").replace('"', "'")
+    told = "".join(sign if " " <= sign <= "~" and sign not in '"\\' else "'" for sign in detail)
     return {"WWW-Authenticate": f'{REALM}, error="{error}", error_description="{told}"'}

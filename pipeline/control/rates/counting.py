@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 PREFIX = "rayline:api:rates"
-ANSWER_S = 0.25  # longer than this no request waits to be counted
+ANSWER_S = 0.5  # longer than this no request waits to be counted
 AWAY_S = 2.0  # so long Redis is not asked after it gave no answer
 MOST_HERE = 10_000  # callers counted one by one in this process; those beyond share one count
 _OTHERS = "others"
@@ -55,12 +55,14 @@ class Counting:
         # The library's storage on a pooled connection; it goes when the connection is dropped.
         self._storages: WeakKeyDictionary[Redis, RedisStorage] = WeakKeyDictionary()
 
-    async def count(self, rate: Rate, kind: str, who: str) -> Count:
-        """Counts one more, if it may be."""
+    async def count(self, rate: Rate, kind: str, who: str, tells: bool = True) -> Count:
+        """Counts one more, if it may be. What is left is looked up where it `tells`, and where there is nothing."""
         if self._clock() >= self._away_until:
             try:
                 async with asyncio.timeout(ANSWER_S), self._redis.use() as client:
-                    counted = await _count(SlidingWindowCounterRateLimiter(self._storage(client)), rate, kind, who)
+                    counted = await _count(
+                        SlidingWindowCounterRateLimiter(self._storage(client)), rate, kind, who, tells
+                    )
             except (SinkUnavailable, SinkRefused, TimeoutError) as exc:
                 self._is_away(exc)
             else:
@@ -70,7 +72,7 @@ class Counting:
                 return counted
         if len(self._memory.expirations) >= MOST_HERE:
             who = _OTHERS
-        return await _count(SlidingWindowCounterRateLimiter(self._memory), rate, kind, who)
+        return await _count(SlidingWindowCounterRateLimiter(self._memory), rate, kind, who, tells)
 
     def _storage(self, client: Redis) -> RedisStorage:
         storage = self._storages.get(client)
@@ -92,8 +94,10 @@ class Counting:
         self._away_until = self._clock() + AWAY_S
 
 
-async def _count(limiter: SlidingWindowCounterRateLimiter, rate: Rate, kind: str, who: str) -> Count:
+async def _count(limiter: SlidingWindowCounterRateLimiter, rate: Rate, kind: str, who: str, tells: bool) -> Count:
     item = RateLimitItemPerSecond(rate.amount, rate.window_s)
     allowed = await limiter.hit(item, kind, who)
+    if allowed and not tells:  # another question to Redis, for an answer nobody is told
+        return Count(True, 0, 0.0)
     stats = await limiter.get_window_stats(item, kind, who)
     return Count(allowed, stats.remaining if allowed else 0, max(0.0, stats.reset_time - time.time()))

@@ -37,7 +37,7 @@ class RateLimits:
     async def of_address(self, address: str) -> None:
         """One more request from there. Raises ApiError 429, for too many keys that were never good too."""
         self._refuse_blocked("failed", address, "too many keys or tokens from this address were not good")
-        await self._count(self._address, "address", address, "too many requests from this address")
+        await self._count(self._address, "address", address, "too many requests from this address", tells=False)
 
     async def failed(self, address: str) -> None:
         """Something came from there that was never a good key or token."""
@@ -53,9 +53,9 @@ class RateLimits:
         counted = await self._count(rate, kind, who, f"too many requests of {principal.name}")
         scope["state"][_HEADERS] = _headers(rate, counted)
 
-    async def _count(self, rate: Rate, kind: str, who: str, detail: str) -> Count:
+    async def _count(self, rate: Rate, kind: str, who: str, detail: str, tells: bool = True) -> Count:
         self._refuse_blocked(kind, who, detail, rate)
-        counted = await self._counting.count(rate, kind, who)
+        counted = await self._counting.count(rate, kind, who, tells)
         if not counted.allowed:
             self._block(kind, who, counted)
             raise _too_many(detail, counted, rate)

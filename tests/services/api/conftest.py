@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Iterator
 import pytest
 
 from pipeline.config import RaylineConfig, config_of_data
+from pipeline.control.rates import counting
 from pipeline.sinks.redis_client import RedisSettings, connect
 from tests.redis_server import RedisServer, redis_server
 
@@ -22,6 +23,12 @@ async def redis(server: RedisServer) -> AsyncIterator[RedisSettings]:
     await client.flushall()
     yield settings
     await client.aclose()
+
+
+@pytest.fixture(autouse=True)
+def _patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A machine that is busy with other tests is no reason to count in memory."""
+    monkeypatch.setattr(counting, "ANSWER_S", 10.0)
 
 
 @pytest.fixture

@@ -222,3 +222,27 @@ def test_errors_come_first(folder: Path) -> None:
     severities = [s for s, _, _ in found(SITE.replace("parts.pt", "gone.pt").replace("2.3/c", "2.2/b"), folder)]
     assert severities == sorted(severities, key=lambda s: s is Severity.WARNING)
     assert len(set(severities)) == 2
+
+
+WITH_FILES = """
+api:
+  auth:
+    own: {secret_file: jwt.secret}
+    provider: {jwks_file: jwks.json, issuer: i, audience: a}
+"""
+
+
+def test_files_without_which_the_api_would_not_start_are_told(folder: Path) -> None:
+    text = COUNTED + WITH_FILES
+    told = found(text, folder)
+    assert [(severity, path) for severity, path, _ in told] == [
+        (Severity.ERROR, "api.auth.own"),
+        (Severity.ERROR, "api.auth.provider.jwks_file"),
+    ]
+    assert told[0][2] == f"{folder / 'jwt.secret'}: No such file or directory"
+    assert found(text, folder, None) == []  # a cluster's machines may have them
+    (folder / "jwt.secret").write_text("too short")
+    assert "32 to 4096 bytes" in found(text, folder)[0][2]
+    (folder / "jwt.secret").write_text("0123456789abcdef" * 4)
+    (folder / "jwks.json").write_text("{}")
+    assert found(text, folder) == []

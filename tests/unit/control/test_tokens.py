@@ -152,6 +152,15 @@ async def test_clocks_may_differ_a_little_and_a_token_may_be_for_several(
     assert (await check(provider).principal(token(**_at(claims)))).name == "ada"
 
 
+async def test_names_of_any_script_can_be_told_in_a_header(provider: Provider) -> None:
+    provided = settings(provider).model_copy(update={"audience": '工"厂\n'})
+    with pytest.raises(ApiError) as refused:
+        await TokenCheck(None, provided).principal(token())
+    header = refused.value.headers["WWW-Authenticate"]
+    assert header.isascii()
+    assert header.count('"') == 6  # of its own three values, and none inside
+
+
 async def test_a_token_of_ones_own_does_not_pass_for_the_providers(provider: Provider) -> None:
     signed = token(SECRET.encode(), "HS256", sub="eve")
     with pytest.raises(ApiError, match="`iss` must be 'rayline'"):
