@@ -63,9 +63,13 @@ def make(
         return
     typer.echo(key.text)
     holds = "until it is revoked" if expires_at is None else f"until {_day(expires_at)}"
-    err.print(f"{name} is {known.value} on {_told(lines)} with it, {holds}. It is shown this once.", markup=False)
+    err.print(
+        f"{name} is {known.value} on {_told(lines)} with it, {holds}. It is shown this once.",
+        markup=False,
+        soft_wrap=True,
+    )
     if for_config:
-        err.print("Put this into the config file, and start Rayline again:\n", markup=False)
+        err.print("Put this into the config file, and start Rayline again:\n", markup=False, soft_wrap=True)
         err.print(_yaml(entry), markup=False, soft_wrap=True)
 
 
@@ -130,7 +134,7 @@ def sign_token(
         raise typer.BadParameter(f"1 to {_LONGEST_SUBJECT} printable characters", param_hint="SUBJECT")
     settings = _own_tokens(config, redis)
     typer.echo(sign(settings, subject, known, lines, hours * 3600))
-    err.print(f"{subject} is {known.value} on {_told(lines)} with it for {hours:g} h.", markup=False)
+    err.print(f"{subject} is {known.value} on {_told(lines)} with it for {hours:g} h.", markup=False, soft_wrap=True)
 
 
 @asynccontextmanager
