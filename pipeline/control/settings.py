@@ -9,6 +9,7 @@ from pydantic import Field, field_validator, model_validator
 
 from pipeline.control.access.settings import AuthSettings
 from pipeline.control.rates.settings import RateLimitSettings
+from pipeline.ingest.address import KAFKA, NETWORK_SCHEMES, SCHEMES
 from stages.settings import Settings
 
 
@@ -65,6 +66,21 @@ class ApiSettings(Settings):
     rate_limits: RateLimitSettings = Field(
         default_factory=RateLimitSettings, description="How often one caller may ask; more is told 429."
     )
+
+    camera_schemes: tuple[str, ...] = Field(
+        (*NETWORK_SCHEMES, KAFKA),
+        max_length=16,
+        description="Kinds of addresses a camera may be given by the API. With `file` or `v4l2`, whoever may change "
+        "cameras reads this machine's videos, pictures and devices.",
+    )
+
+    @field_validator("camera_schemes")
+    @classmethod
+    def _are_schemes(cls, schemes: tuple[str, ...]) -> tuple[str, ...]:
+        for scheme in schemes:
+            if scheme not in SCHEMES:
+                raise ValueError(f"unknown scheme {scheme!r}: there are {', '.join(SCHEMES)}")
+        return schemes
 
     @field_validator("trusted_proxies")
     @classmethod

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
@@ -37,6 +38,7 @@ class CameraOverride(Settings):
     removed: bool = Field(False, description="The file's camera is not to run.")
     paused: bool = Field(False, description="The camera is not to be read, and keeps its place.")
     at: float = Field(0.0, description="When it was last changed, Unix seconds UTC.")
+    version: int = Field(0, description="Of the desired state that the last change made.")
 
     @property
     def kind(self) -> OverrideKind | None:
@@ -76,10 +78,25 @@ class DesiredState:
         override = self.overrides.get(camera_id)
         return override.kind if override else None
 
+    def tag(self, camera_id: CameraId) -> str:
+        """Changes with what is desired of the camera, and tells nothing of it: settings hold passwords to be guessed.
+
+        Another start of `up` changes it too: its file may say something else.
+        """
+        override = self.overrides.get(camera_id)
+        changed = (0.0, 0) if override is None else (override.at, override.version)
+        return hashlib.sha256(repr((self.run_id, camera_id, *changed)).encode()).hexdigest()[:24]
+
     def line_of(self, camera_id: str) -> str | None:
-        """The line of a camera that is to run, or of one of the file that was removed; None where there is none."""
+        """The line of a camera that is to run, was removed, or was added and is not in force; None: there is none."""
         camera = self.config.cameras.get(camera_id) or self.file.cameras.get(camera_id)
-        return None if camera is None else camera.line or camera_id
+        if camera is not None:
+            return camera.line or camera_id
+        override = self.overrides.get(CameraId(camera_id))
+        if override is None or override.added is None:
+            return None
+        line = {**override.added, **override.changed}.get("line")
+        return line if isinstance(line, str) else camera_id
 
     def removed(self) -> tuple[CameraId, ...]:
         """Cameras of the file that are not to run."""
@@ -103,6 +120,15 @@ def merge(
     except ConfigError:  # together they do not fit: as many as do, one by one
         config = _one_by_one(file, overrides, problems)
     return DesiredState(config, file, version, dict(overrides), problems)
+
+
+def require_fit(file: RaylineConfig, overrides: Mapping[CameraId, CameraOverride], camera_id: CameraId) -> None:
+    """Raises ConfigError with every reason why a camera's override does not fit to the file and the other overrides."""
+    others = {name: override for name, override in overrides.items() if name != camera_id}
+    try:
+        _overridden(file, merge(file, others).config.cameras, {camera_id: overrides[camera_id]})
+    except ConfigError as exc:
+        raise ConfigError(exc.problems, f"camera {camera_id}") from None
 
 
 def camera_of_data(data: Mapping[str, Any], camera_id: str) -> CameraConfig:

@@ -89,6 +89,7 @@ def _camera_report(
         recipe=camera.recipe_name,
         health=figures.health if status.state in _SEEN_LATELY else HealthState.STALE.value,
         size=status.size_wh,
+        clock=status.clock.value if status.clock is not None else None,
         fps_in=status.fps_in,
         fps_out=_rate(reader.published, camera_id),
         frames_in=status.frames_in,
