@@ -7,8 +7,7 @@ import time
 
 import pytest
 
-from pipeline.ingest.kafka.message import MessageRefused
-from pipeline.ingest.kafka.still_image import ImageFormat, still_image
+from pipeline.ingest.still_image import ImageFormat, ImageRefused, still_image
 from tests.messages import blocks, encoded
 
 JPEG, PNG = encoded(blocks(40, 24)), encoded(blocks(40, 24), "PNG")
@@ -16,8 +15,8 @@ FRAME = JPEG.index(b"\xff\xc0")
 SCAN = JPEG.index(b"\xff\xda")
 
 
-def refused(data: bytes) -> MessageRefused:
-    with pytest.raises(MessageRefused) as found:
+def refused(data: bytes) -> ImageRefused:
+    with pytest.raises(ImageRefused) as found:
         still_image(data)
     return found.value
 
@@ -46,18 +45,18 @@ def test_a_thumbnails_end_is_not_the_pictures() -> None:
     thumbnail = b"\xff\xe1" + struct.pack(">H", 2 + len(JPEG)) + JPEG
     whole = JPEG[:2] + thumbnail + JPEG[2:]
     assert still_image(whole).data == whole
-    assert refused(whole[:-2]).code == "truncated"
+    assert refused(whole[:-2]).flaw == "truncated"
 
 
 def test_a_second_picture_behind_the_first_is_left() -> None:
     assert still_image(JPEG + JPEG) == still_image(JPEG)
-    assert refused(JPEG[:-2] + JPEG).code == "truncated"  # the first has no end of its own
+    assert refused(JPEG[:-2] + JPEG).flaw == "truncated"  # the first has no end of its own
 
 
 @pytest.mark.parametrize("marker", [0xC3, 0xC9, 0xF7], ids=["lossless", "arithmetic", "JPEG-LS"])
 def test_unusual_kinds_of_jpeg_are_refused(marker: int) -> None:
     data = JPEG[: FRAME + 1] + bytes([marker]) + JPEG[FRAME + 2 :]
-    assert refused(data).code == "unknown_format"
+    assert refused(data).flaw == "unknown_format"
 
 
 def test_an_image_made_to_cost_time_is_refused_in_no_time() -> None:
@@ -78,4 +77,4 @@ def test_a_png_keeps_only_what_pixels_depend_on() -> None:
 
 
 def test_a_png_without_its_size_ahead_is_refused() -> None:
-    assert refused(PNG[:8] + PNG[33:]).code == "not_decodable"
+    assert refused(PNG[:8] + PNG[33:]).flaw == "not_decodable"
