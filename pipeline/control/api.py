@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from importlib.metadata import version
 from typing import Any
 
@@ -11,12 +13,13 @@ from starlette.types import ASGIApp
 
 from pipeline.control.access.gate import Gate, unruled
 from pipeline.control.access.rules import RULES
+from pipeline.control.detect.desk import DetectDesk
 from pipeline.control.problems import MEDIA_TYPE, Problem, tell_problems
 from pipeline.control.request_ids import RequestIds
-from pipeline.control.routes import health
+from pipeline.control.routes import detect, health
 from pipeline.control.services import Services
 
-ROUTERS = (health.router,)
+ROUTERS = (health.router, detect.router)
 
 _ERRORS = {
     400: "It could not be understood.",
@@ -46,8 +49,10 @@ def make_api(services: Services) -> ASGIApp:
         description=_DESCRIPTION,
         docs_url=None,  # their pages fetch scripts from elsewhere
         redoc_url=None,
+        lifespan=_lifespan,
     )
     app.state.services = services
+    app.state.desk = DetectDesk(services.settings.detect, services.detector, services.models)
     tell_problems(app)
     for router in ROUTERS:  # not include_router: it hides the routes, and the gate goes by them
         app.router.routes.extend(router.routes)
@@ -55,6 +60,13 @@ def make_api(services: Services) -> ASGIApp:
         raise ValueError(f"no rule says who may call {', '.join(missing)}: pipeline/control/access/rules.py")
     app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]
     return RequestIds(Gate(app, app.routes, services))
+
+
+@asynccontextmanager
+async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
+    """What was made for the app is closed with it."""
+    yield
+    app.state.desk.close()
 
 
 def _openapi(app: FastAPI) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from typing import Self
 
 from pydantic import Field, field_validator, model_validator
 
+from pipeline.control.detect.settings import DetectLimits
 from stages.settings import Settings
 
 
@@ -55,6 +56,10 @@ class ApiSettings(Settings):
     )
     request_timeout_s: float = Field(
         60.0, gt=0, le=3600, description="Longest any answer may take, streams apart; then it is 503."
+    )
+
+    detect: DetectLimits = Field(
+        default_factory=DetectLimits, description="Detection on request: sizes, URLs, and its share of the model."
     )
 
     @field_validator("trusted_proxies")
