@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from importlib.metadata import version
 from typing import Any
 
@@ -11,13 +13,14 @@ from starlette.types import ASGIApp
 
 from pipeline.control.access.gate import Gate, unruled
 from pipeline.control.access.rules import RULES
+from pipeline.control.detect.desk import DetectDesk
 from pipeline.control.problems import MEDIA_TYPE, Problem, tell_problems
 from pipeline.control.rates.limiter import RateLimits
 from pipeline.control.request_ids import RequestIds
-from pipeline.control.routes import audit, cameras, health, lines, models
+from pipeline.control.routes import audit, cameras, detect, health, lines, models
 from pipeline.control.services import Services
 
-ROUTERS = (health.router, cameras.router, lines.router, models.router, audit.router)
+ROUTERS = (health.router, detect.router, cameras.router, lines.router, models.router, audit.router)
 
 _ERRORS = {
     400: "It could not be understood.",
@@ -47,8 +50,10 @@ def make_api(services: Services) -> ASGIApp:
         description=_DESCRIPTION,
         docs_url=None,  # their pages fetch scripts from elsewhere
         redoc_url=None,
+        lifespan=_lifespan,
     )
     app.state.services = services
+    app.state.desk = DetectDesk(services.settings.detect, services.detector, services.models)
     tell_problems(app)
     for router in ROUTERS:  # not include_router: it hides the routes, and the gate goes by them
         app.router.routes.extend(router.routes)
@@ -58,6 +63,13 @@ def make_api(services: Services) -> ASGIApp:
     # From the outside in. The gate counts by address, recognises, counts by name, and compares role and lines.
     gate = Gate(app, app.routes, services, RateLimits(services.settings.rate_limits, services.redis))
     return RequestIds(gate)
+
+
+@asynccontextmanager
+async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
+    """What was made for the app is closed with it."""
+    yield
+    app.state.desk.close()
 
 
 def _openapi(app: FastAPI) -> dict[str, Any]:

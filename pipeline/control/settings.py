@@ -8,6 +8,7 @@ from typing import Self
 from pydantic import Field, field_validator, model_validator
 
 from pipeline.control.access.settings import AuthSettings
+from pipeline.control.detect.settings import DetectLimits
 from pipeline.control.rates.settings import RateLimitSettings
 from pipeline.ingest.address import KAFKA, NETWORK_SCHEMES, SCHEMES
 from stages.settings import Settings
@@ -81,6 +82,10 @@ class ApiSettings(Settings):
             if scheme not in SCHEMES:
                 raise ValueError(f"unknown scheme {scheme!r}: there are {', '.join(SCHEMES)}")
         return schemes
+
+    detect: DetectLimits = Field(
+        default_factory=DetectLimits, description="Detection on request: sizes, URLs, and its share of the model."
+    )
 
     @field_validator("trusted_proxies")
     @classmethod

@@ -66,10 +66,10 @@ def detection_message(result: FrameResult, ctx: ResultContext, published_at: flo
             "clock": result.clock,
             "published_at": rfc3339(published_at),
             "size": {"width": result.size_wh[0], "height": result.size_wh[1]},
-            "model": _model(result.model),
+            "model": model_ref(result.model),
             "recipe": ctx.recipe,
             "config_hash": ctx.config_hash,
-            "objects": _objects(result.tracks, result.model.class_names),
+            "objects": object_list(result.tracks, result.model.class_names),
             "health": result.health,
             "dropped_since_last": dict(result.dropped),
             "latency_ms": latency,
@@ -119,7 +119,7 @@ def inspection_message(
             "clock": result.clock,
             "decided_at": rfc3339(inspection.decided_at),
             "published_at": rfc3339(published_at),
-            "model": _model(result.model),
+            "model": model_ref(result.model),
             "recipe": ctx.recipe,
             "config_hash": ctx.config_hash,
             "snapshot": _snapshot(inspection),
@@ -158,6 +158,39 @@ def uninspected_message(
     )
 
 
+def model_ref(model: ModelInfo) -> dict[str, str]:
+    """Which model spoke, as messages tell it: `ModelRef`."""
+    return {
+        "name": model.name,
+        "version": model.version,
+        "sha256": model.sha256,
+        "variant": model.variant,
+        "runtime": model.runtime,
+    }
+
+
+def object_list(tracks: Tracks, class_names: tuple[str, ...]) -> list[dict[str, Any]]:
+    """What was seen, as messages tell it: a `DetectedObject` each."""
+    if not len(tracks):
+        return []
+    # + 0.0 turns -0.0 into 0.0; float64 first, or 12.3 would leave as 12.300000190734863
+    boxes = (np.round(tracks.xyxy.astype(np.float64), 1) + 0.0).tolist()
+    scores = np.round(tracks.score.astype(np.float64), 4).tolist()
+    known = len(class_names)
+    return [
+        {
+            "id": track_id if track_id >= 0 else None,
+            "label": class_names[class_id] if 0 <= class_id < known else f"class_{class_id}",
+            "class_id": class_id,
+            "score": score,
+            "box": box,
+        }
+        for box, score, class_id, track_id in zip(
+            boxes, scores, tracks.class_id.tolist(), tracks.track_id.tolist(), strict=True
+        )
+    ]
+
+
 def rfc3339(unix_s: float) -> str:
     """Unix seconds as RFC 3339 in UTC with milliseconds, `2026-11-22T10:00:00.123Z`."""
     return datetime.fromtimestamp(unix_s, UTC).isoformat(timespec="milliseconds")[:-6] + "Z"
@@ -188,37 +221,6 @@ def _event(
 
 def _source(position: Position, ctx: ResultContext) -> dict[str, str]:
     return {"kind": ctx.source_kind, "position": position.encode()}
-
-
-def _model(model: ModelInfo) -> dict[str, str]:
-    return {
-        "name": model.name,
-        "version": model.version,
-        "sha256": model.sha256,
-        "variant": model.variant,
-        "runtime": model.runtime,
-    }
-
-
-def _objects(tracks: Tracks, class_names: tuple[str, ...]) -> list[dict[str, Any]]:
-    if not len(tracks):
-        return []
-    # + 0.0 turns -0.0 into 0.0; float64 first, or 12.3 would leave as 12.300000190734863
-    boxes = (np.round(tracks.xyxy.astype(np.float64), 1) + 0.0).tolist()
-    scores = np.round(tracks.score.astype(np.float64), 4).tolist()
-    known = len(class_names)
-    return [
-        {
-            "id": track_id if track_id >= 0 else None,
-            "label": class_names[class_id] if 0 <= class_id < known else f"class_{class_id}",
-            "class_id": class_id,
-            "score": score,
-            "box": box,
-        }
-        for box, score, class_id, track_id in zip(
-            boxes, scores, tracks.class_id.tolist(), tracks.track_id.tolist(), strict=True
-        )
-    ]
 
 
 def _box(xyxy: tuple[float, float, float, float]) -> list[float]:

@@ -33,6 +33,7 @@ RAY_WHEN_ASKED = {"pipeline.local_ray", "pipeline.running", "pipeline.observe.me
 AV_ROOMS = (
     "pipeline.ingest.av_source",
     "pipeline.ingest.av_pictures",
+    "pipeline.ingest.av_images",
     "pipeline.ingest.kafka.av_messages",
     "pipeline.ingest.rtsp.av_decoder",
     "pipeline.sinks.annotated_video",

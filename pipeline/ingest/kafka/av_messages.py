@@ -7,10 +7,10 @@ import binascii
 from collections.abc import Iterator
 
 import av
-from av.codec.context import CodecContext, Flags
-from av.video.codeccontext import VideoCodecContext
+from av.codec.context import Flags
 from av.video.frame import VideoFrame
 
+from pipeline.ingest.av_images import decode_image, decoder, picture_of
 from pipeline.ingest.av_pictures import Pictures
 from pipeline.ingest.kafka.annexb import AccessUnits, access_units, codec_of, is_annexb
 from pipeline.ingest.kafka.fetch import Fetcher
@@ -24,12 +24,10 @@ from pipeline.ingest.kafka.message import (
     envelope,
 )
 from pipeline.ingest.kafka.message_settings import MessageFormat, MessageSettings
-from pipeline.ingest.kafka.still_image import ImageFormat, image_format, png_is_whole, still_image
-from pipeline.ingest.source import made
+from pipeline.ingest.still_image import ImageRefused, image_format
 from pipeline.ingest.video_codec import VideoCodec
 from stages.values import Picture
 
-_IMAGE_DECODERS = {ImageFormat.JPEG: "mjpeg", ImageFormat.PNG: "png", ImageFormat.WEBP: "webp"}
 _VIDEO_DECODERS = {VideoCodec.H264: "h264", VideoCodec.H265: "hevc"}
 _VIDEO_FORMATS = {MessageFormat.H264: VideoCodec.H264, MessageFormat.H265: VideoCodec.H265}
 _MOST_HELD = 64 * 1024  # bytes of parameter sets that came ahead of their picture
@@ -101,13 +99,10 @@ class MessageDecoder:
     # Images
 
     def _image(self, data: bytes) -> Picture:
-        image = still_image(data)
-        _refuse_large(image.width, image.height, self._settings.max_pixels)
-        frame = _decoded_image(_IMAGE_DECODERS[image.format], image.data, self._settings.max_pixels)
-        whole = image.format is not ImageFormat.PNG or png_is_whole(image)
-        if frame is None or frame.is_corrupt or (frame.width, frame.height) != (image.width, image.height) or not whole:
-            raise MessageRefused(Refusal.NOT_DECODABLE, f"a damaged {image.format}")
-        return self._picture(frame)
+        try:
+            return decode_image(data, self._settings.max_pixels, self._pictures)
+        except ImageRefused as exc:
+            raise _refused(exc) from None
 
     def _enclosed(self, message: RawMessage) -> bytes:
         found = envelope(message, self._settings)
@@ -164,10 +159,9 @@ class MessageDecoder:
 
     def _picture(self, frame: VideoFrame) -> Picture:
         try:
-            return made(self._pictures.of(frame))
-        except (av.FFmpegError, ValueError):
-            name, size = frame.format.name, f"{frame.width}x{frame.height}"
-            raise MessageRefused(Refusal.NOT_DECODABLE, f"pixels of an unusual kind: {name}, {size}") from None
+            return picture_of(frame, self._pictures)
+        except ImageRefused as exc:
+            raise _refused(exc) from None
 
 
 class _Video:
@@ -177,7 +171,7 @@ class _Video:
         self._codec = codec
         self._number = -1
         self._max_pixels = max_pixels
-        self._decoder = _decoder(_VIDEO_DECODERS[codec], max_pixels)
+        self._decoder = decoder(_VIDEO_DECODERS[codec], max_pixels)
         self._decoder.flags |= Flags.low_delay
 
     def decode(self, unit: bytes) -> VideoFrame:
@@ -205,25 +199,6 @@ class _Video:
         )
 
 
-def _decoder(name: str, max_pixels: int) -> VideoCodecContext:
-    """On one thread, which gives a picture out with its own packet; damage is an error and is not painted over."""
-    decoder = CodecContext.create(name, "r")
-    if not isinstance(decoder, VideoCodecContext):
-        raise TypeError(f"{name} decodes no video")
-    decoder.thread_count = 1
-    decoder.options = {"err_detect": "crccheck+explode", "max_pixels": str(max_pixels)}
-    return decoder
-
-
-def _decoded_image(name: str, data: bytes, max_pixels: int) -> VideoFrame | None:
-    """None where it is damaged. A decoder made for it alone takes no tables from an earlier image."""
-    try:
-        frames = _decoder(name, max_pixels).decode(av.Packet(data))
-    except av.FFmpegError:
-        return None
-    return frames[0] if len(frames) == 1 else None
-
-
 def _from_base64(text: str) -> bytes:
     try:
         return base64.b64decode(text, validate=True)
@@ -231,11 +206,8 @@ def _from_base64(text: str) -> bytes:
         raise MessageRefused(Refusal.BAD_ENVELOPE, f"`image_base64` is no base64: {exc}") from None
 
 
-def _refuse_large(width: int, height: int, max_pixels: int) -> None:
-    if width * height > max_pixels:
-        raise MessageRefused(
-            Refusal.TOO_MANY_PIXELS, f"{width}x{height} pixels; at most {max_pixels} in all are decoded"
-        )
+def _refused(exc: ImageRefused) -> MessageRefused:
+    return MessageRefused(Refusal(exc.flaw), str(exc))
 
 
 def _too_many_pixels(what: str, settings: MessageSettings) -> MessageRefused:

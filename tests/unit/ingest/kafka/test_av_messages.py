@@ -20,7 +20,7 @@ from PIL import Image
 from pipeline.ingest.kafka.av_messages import MessageDecoder
 from pipeline.ingest.kafka.message import Decoded, MessageRefused, Refusal
 from pipeline.ingest.kafka.message_settings import MessageSettings
-from pipeline.ingest.kafka.still_image import still_image
+from pipeline.ingest.still_image import still_image
 from stages.values import Picture, PixelFormat, UInt8
 from tests.messages import AT_MS, blocks, coded, encoded, message
 

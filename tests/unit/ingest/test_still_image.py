@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import struct
 import time
+import zlib
 
 import pytest
 
-from pipeline.ingest.kafka.message import MessageRefused
-from pipeline.ingest.kafka.still_image import ImageFormat, still_image
+from pipeline.ingest.still_image import ImageFormat, ImageRefused, png_is_whole, still_image
 from tests.messages import blocks, encoded
 
 JPEG, PNG = encoded(blocks(40, 24)), encoded(blocks(40, 24), "PNG")
@@ -16,8 +16,8 @@ FRAME = JPEG.index(b"\xff\xc0")
 SCAN = JPEG.index(b"\xff\xda")
 
 
-def refused(data: bytes) -> MessageRefused:
-    with pytest.raises(MessageRefused) as found:
+def refused(data: bytes) -> ImageRefused:
+    with pytest.raises(ImageRefused) as found:
         still_image(data)
     return found.value
 
@@ -46,18 +46,18 @@ def test_a_thumbnails_end_is_not_the_pictures() -> None:
     thumbnail = b"\xff\xe1" + struct.pack(">H", 2 + len(JPEG)) + JPEG
     whole = JPEG[:2] + thumbnail + JPEG[2:]
     assert still_image(whole).data == whole
-    assert refused(whole[:-2]).code == "truncated"
+    assert refused(whole[:-2]).flaw == "truncated"
 
 
 def test_a_second_picture_behind_the_first_is_left() -> None:
     assert still_image(JPEG + JPEG) == still_image(JPEG)
-    assert refused(JPEG[:-2] + JPEG).code == "truncated"  # the first has no end of its own
+    assert refused(JPEG[:-2] + JPEG).flaw == "truncated"  # the first has no end of its own
 
 
 @pytest.mark.parametrize("marker", [0xC3, 0xC9, 0xF7], ids=["lossless", "arithmetic", "JPEG-LS"])
 def test_unusual_kinds_of_jpeg_are_refused(marker: int) -> None:
     data = JPEG[: FRAME + 1] + bytes([marker]) + JPEG[FRAME + 2 :]
-    assert refused(data).code == "unknown_format"
+    assert refused(data).flaw == "unknown_format"
 
 
 def test_an_image_made_to_cost_time_is_refused_in_no_time() -> None:
@@ -78,4 +78,20 @@ def test_a_png_keeps_only_what_pixels_depend_on() -> None:
 
 
 def test_a_png_without_its_size_ahead_is_refused() -> None:
-    assert refused(PNG[:8] + PNG[33:]).code == "not_decodable"
+    assert refused(PNG[:8] + PNG[33:]).flaw == "not_decodable"
+
+
+@pytest.mark.parametrize(
+    ("unpacked", "whole"),
+    [
+        pytest.param(24 * 121 - 1, False, id="a byte of the last row is missing"),
+        pytest.param(24 * 121, True, id="every row"),
+        pytest.param(24 * 121 + 1000, True, id="a little more, as some encoders leave"),
+        pytest.param(5_000_000, False, id="far more, all of which FFmpeg would unpack"),
+    ],
+)
+def test_a_png_is_whole_where_it_unpacks_to_its_rows(unpacked: int, whole: bool) -> None:
+    packed = zlib.compress(bytes(unpacked))
+    at = PNG.index(b"IDAT") - 4
+    chunk = struct.pack(">I", len(packed)) + b"IDAT" + packed + struct.pack(">I", zlib.crc32(b"IDAT" + packed))
+    assert png_is_whole(still_image(PNG[:at] + chunk + PNG[-12:])) is whole

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Literal
 
-from pipeline.ingest.kafka.message import MessageRefused, Refusal
+from stages.errors import RaylineError
 
 _PNG = b"\x89PNG\r\n\x1a\n"
 _JPEG = b"\xff\xd8\xff"
@@ -20,11 +20,29 @@ _NEEDED_CHUNKS = frozenset({b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND", b"eXIf"
 _PNG_CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}  # by colour type
 _PNG_PASSES = ((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2))
 _PIECE = 16 * 1024
+_SURPLUS = 64 * 1024  # bytes behind the last row that some encoders leave
 
 _JPEG_MARKER = re.compile(rb"\xff[^\x00\xff\xd0-\xd7]", re.DOTALL)
 _SOI, _EOI, _SOS = 0xD8, 0xD9, 0xDA
 _JPEG_FRAMES = (0xC0, 0xC1, 0xC2)  # baseline, extended, progressive
 _JPEG_OTHER_FRAMES = (0xC3, 0xC5, 0xC6, 0xC7, 0xC9, 0xCA, 0xCB, 0xCD, 0xCE, 0xCF, 0xF7)
+
+
+class Flaw(StrEnum):
+    """Why an encoded image gives no picture."""
+
+    UNKNOWN_FORMAT = "unknown_format"
+    TRUNCATED = "truncated"
+    NOT_DECODABLE = "not_decodable"
+    TOO_MANY_PIXELS = "too_many_pixels"
+
+
+class ImageRefused(RaylineError):
+    """Bytes that give no picture; the text is a sentence for people."""
+
+    def __init__(self, flaw: Flaw, reason: str) -> None:
+        super().__init__(reason)
+        self.flaw = flaw
 
 
 class ImageFormat(StrEnum):
@@ -57,7 +75,7 @@ def image_format(data: bytes) -> ImageFormat | None:
 
 
 def still_image(data: bytes) -> StillImage:
-    """The image these bytes are. Raises MessageRefused: unknown_format, truncated or not_decodable."""
+    """The image these bytes are. Raises ImageRefused: unknown_format, truncated or not_decodable."""
     match image_format(data):
         case ImageFormat.JPEG:
             return _jpeg(data)
@@ -65,7 +83,7 @@ def still_image(data: bytes) -> StillImage:
             return _png(data)
         case ImageFormat.WEBP:
             return _webp(data)
-    raise MessageRefused(Refusal.UNKNOWN_FORMAT, f"no JPEG, PNG or WebP: it begins with {data[:8]!r}")
+    raise ImageRefused(Flaw.UNKNOWN_FORMAT, f"no JPEG, PNG or WebP: it begins with {data[:8]!r}")
 
 
 def _jpeg(data: bytes) -> StillImage:
@@ -81,14 +99,14 @@ def _jpeg(data: bytes) -> StillImage:
         if marker == _SOI:
             break  # the next picture begins, and this one has not ended
         if marker in _JPEG_OTHER_FRAMES:
-            raise MessageRefused(Refusal.UNKNOWN_FORMAT, f"a JPEG of an unusual kind (SOF {marker:#x})")
+            raise ImageRefused(Flaw.UNKNOWN_FORMAT, f"a JPEG of an unusual kind (SOF {marker:#x})")
         if marker in _JPEG_FRAMES:
             if size != (0, 0):
-                raise MessageRefused(Refusal.NOT_DECODABLE, "a JPEG that tells its size twice")
+                raise ImageRefused(Flaw.NOT_DECODABLE, "a JPEG that tells its size twice")
             size = _number(data, at + 5, 2), _number(data, at + 3, 2)
         scans += marker == _SOS
         if scans > _MOST_SCANS:
-            raise MessageRefused(Refusal.NOT_DECODABLE, f"a JPEG of more than {_MOST_SCANS} scans")
+            raise ImageRefused(Flaw.NOT_DECODABLE, f"a JPEG of more than {_MOST_SCANS} scans")
         at += _number(data, at, 2)
     else:
         raise _too_many_parts("JPEG")
@@ -100,7 +118,7 @@ def _png(data: bytes) -> StillImage:
     at, kept = len(_PNG), [_PNG]
     size = _number(data, 16, 4), _number(data, 20, 4)
     if data[12:16] != b"IHDR" and len(data) >= 16:
-        raise MessageRefused(Refusal.NOT_DECODABLE, "a PNG that does not begin with its size")
+        raise ImageRefused(Flaw.NOT_DECODABLE, "a PNG that does not begin with its size")
     for _ in range(_MOST_PARTS):
         name = data[at + 4 : at + 8]
         end = at + 12 + _number(data, at, 4)
@@ -115,25 +133,29 @@ def _png(data: bytes) -> StillImage:
 
 
 def png_is_whole(image: StillImage) -> bool:
-    """True where its packed pixels unpack to every row. FFmpeg shows such a picture all the same, the rest unset."""
+    """True where its packed pixels unpack to every row, and to little more.
+
+    FFmpeg shows one that lacks rows all the same, and of one that has more it unpacks all, gigabytes too.
+    """
     depth, colour, interlaced = image.data[24], image.data[25], image.data[28]
     bits = depth * _PNG_CHANNELS.get(colour, 4)
     passes = _PNG_PASSES if interlaced else ((0, 0, 1, 1),)
     sizes = ((-(-(image.width - x) // dx), -(-(image.height - y) // dy)) for x, y, dx, dy in passes)
     wanted = sum(rows * (1 + (columns * bits + 7) // 8) for columns, rows in sizes if columns > 0 and rows > 0)
-    return _unpacks_to(_png_packed(image.data), wanted)
+    return wanted <= _unpacked_length(_png_packed(image.data), wanted + _SURPLUS) <= wanted + _SURPLUS
 
 
-def _unpacks_to(packed: Iterable[bytes], wanted: int) -> bool:
+def _unpacked_length(packed: Iterable[bytes], most: int) -> int:
+    """Bytes it unpacks to, counted until they are more than `most`; 0 where it is damaged before its end."""
     unpack, got = zlib.decompressobj(), 0
     try:
         for piece in packed:
             got += len(unpack.decompress(piece))
-            if got >= wanted:
-                return True
+            if got > most:
+                break
     except zlib.error:
-        return False
-    return False
+        return 0
+    return got
 
 
 def _png_packed(data: bytes) -> Iterable[bytes]:
@@ -161,7 +183,7 @@ def _webp(data: bytes) -> StillImage:
 def _extended_webp(data: bytes) -> StillImage:
     """One with alpha, colour profile or the like: the picture's own chunk follows later, and must fill the canvas."""
     if data[20:21] and data[20] & 0x02:
-        raise MessageRefused(Refusal.UNKNOWN_FORMAT, "an animated WebP; one picture is wanted")
+        raise ImageRefused(Flaw.UNKNOWN_FORMAT, "an animated WebP; one picture is wanted")
     canvas = 1 + _number(data, 24, 3, "little"), 1 + _number(data, 27, 3, "little")
     at = 12
     for _ in range(_MOST_PARTS):
@@ -170,7 +192,7 @@ def _extended_webp(data: bytes) -> StillImage:
             raise _truncated("WebP", "its picture")
         if name in (b"VP8 ", b"VP8L"):
             if _webp_size(data, name, at + 8) != canvas:
-                raise MessageRefused(Refusal.NOT_DECODABLE, "a WebP whose picture does not fill its canvas")
+                raise ImageRefused(Flaw.NOT_DECODABLE, "a WebP whose picture does not fill its canvas")
             return StillImage(ImageFormat.WEBP, *canvas, data)
         at += 8 + length + length % 2
     raise _too_many_parts("WebP")
@@ -182,7 +204,7 @@ def _webp_size(data: bytes, name: bytes, at: int) -> tuple[int, int]:
     if name == b"VP8L":
         bits = _number(data, at + 1, 4, "little")
         return 1 + (bits & 0x3FFF), 1 + (bits >> 14 & 0x3FFF)
-    raise MessageRefused(Refusal.NOT_DECODABLE, f"a WebP that begins with {name!r}")
+    raise ImageRefused(Flaw.NOT_DECODABLE, f"a WebP that begins with {name!r}")
 
 
 def _number(data: bytes, at: int, length: int, order: Literal["big", "little"] = "big") -> int:
@@ -196,13 +218,13 @@ def _cut(data: bytes, end: int) -> bytes:
 
 def _sized(image: StillImage) -> StillImage:
     if image.width < 2 or image.height < 2:
-        raise MessageRefused(Refusal.NOT_DECODABLE, f"a {image.format} of {image.width}x{image.height} pixels")
+        raise ImageRefused(Flaw.NOT_DECODABLE, f"a {image.format} of {image.width}x{image.height} pixels")
     return image
 
 
-def _truncated(kind: str, missing: str) -> MessageRefused:
-    return MessageRefused(Refusal.TRUNCATED, f"a {kind} cut off before {missing}")
+def _truncated(kind: str, missing: str) -> ImageRefused:
+    return ImageRefused(Flaw.TRUNCATED, f"a {kind} cut off before {missing}")
 
 
-def _too_many_parts(kind: str) -> MessageRefused:
-    return MessageRefused(Refusal.NOT_DECODABLE, f"a {kind} of more than {_MOST_PARTS} parts")
+def _too_many_parts(kind: str) -> ImageRefused:
+    return ImageRefused(Flaw.NOT_DECODABLE, f"a {kind} of more than {_MOST_PARTS} parts")
