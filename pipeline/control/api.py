@@ -11,12 +11,14 @@ from starlette.types import ASGIApp
 
 from pipeline.control.access.gate import Gate, unruled
 from pipeline.control.access.rules import RULES
+from pipeline.control.live.places import Places
+from pipeline.control.live.watching import Watching
 from pipeline.control.problems import MEDIA_TYPE, Problem, tell_problems
 from pipeline.control.request_ids import RequestIds
-from pipeline.control.routes import health
+from pipeline.control.routes import health, live, stream
 from pipeline.control.services import Services
 
-ROUTERS = (health.router,)
+ROUTERS = (health.router, live.router, stream.router)
 
 _ERRORS = {
     400: "It could not be understood.",
@@ -48,6 +50,8 @@ def make_api(services: Services) -> ASGIApp:
         redoc_url=None,
     )
     app.state.services = services
+    app.state.watching = Watching(services.redis.settings, services.settings.max_watchers)
+    app.state.listeners = Places(services.settings.max_streams, "listeners to streams")
     tell_problems(app)
     for router in ROUTERS:  # not include_router: it hides the routes, and the gate goes by them
         app.router.routes.extend(router.routes)

@@ -10,17 +10,16 @@ from pathlib import Path
 from typing import Any
 
 import av
-import cv2
 
+from pipeline.sinks.drawing import draw
 from pipeline.sinks.snapshots import to_bgr
-from stages.values import Frame, FrameResult, UInt8
+from stages.values import Frame, FrameResult
 
 logger = logging.getLogger(__name__)
 
 KEYFRAME_EVERY = 30  # frames
 MOST_PARTS = 100  # films of one name: a camera that is let go of with each batch must not fill the disk with files
 _TIME_BASE = Fraction(1, 1000)
-_COLOURS = ((80, 200, 80), (230, 160, 60), (80, 160, 255), (200, 90, 220), (60, 220, 220), (110, 110, 240))  # B G R
 
 _claiming = threading.Lock()
 _written: set[Path] = set()
@@ -63,10 +62,7 @@ class AnnotatedVideo:
             self._give_up(exc)
 
     def _add(self, frame: Frame, result: FrameResult) -> None:
-        image = to_bgr(frame.image)
-        if image.ndim == 2:
-            image = cv2.cvtColor(image, cv2.COLOR_GRAY2BGR)  # type: ignore[assignment]
-        image = draw(image, result)
+        image = draw(to_bgr(frame.image), result)
         if self._container is None:
             self._open(image.shape[1], image.shape[0], frame.captured_at)
         pts = max(self._last_pts + 1, round((frame.captured_at - self._first_at) * 1000))
@@ -106,27 +102,3 @@ def _claim(path: Path) -> Path:
                 _written.add(name.absolute())
                 return name
     raise FileExistsError(f"{MOST_PARTS} films of it are written already")
-
-
-def draw(image: UInt8, result: FrameResult) -> UInt8:
-    """A copy of the picture (H, W, 3 uint8 B G R) with every object's box, label, score and id."""
-    canvas = image.copy()
-    names = result.model.class_names
-    tracks = result.tracks
-    for (x1, y1, x2, y2), score, class_id, track_id in zip(
-        tracks.xyxy.round().astype(int).tolist(),
-        tracks.score.tolist(),
-        tracks.class_id.tolist(),
-        tracks.track_id.tolist(),
-        strict=True,
-    ):
-        colour = _COLOURS[class_id % len(_COLOURS)]
-        label = names[class_id] if class_id < len(names) else str(class_id)
-        text = f"{label} {score:.2f}" + (f" #{track_id}" if track_id >= 0 else "")
-        cv2.rectangle(canvas, (x1, y1), (x2, y2), colour, 2)
-        cv2.putText(canvas, text, (x1, max(10, y1 - 4)), cv2.FONT_HERSHEY_SIMPLEX, 0.4, colour, 1, cv2.LINE_AA)
-    for inspection in result.inspections:
-        x1, y1 = (int(v) for v in inspection.xyxy[:2])
-        text = " ".join((inspection.verdict.upper(), *inspection.reasons))
-        cv2.putText(canvas, text, (x1, max(22, y1 - 18)), cv2.FONT_HERSHEY_SIMPLEX, 0.5, (255, 255, 255), 2)
-    return canvas
