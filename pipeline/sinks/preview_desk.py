@@ -80,6 +80,11 @@ class PreviewDesk:
         known, now = self._watched, self._clock()
         self._watched = {key: known.get(key) or _Watched(now) for key in keys}
 
+    @property
+    def watched(self) -> frozenset[CameraKey]:
+        """As `watch` said last."""
+        return frozenset(self._watched)
+
     def take(self, timeout_s: float) -> dict[CameraKey, Shot]:
         """The newest frame of each camera that waits; nothing after `timeout_s`, or once it is closed."""
         with self._changed:

@@ -47,6 +47,16 @@ class Previews:
             self._start()
         self._desk.offer(line, frame, result)
 
+    @property
+    def watched(self) -> frozenset[CameraKey]:
+        """(line, camera) of those that somebody watches, as last looked."""
+        return self._desk.watched
+
+    @property
+    def is_running(self) -> bool:
+        """True while its thread is at work."""
+        return self._thread is not None and self._thread.is_alive()
+
     def close(self, timeout_s: float = 2.0) -> None:
         """End the thread, which may be waiting for Redis; may be called more than once."""
         self._desk.close()
