@@ -97,6 +97,7 @@ def build_app(
         {**before, **detect},
         config.observe,
         config.spool,
+        previews=config.previews,
     )
 
 

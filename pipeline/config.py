@@ -26,6 +26,7 @@ from pipeline.orchestrate.part_counter import PartCounterSettings
 from pipeline.orchestrate.shards import assign
 from pipeline.plain import plain
 from pipeline.relays.settings import RelaySettings
+from pipeline.sinks.preview_settings import PreviewSettings
 from pipeline.sinks.redis_client import EMBEDDED, RedisSettings
 from pipeline.sinks.snapshots import SnapshotSettings
 from pipeline.sinks.spool_settings import SpoolSettings
@@ -154,6 +155,10 @@ class RaylineConfig(Settings):
     cameras: dict[Name, CameraConfig] = Field(default_factory=dict, description="Cameras, by name.")
     snapshots: SnapshotSettings | None = Field(
         None, description="Where pictures of judged parts are kept. null: none are."
+    )
+    previews: PreviewSettings | None = Field(
+        default_factory=PreviewSettings,
+        description="Live pictures, made only while somebody watches. null: nobody can.",
     )
     relays: dict[Name, RelaySettings] = Field(
         default_factory=dict,

@@ -22,6 +22,8 @@ ENVIRONMENT: Mapping[str, str] = MappingProxyType(
         # up: ours is done in threads, and a call costs less on one loop (docs/decisions/0012-what-a-frame-costs.md).
         "RAY_SERVE_RUN_USER_CODE_IN_SEPARATE_THREAD": "0",
         "RAY_SERVE_RUN_ROUTER_IN_SEPARATE_LOOP": "0",
+        # So that an answer without an end is sent at its listener's pace: Serve would keep what is not taken.
+        "RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH": "pipeline.control.live.flow:proxy_middlewares",
         # What Ray's daemons look at ten or four times a second changes seldom on one machine, and nobody asks for what
         # they note of every call: less than one percent of a core, on each machine, for nothing.
         "RAY_raylet_report_resources_period_milliseconds": "1000",

@@ -14,13 +14,24 @@ from starlette.types import ASGIApp
 from pipeline.control.access.gate import Gate, unruled
 from pipeline.control.access.rules import RULES
 from pipeline.control.detect.desk import DetectDesk
+from pipeline.control.live.places import Places
+from pipeline.control.live.watching import Watching
 from pipeline.control.problems import MEDIA_TYPE, Problem, tell_problems
 from pipeline.control.rates.limiter import RateLimits
 from pipeline.control.request_ids import RequestIds
-from pipeline.control.routes import audit, cameras, detect, health, lines, models
+from pipeline.control.routes import audit, cameras, detect, health, lines, live, models, stream
 from pipeline.control.services import Services
 
-ROUTERS = (health.router, detect.router, cameras.router, lines.router, models.router, audit.router)
+ROUTERS = (
+    health.router,
+    detect.router,
+    cameras.router,
+    live.router,
+    lines.router,
+    stream.router,
+    models.router,
+    audit.router,
+)
 
 _ERRORS = {
     400: "It could not be understood.",
@@ -54,6 +65,8 @@ def make_api(services: Services) -> ASGIApp:
     )
     app.state.services = services
     app.state.desk = DetectDesk(services.settings.detect, services.detector, services.models)
+    app.state.watching = Watching(services.redis.settings, services.settings.max_watchers)
+    app.state.listeners = Places(services.settings.max_streams, "listeners to streams")
     tell_problems(app)
     for router in ROUTERS:  # not include_router: it hides the routes, and the gate goes by them
         app.router.routes.extend(router.routes)

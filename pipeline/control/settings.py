@@ -87,6 +87,28 @@ class ApiSettings(Settings):
         default_factory=DetectLimits, description="Detection on request: sizes, URLs, and its share of the model."
     )
 
+    max_watchers: int = Field(
+        64,
+        ge=1,
+        le=10_000,
+        description="Watchers of live pictures a replica serves at once; others are told 503. More takes more of the "
+        "network, some 0.5 MB/s each; all that watch one camera share its one reader.",
+    )
+    max_streams: int = Field(
+        64,
+        ge=1,
+        le=10_000,
+        description="Listeners to /v1/stream a replica serves at once; others are told 503. Each has a connection to "
+        "Redis of its own.",
+    )
+    stream_max_s: float = Field(
+        3600.0,
+        ge=1,
+        le=86400,
+        description="After so long live pictures and streams end, and clients come again, with a token that holds. "
+        "Longer interrupts less; shorter lets go sooner of those whose token has run out.",
+    )
+
     @field_validator("trusted_proxies")
     @classmethod
     def _are_networks(cls, networks: tuple[str, ...]) -> tuple[str, ...]:

@@ -25,6 +25,8 @@ from pipeline.observe.metrics import Metrics, ray_metrics
 from pipeline.observe.settings import LogSettings
 from pipeline.observe.traces import encoded, frame_traces
 from pipeline.sinks.errors import KeyRefused, SinkUnavailable
+from pipeline.sinks.preview_settings import PreviewSettings
+from pipeline.sinks.previews import Previews
 from pipeline.sinks.redis_streams import CameraWrite, RedisSettings, RedisStreams
 from pipeline.sinks.snapshots import Snapshots, SnapshotSettings
 from pipeline.sinks.spool_settings import SpoolSettings
@@ -61,10 +63,12 @@ class TrackDeployment:
         logs: LogSettings | None = None,
         spool: SpoolSettings | None = None,
         metrics: Metrics | None = None,
+        previews: PreviewSettings | None = None,
     ) -> None:
         set_up_replica_logs(logs)
         self._redis = RedisStreams(redis)
         self._snapshots = Snapshots(snapshots) if snapshots is not None else None
+        self._previews = Previews(redis, previews) if previews is not None else None
         self._metrics = metrics or ray_metrics()
         self._spool = None if spool is None else Spooling(redis, self._redis, spool, self._metrics)
         self._sink = ResultSink(self._redis, self._spool, self._metrics)
@@ -189,7 +193,7 @@ class TrackDeployment:
         except SinkUnavailable as exc:
             logger.warning("camera %s: where it stands cannot be loaded: %s", camera_id, exc)
             return Outcome.UNAVAILABLE
-        camera = self._cameras[camera_id] = TrackedCamera(job, stored, self._snapshots)
+        camera = self._cameras[camera_id] = TrackedCamera(job, stored, self._snapshots, self._previews)
         camera.inherit(self._backlog.take(job.line, camera_id))
         return None
 
@@ -315,6 +319,8 @@ class TrackDeployment:
 
     async def close(self) -> None:
         """Let go of what is open; what waits on disk stays there. Serve's replicas end without it, as by a SIGKILL."""
+        if self._previews is not None:
+            await asyncio.to_thread(self._previews.close)
         if self._spool is not None:
             await self._spool.close()
         await self._redis.close()

@@ -15,6 +15,7 @@ from pipeline.deployments.reader_cuts import ReaderCuts
 from pipeline.deployments.untold import MOST_CARRIED, Untold, tell_dropped
 from pipeline.sinks.annotated_video import AnnotatedVideo
 from pipeline.sinks.late_writes import LOST_BY_REDIS
+from pipeline.sinks.previews import Previews
 from pipeline.sinks.redis_streams import CameraWrite, Stored, WriteOutcome, WriteStatus
 from pipeline.sinks.snapshots import SnapshotFailed, Snapshots
 from stages.errors import StageError
@@ -65,10 +66,13 @@ class Seen:
 class TrackedCamera:
     """Owns everything that is known of one camera. `stored` is what the store held when it was taken over."""
 
-    def __init__(self, job: CameraJob, stored: Stored, snapshots: Snapshots | None) -> None:
+    def __init__(
+        self, job: CameraJob, stored: Stored, snapshots: Snapshots | None, previews: Previews | None = None
+    ) -> None:
         self.job = job
         self.trusted = True
         self._snapshots = snapshots
+        self._previews = previews
         self._cursor = stored.cursor
         self._stored_checkpoint = stored.checkpoint
         self._stored_at = stored.captured_at
@@ -159,6 +163,8 @@ class TrackedCamera:
                 self._tell(waiting.popleft(), model)
             if not self._is_done(one.frame.position):
                 results.append(self._work_on(one, model))
+                if self._previews is not None:
+                    self._previews.offer(self.job.line, one.frame, results[-1])
         for notice in waiting:
             self._tell(notice, model)
         return results

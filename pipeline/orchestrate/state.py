@@ -166,6 +166,10 @@ class StateStore:
         shards = _parsed(ShardReport, await self._fetch("shard", index.shard_names if cameras is None else ()))
         return SystemReport(**index.model_dump(), cameras=tuple(found), shards=tuple(shards))
 
+    async def camera(self, name: str) -> CameraReport | None:
+        """The last report of one camera, or None where nobody has reported it for TTL_S. Raises redis.RedisError."""
+        return next(iter(_parsed(CameraReport, await self._fetch("camera", [name]))), None)
+
     async def clear(self) -> None:
         """Take the report back: said at a clean stop, so that nobody reads ten seconds of stale news."""
         await self._redis.delete(self._key("supervisor"))

@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import av
-import cv2
 
-from pipeline.sinks.annotation import canvas_of, draw_objects
-from stages.values import Frame, FrameResult, UInt8
+from pipeline.sinks.drawing import draw
+from pipeline.sinks.snapshots import to_bgr
+from stages.values import Frame, FrameResult
 
 logger = logging.getLogger(__name__)
 
@@ -62,7 +62,7 @@ class AnnotatedVideo:
             self._give_up(exc)
 
     def _add(self, frame: Frame, result: FrameResult) -> None:
-        image = draw(canvas_of(frame.image), result)
+        image = draw(to_bgr(frame.image), result)
         if self._container is None:
             self._open(image.shape[1], image.shape[0], frame.captured_at)
         pts = max(self._last_pts + 1, round((frame.captured_at - self._first_at) * 1000))
@@ -102,14 +102,3 @@ def _claim(path: Path) -> Path:
                 _written.add(name.absolute())
                 return name
     raise FileExistsError(f"{MOST_PARTS} films of it are written already")
-
-
-def draw(image: UInt8, result: FrameResult) -> UInt8:
-    """A copy of the picture (H, W, 3 uint8 B G R) with every object's box, label, score and id."""
-    canvas = image.copy()
-    draw_objects(canvas, result.tracks, result.model.class_names)
-    for inspection in result.inspections:
-        x1, y1 = (int(v) for v in inspection.xyxy[:2])
-        text = " ".join((inspection.verdict.upper(), *inspection.reasons))
-        cv2.putText(canvas, text, (x1, max(22, y1 - 18)), cv2.FONT_HERSHEY_SIMPLEX, 0.5, (255, 255, 255), 2)
-    return canvas

@@ -32,7 +32,8 @@ class StreamFollower:
     """Reads on after an id of each stream; EntriesLost as for a group, and where the id was trimmed away with others.
 
     `after` is "0" for all that is kept, "$" for what comes from now on, an entry id, or such by stream; streams it does
-    not name, and those made later, are read from their beginning.
+    not name, and those made later, are read from their beginning. One answer holds at most `count` entries of each of
+    `at_once` streams.
     """
 
     def __init__(
@@ -43,6 +44,7 @@ class StreamFollower:
         *,
         rescan_s: float = 2.0,
         count: int = 200,
+        at_once: int = 10_000,
         block_s: float = 0.5,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -51,7 +53,7 @@ class StreamFollower:
         by_stream = {} if isinstance(after, str) else {stream: whole_id(place) for stream, place in after.items()}
         self._after = whole_id(after) if isinstance(after, str) else by_stream
         self._rescan_s = rescan_s
-        self._count = count
+        self._count, self._at_once = count, at_once
         self._block_s = min(block_s, settings.answer_timeout_s / 2)  # redis-py hangs up on a later answer
         self._clock = clock
         self._scan_at = -float("inf")
@@ -62,11 +64,19 @@ class StreamFollower:
         """What comes next; [] if that is nothing, for `block_s` where it waits. Raises SinkUnavailable, SinkRefused."""
         if self._places is None or self._clock() >= self._scan_at:
             self._places = await self._scanned(self._places)
-            self._look_at = list(self._places)
+            left = [stream for stream in self._look_at if stream in self._places]  # whose turn it is
+            self._look_at = list(dict.fromkeys([*left, *self._places]))
             self._scan_at = self._clock() + self._rescan_s
         if not self._look_at and wait:
             self._look_at = await self._woken(self._places)
         return await self._peek(self._places)
+
+    @property
+    def places(self) -> dict[str, str] | None:
+        """By stream the id it is read up to: who starts after these misses nothing. None while not all are known."""
+        if self._places is None or any(at.last == _NOW for at in self._places.values()):
+            return None
+        return {stream: at.last for stream, at in self._places.items() if at.last != _ALL_KEPT}
 
     async def close(self) -> None:
         """Let go of the connection; may be called more than once."""
@@ -102,7 +112,8 @@ class StreamFollower:
 
     async def _peek(self, places: dict[str, _At]) -> list[Entry | EntriesLost]:
         """What lies behind the places looked at; those that may hold more are looked at again."""
-        looked = [(stream, places[stream]) for stream in self._look_at]
+        now, later = self._look_at[: self._at_once], self._look_at[self._at_once :]
+        looked = [(stream, places[stream]) for stream in now]
         calls = [(stream, "peek", "", at.last, at.ordinal, at.following, self._count) for stream, at in looked]
         found: list[Entry | EntriesLost] = []
         again: list[str] = []
@@ -113,7 +124,7 @@ class StreamFollower:
             found += items
             if places[stream].following or answer[0] == b"LOST":
                 again.append(stream)
-        self._look_at = again
+        self._look_at = later + again
         return found
 
 

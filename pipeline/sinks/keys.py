@@ -46,6 +46,21 @@ def count_key(line: str) -> str:
     return f"rayline:{{{line}}}:count"
 
 
+def watch_key(line: str, camera: str) -> str:
+    """There while somebody watches the camera."""
+    return _picture_key("watch", line, camera)
+
+
+def preview_key(line: str, camera: str) -> str:
+    """A stream of the newest pictures for those who watch."""
+    return _picture_key("preview", line, camera)
+
+
+def _picture_key(kind: str, line: str, camera: str) -> str:
+    camera_keys(line, camera)  # raises where a name could leave its place
+    return f"rayline:{{{line}}}:{kind}:{camera}"
+
+
 TRACES = "rayline:traces"  # a stream: each entry the roads of one batch's frames
 TRACE_SAMPLE = "rayline:traces:sample"  # the share of batches that somebody who looks wants traced
 

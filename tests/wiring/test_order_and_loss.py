@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 from pathlib import Path
 
 import pytest
+from pydantic import SecretStr
 
 from pipeline.demo.encoder import StreamSettings
 from pipeline.demo.rtsp_server import RtspServer
+from pipeline.sinks.preview_reader import Preview, PreviewReader
+from pipeline.sinks.redis_client import RedisSettings
 from tests.numbered import numbered_picture
 from tests.redis_server import redis_server
 from tests.wiring.processes import processes_called
@@ -56,6 +60,7 @@ def test_what_a_live_camera_loses_is_said_in_the_next_message(local_ray, worksho
             # the one replica is the slow one: about 30 frames a second at most, in batches of four
             line.wait_for("a hundred frames", lambda: len(line.detections("live")) > 100)
             messages = line.detections("live")
+            shown = asyncio.run(_picture(redis.url, "live"))
             states = [e["data"]["state"] for e in line.events("live") if e["kind"] == "camera_state"]
     seen = numbers(messages)
     assert seen == sorted(set(seen))
@@ -68,6 +73,15 @@ def test_what_a_live_camera_loses_is_said_in_the_next_message(local_ray, worksho
     assert {m["clock"] for m in messages[-50:]} == {"rtcp"}
     assert "running" in states
     assert "s3cret-pw" not in str(messages)
+    assert (shown.width, shown.height, shown.jpeg[:2]) == (320, 192, b"\xff\xd8")
+
+
+async def _picture(redis_url: str, camera: str) -> Preview:
+    """As somebody sees it who begins to watch."""
+    async with PreviewReader(RedisSettings(url=SecretStr(redis_url)), camera, camera) as reader, asyncio.timeout(10):
+        while (shown := await reader.next()) is None:
+            pass
+    return shown
 
 
 def _kill_a_detect_replica() -> None:

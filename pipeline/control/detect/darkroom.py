@@ -18,7 +18,7 @@ from pipeline.control.detect.refusals import ImageFailed
 from pipeline.control.detect.settings import DetectLimits
 from pipeline.ingest.av_images import decode_image
 from pipeline.ingest.still_image import Flaw, ImageRefused
-from pipeline.sinks.annotation import canvas_of, draw_objects
+from pipeline.sinks.drawing import canvas_of, draw_objects
 from stages.values import Picture, Tracks
 
 _NICE = 10  # a camera's thread gets nine times as much of a core that both want

@@ -1,0 +1,1 @@
+"""What goes on as long as somebody looks: live pictures and streams of messages."""

@@ -1,0 +1,69 @@
+"""The HTTP API on a port of this machine: for answers that go on, which a client in the same process cannot show."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+import uvicorn
+
+from pipeline.config import RaylineConfig
+from pipeline.control.access.loopback import OpenToLoopback
+from pipeline.control.api import make_api
+from pipeline.control.services import Authenticator, Services
+from pipeline.control.settings import ApiSettings
+from pipeline.orchestrate.desired_store import DesiredStore
+from pipeline.sinks.redis_client import RedisSettings
+from pipeline.sinks.redis_pool import RedisPool
+from tests.api_client import OneBoxDetector
+
+
+@dataclass(frozen=True)
+class ApiServer:
+    """Where it listens."""
+
+    port: int
+
+    @property
+    def http(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def ws(self) -> str:
+        return f"ws://127.0.0.1:{self.port}"
+
+
+@asynccontextmanager
+async def api_server(
+    redis: RedisSettings,
+    config: RaylineConfig,
+    *,
+    settings: ApiSettings | None = None,
+    authenticator: Authenticator | None = None,
+) -> AsyncIterator[ApiServer]:
+    """Answers in this loop, over the config as `up` would publish it; stopped on leaving, which hangs up on clients."""
+    pool = RedisPool(redis)
+    async with pool.use() as client:
+        await DesiredStore(client).publish(config)
+    services = Services(
+        settings=settings or ApiSettings(open_to_loopback=True),
+        redis=pool,
+        detector=OneBoxDetector(),
+        models=config.models_in_use(),
+        authenticator=authenticator or OpenToLoopback(),
+    )
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        options = uvicorn.Config(make_api(services), log_level="warning", timeout_graceful_shutdown=1, ws="auto")
+        server = uvicorn.Server(options)
+        serving = asyncio.create_task(server.serve([listening]))
+        while not server.started:  # noqa: ASYNC110 - uvicorn has no event for it
+            await asyncio.sleep(0.01)
+        try:
+            yield ApiServer(listening.getsockname()[1])
+        finally:
+            server.should_exit = True
+            await serving
+            await pool.close()
