@@ -14,7 +14,7 @@ from pydantic import Field, ValidationError
 from pipeline.config import CameraConfig, RaylineConfig, ResolvedCamera
 from pipeline.config_errors import ConfigError, Problem, dotted, problems_of
 from pipeline.masking import mask
-from pipeline.plain import plain
+from pipeline.plain import plain, shown
 from stages.settings import Settings
 from stages.values import CameraId
 
@@ -62,11 +62,18 @@ class DesiredState:
     overrides: Mapping[CameraId, CameraOverride] = field(default_factory=dict)
     problems: Mapping[CameraId, str] = field(default_factory=dict)  # override -> why it is not in force
     run_id: str = ""  # of the `up` that published the file
+    _shown: dict[CameraId, Mapping[str, Any]] = field(default_factory=dict, repr=False, compare=False)
 
     @cached_property
     def cameras(self) -> Mapping[CameraId, ResolvedCamera]:
         """The cameras of `config`, each with everything it names."""
         return self.config.resolved()
+
+    def shown(self, camera_id: CameraId) -> Mapping[str, Any]:
+        """The settings of a camera that is to run, for people: secrets are masked, which takes its time once."""
+        if camera_id not in self._shown:
+            self._shown[camera_id] = shown(self.config.cameras[camera_id])
+        return self._shown[camera_id]
 
     def is_paused(self, camera_id: CameraId) -> bool:
         """True where the camera keeps its place and is not read."""
