@@ -38,12 +38,24 @@ def _main(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_help_names_every_command() -> None:
     told = rayline("--help").stdout
-    for command in ("demo", "up", "check", "status", "cameras", "snapshot", "consume", "doctor", "plan", "schema"):
+    for command in (
+        "demo",
+        "up",
+        "check",
+        "status",
+        "cameras",
+        "snapshot",
+        "consume",
+        "doctor",
+        "plan",
+        "quantize",
+        "schema",
+    ):
         assert f" {command} " in told
 
 
 @pytest.mark.parametrize(
-    "command", ["demo", "up", "check", "status", "snapshot", "consume", "doctor", "plan", "schema"]
+    "command", ["demo", "up", "check", "status", "snapshot", "consume", "doctor", "plan", "quantize", "schema"]
 )
 def test_each_command_has_help(command: str) -> None:
     assert rayline(command, "--help").exit_code == 0
