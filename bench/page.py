@@ -63,8 +63,17 @@ def _pipeline(found: Mapping[str, Any]) -> Iterator[str]:
             [f"latency at half load ({found['half_load_fps']} frames/s)", f"{_percentiles(half)} ms"],
             *([["bare model, one image", f"{found['bare_ms_one_image']} ms"]] if "bare_ms_one_image" in found else []),
             ["memory, all processes", f"{found['rss_mb']['total']} MB RSS"],
+            *(_in_8_bits(found["int8"]) if "int8" in found else []),
         ],
     )
+
+
+def _in_8_bits(found: Mapping[str, Any]) -> Iterator[list[str]]:
+    """The model that `rayline quantize` made, in the same run."""
+    bare = f"{found['bare_fps']} images/s {_range(found, 'bare_fps_spread')}"
+    fps = f"{found['fps']} frames/s {_range(found, 'fps_spread')}"
+    yield ["in 8 bits, bare model", f"{bare}, {found['bare_times_as_fast']} times as fast"]
+    yield ["in 8 bits, pipeline, saturated", f"{fps}, {found['times_as_fast']} times as fast"]
 
 
 def _scale(found: Mapping[str, Any]) -> Iterator[str]:

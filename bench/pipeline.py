@@ -3,7 +3,7 @@
 The model alone is measured first, between and last, with the same threads and nothing else running; the median of the
 three bests counts. Between them the whole pipeline runs at saturation and at half load. Cameras are real RTSP streams,
 640x360 at 30 frames/s; the model is COCO yolo11n at 640x384 (the same architecture with random weights where the shared
-data is absent).
+data is absent). `--int8 FILE` runs it once more with a model that `rayline quantize` made.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 from statistics import median
+from typing import Any
 
 from bench.bare import bare_fps
 from bench.cameras import farm
@@ -21,6 +22,7 @@ from bench.measured import measure
 from bench.results import tell
 from pipeline.config import RaylineConfig, config_of_data
 
+INT8_RUNTIMES = "openvino,onnx"
 WINDOWS = 3  # a median and its spread
 
 
@@ -35,6 +37,7 @@ def main() -> None:
     half = saturated["fps"] / 2 / options.cameras
     with farm(options.cameras) as urls:
         half_load = measure(coco_config(urls, path, half), options.seconds, WINDOWS).report()
+    in_8_bits = _in_8_bits(options) if options.int8 else None
     after = bare_fps(path, options.runtimes)
     bests = [max(before.values()), max(between.values()), max(after.values())]
     bare = median(bests)
@@ -56,7 +59,33 @@ def main() -> None:
         "weights": weights_name(path),
         "machine": here,
     }
+    if in_8_bits is not None:
+        report["int8"] = {
+            **in_8_bits,
+            "times_as_fast": round(in_8_bits["fps"] / saturated["fps"], 3),
+            "bare_times_as_fast": round(in_8_bits["bare_fps"] / bare, 3),
+        }
     tell(report, options.json)
+
+
+def _in_8_bits(options: argparse.Namespace) -> dict[str, Any]:
+    """The 8-bit model alone, through the pipeline saturated, and alone again."""
+    path = str(options.int8.resolve())  # processes elsewhere read it
+    before = bare_fps(path, INT8_RUNTIMES)
+    with farm(options.cameras) as urls:
+        saturated = measure(coco_config(urls, path), options.seconds, WINDOWS).report()
+    after = bare_fps(path, INT8_RUNTIMES)
+    bests = [max(before.values()), max(after.values())]
+    return {
+        "bare_fps": round(median(bests), 2),
+        "bare_fps_spread": spread(bests),
+        "fps": saturated["fps"],
+        "fps_spread": saturated["fps_spread"],
+        "ratio": round(saturated["fps"] / median(bests), 3),
+        "latency_ms": saturated["latency_ms"],
+        "cpu_ms_per_frame": saturated["cpu_ms_per_frame"],
+        "bare": {"before": before, "after": after},
+    }
 
 
 def coco_config(urls: Sequence[str], weights: str, fps: float | None = None) -> RaylineConfig:
@@ -78,6 +107,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--cameras", type=int, default=4)
     parser.add_argument("--seconds", type=float, default=30.0, help="measured at each load")
     parser.add_argument("--runtimes", default="openvino,onnx,torch", help="runtimes the bare model is measured with")
+    parser.add_argument("--int8", type=Path, metavar="X.onnx", help="the same model in 8 bits, run as well")
     parser.add_argument("--json", type=Path)
     return parser.parse_args()
 

@@ -16,6 +16,7 @@ from pipeline.commands import (
     doctor,
     plan,
     profile,
+    quantize,
     relay,
     schema,
     snapshot,
@@ -49,6 +50,7 @@ app.command("relay")(relay.relay)
 app.add_typer(relay.app, name="relays")
 app.command("doctor")(doctor.doctor)
 app.command("plan")(plan.plan)
+app.command("quantize")(quantize.quantize)
 app.command("schema")(schema.schema)
 
 

@@ -25,7 +25,7 @@ from bench.bare import bare_fps
 from bench.cameras import farm
 from bench.machine import machine, weights, weights_name
 from bench.peers.adapter import IMAGE_SIZE, WARM_UP_S
-from bench.peers.comparison import RAYLINE, ROBOFLOW, ULTRALYTICS, compared, fps, table
+from bench.peers.comparison import RAYLINE, RAYLINE_INT8, ROBOFLOW, ULTRALYTICS, compared, fps, table
 from bench.results import tell
 from stages.detect.export import ExportPlan, export_once
 from stages.detect.machine import usable_cpus
@@ -53,6 +53,7 @@ class Candidate:
     adapter: str
     arguments: tuple[str, ...] = ()
     python: Path = Path(sys.executable)
+    weights: Path | None = None  # its own; None: those all have
 
 
 CANDIDATES = (
@@ -70,7 +71,8 @@ def main() -> None:
     options = _options()
     here, path = machine(), options.weights or weights()
     model = _as_onnx(path)
-    chosen = [one for one in CANDIDATES if not options.only or one.name in options.only]
+    int8 = () if options.int8 is None else (Candidate(RAYLINE_INT8, "rayline", weights=options.int8.absolute()),)
+    chosen = [one for one in (*CANDIDATES, *int8) if not options.only or one.name in options.only]
     runs: dict[str, list[dict[str, Any]]] = {one.name: [] for one in chosen}
     bare = [_bare(model)]
     for number in range(options.rounds):
@@ -105,7 +107,7 @@ def ask(one: Candidate, model: Path, urls: Sequence[str], seconds: float) -> dic
     if not one.python.exists():
         return {"error": f"not installed: `make bench-peers` makes {one.python.parts[-3]}"}
     command = [str(one.python), "-m", f"bench.peers.{one.adapter}", *one.arguments, *urls]
-    command += ["--weights", str(model), "--seconds", str(seconds), "--threads", str(usable_cpus())]
+    command += ["--weights", str(one.weights or model), "--seconds", str(seconds), "--threads", str(usable_cpus())]
     with tempfile.TemporaryFile("w+") as noise:
         process = subprocess.Popen(  # noqa: S603 - ours
             command, stdout=subprocess.PIPE, stderr=noise, text=True, cwd=ROOT, env={**os.environ, **ENVIRONMENT}
@@ -168,6 +170,9 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--seconds", type=float, default=20.0, help="measured of each candidate in each round")
     parser.add_argument("--cameras", type=int, default=4)
     parser.add_argument("--weights", help="a .pt or 640x384 .onnx file instead of COCO yolo11n")
+    parser.add_argument(
+        "--int8", type=Path, metavar="X.onnx", help="Rayline once more with this 8-bit model, in a row so named"
+    )
     parser.add_argument("--only", action="append", help="a candidate's name; may be given again")
     parser.add_argument("--json", type=Path)
     return parser.parse_args()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 USAGE = 2  # the exit code of a wrong command or configuration
 
 T = TypeVar("T")
+
+_SIZE = re.compile(r"(?P<width>\d{2,5})x(?P<height>\d{2,5})")
 
 out = Console(highlight=False)
 err = Console(stderr=True, highlight=False)
@@ -77,6 +80,14 @@ async def stores(url: str | None) -> AsyncIterator[Stores]:
             yield Stores(DesiredStore(client), StateStore(client), CountStore(client))
     finally:
         await link.close()
+
+
+def size(text: str, option: str) -> tuple[int, int]:
+    """Width and height of `640x384`. Raises typer.BadParameter naming the option."""
+    found = _SIZE.fullmatch(text.lower())
+    if found is None:
+        raise typer.BadParameter(f"{text!r}: width x height in pixels, such as 1920x1080", param_hint=option)
+    return int(found["width"]), int(found["height"])
 
 
 def run(work: Coroutine[Any, Any, T]) -> T:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import math
-import re
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from pipeline.capacity.costs import Codec
-from pipeline.commands.common import JsonOption, err, out
+from pipeline.commands.common import JsonOption, err, out, size
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -17,7 +16,6 @@ if TYPE_CHECKING:
     from pipeline.capacity.demand import Demand
     from pipeline.capacity.plan import Plan
 
-_SIZE = re.compile(r"(?P<width>\d{2,5})x(?P<height>\d{2,5})")
 _USUAL_FPS = 25.0  # what cameras send, unless somebody says
 
 
@@ -52,8 +50,8 @@ def plan(
     from pipeline.capacity.demand import Cameras, Demand, Model, Site
     from pipeline.capacity.plan import plan as plan_of
 
-    width, height = _size(resolution, "--resolution")
-    model_width, model_height = _size(image_size, "--image-size")
+    width, height = size(resolution, "--resolution")
+    model_width, model_height = size(image_size, "--image-size")
     sends = max(_USUAL_FPS, fps) if camera_fps is None else camera_fps
     demand = Demand(
         Cameras(cameras, fps, sends, width, height, codec, mbit, objects),
@@ -83,13 +81,6 @@ def _measured(demand: Demand) -> Any:
 
     err.print("measuring decoding and the model on this machine ...", style="dim")
     return measure(demand)
-
-
-def _size(text: str, option: str) -> tuple[int, int]:
-    found = _SIZE.fullmatch(text.lower())
-    if found is None:
-        raise typer.BadParameter(f"{text!r}: width x height in pixels, such as 1920x1080", param_hint=option)
-    return int(found["width"]), int(found["height"])
 
 
 def _runtime(text: str) -> Any:

@@ -189,7 +189,7 @@ def _auto() -> Check:
     """What `runtime: auto`, `threads: 0` and `topology: auto` come to here, for the .pt weights of one model."""
     from pipeline.orchestrate.graph_settings import GraphSettings
     from stages.detect.backend import choose_runtime
-    from stages.detect.machine import has_cuda, usable_cpus
+    from stages.detect.machine import byte_arithmetic, has_cuda, usable_cpus
     from stages.detect.settings import Runtime
     from stages.detect.weights import WeightsFormat
     from stages.errors import ModelError
@@ -203,15 +203,16 @@ def _auto() -> Check:
     topology = "fused" if graph.is_fused else "split"
     threads = "" if cuda else f", threads: {usable_cpus()}"
     found = f"runtime: {runtime}{threads}, topology: {topology}, detect_replicas: {graph.detect_replicas}"
-    return Check("auto", OK, found, _why(runtime, cuda))
+    return Check("auto", OK, found, _why(runtime, cuda, None if cuda else byte_arithmetic()))
 
 
-def _why(runtime: str, cuda: bool) -> str:
-    """Why `auto` takes this one, and what the rest follows from."""
+def _why(runtime: str, cuda: bool, bytes_by: str | None) -> str:
+    """Why `auto` takes this one, what the rest follows from, and what would be faster still."""
     reach = "on a GPU" if cuda else "without a GPU; the model gets all cores this process may use"
     return (
         f"{runtime}: of what is installed the fastest {reach}; fused: the least CPU per frame while "
         "`preprocess_replicas` is 1. How many machines many cameras need: `rayline plan`"
+        + (f". This CPU has {bytes_by.upper()}: a model in 8 bits is faster (`rayline quantize`)" if bytes_by else "")
     )
 
 

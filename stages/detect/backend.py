@@ -55,6 +55,15 @@ def load_backend(settings: ModelSettings) -> Backend:
         return _load(Runtime.TORCH, settings, weights, cache_dir)
 
 
+def onnx_of(settings: ModelSettings) -> Path:
+    """The .onnx file of a .pt, exported once, or the .onnx these settings name. Raises ModelError for other weights."""
+    cache_dir = _cache_dir(settings)
+    weights = find_weights(settings, cache_dir)
+    if weights.format not in (WeightsFormat.PT, WeightsFormat.ONNX):
+        raise ModelError(f"{weights.path}: no .onnx can be made of it; give the .pt it comes from")
+    return _as_onnx(settings, weights, cache_dir, settings.threads or usable_cpus())
+
+
 def choose_runtime(wanted: Runtime, weights_format: WeightsFormat, cuda: bool) -> Runtime:
     """The runtime to use for this kind of weights. Raises ModelError where the wanted one cannot be had."""
     possible = _possible(weights_format, cuda)

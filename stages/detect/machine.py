@@ -8,6 +8,8 @@ import os
 from pathlib import Path
 
 CGROUP_QUOTA = Path("/sys/fs/cgroup/cpu.max")
+CPUINFO = Path("/proc/cpuinfo")
+_BYTE_FLAGS = {"amx": {"amx_int8"}, "vnni": {"avx512_vnni", "avx_vnni"}}  # the faster first
 GPU_NODES = ("/dev/nvidia0", "/dev/nvhost-gpu", "/dev/dxg")  # a card, a Jetson, WSL
 
 
@@ -28,6 +30,16 @@ def has_cuda() -> bool:
     import torch
 
     return torch.cuda.is_available()
+
+
+def byte_arithmetic(cpuinfo: Path = CPUINFO) -> str | None:
+    """The instructions this CPU has for 8-bit models (amx, vnni); None where it has none, or nobody can tell."""
+    try:
+        lines = cpuinfo.read_text().splitlines()
+    except OSError:
+        return None
+    flags = next((line.partition(":")[2].split() for line in lines if line.startswith("flags")), [])
+    return next((name for name, known in _BYTE_FLAGS.items() if not known.isdisjoint(flags)), None)
 
 
 def is_installed(module: str) -> bool:

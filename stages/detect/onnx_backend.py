@@ -24,8 +24,8 @@ def _runtime_errors() -> tuple[type[Exception], ...]:
     return tuple(found for found in vars(state).values() if isinstance(found, type) and issubclass(found, Exception))
 
 
-_RUN_ERRORS: tuple[type[Exception], ...] = (RuntimeError, *_runtime_errors())
-_LOAD_ERRORS: tuple[type[Exception], ...] = (OSError, ValueError, *_RUN_ERRORS)
+RUN_ERRORS: tuple[type[Exception], ...] = (RuntimeError, *_runtime_errors())
+_LOAD_ERRORS: tuple[type[Exception], ...] = (OSError, ValueError, *RUN_ERRORS)
 
 
 class OnnxBackend:
@@ -43,27 +43,33 @@ class OnnxBackend:
         offered = onnxruntime.get_available_providers()
         providers = [name for name in ("CUDAExecutionProvider", "CPUExecutionProvider") if name in offered]
         try:
-            self._session = onnxruntime.InferenceSession(_with_byte_input(path), options, providers=providers)
+            model = onnx.load(path)
+            self._session = onnxruntime.InferenceSession(_with_byte_input(model), options, providers=providers)
         except _LOAD_ERRORS as exc:
             raise ModelError(f"{path}: ONNX Runtime cannot load it: {exc}") from exc
         self._turn = threading.Lock()  # two runs at once would share the same threads and only wait for each other
         self._input = self._session.get_inputs()[0].name
         device = "cuda" if self._session.get_providers()[0].startswith("CUDA") else "cpu"
-        self.runtime = f"onnxruntime {device}, {threads} threads"
+        precision = " int8" if is_quantized(model) else ""
+        self.runtime = f"onnxruntime {device}{precision}, {threads} threads"
 
     def infer(self, tensor: UInt8) -> Float32:
         """As `Backend.infer`."""
         try:
             with self._turn:
                 answers = self._session.run(None, {self._input: np.ascontiguousarray(tensor)})[0]
-        except _RUN_ERRORS as exc:
+        except RUN_ERRORS as exc:
             raise StageError(f"ONNX Runtime gave up on a batch of {len(tensor)}: {exc}") from exc
         return cast(Float32, answers.astype(np.float32, copy=False))
 
 
-def _with_byte_input(path: Path) -> bytes:
-    """The model with uint8 pixels in where it took 0..1 floats: a Cast and a Mul in front."""
-    model = onnx.load(path)
+def is_quantized(model: onnx.ModelProto) -> bool:
+    """True where it computes in 8 bits."""
+    return any(node.op_type == "DequantizeLinear" for node in model.graph.node)
+
+
+def _with_byte_input(model: onnx.ModelProto) -> bytes:
+    """The model, changed, with uint8 pixels in where it took 0..1 floats: a Cast and a Mul in front."""
     graph = model.graph
     pixels = graph.input[0]
     wanted = pixels.type.tensor_type.elem_type

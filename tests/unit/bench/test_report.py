@@ -121,6 +121,22 @@ def test_every_figure_stands_on_the_page_beside_its_plot(tmp_path: Path) -> None
     assert set(images) == set(measured())
 
 
+def test_a_model_in_8_bits_stands_beside_the_other() -> None:
+    found = measured()
+    spread = {"low": 40.0, "median": 41.0, "high": 42.0}
+    found["pipeline"]["int8"] = {
+        "bare_fps": 41.0,
+        "bare_fps_spread": spread,
+        "fps": 33.0,
+        "fps_spread": spread,
+        "bare_times_as_fast": 1.708,
+        "times_as_fast": 1.5,
+    }
+    page = section(found, {})
+    assert "| in 8 bits, bare model | 41.0 images/s (40 to 42), 1.708 times as fast |" in page
+    assert "| in 8 bits, pipeline, saturated | 33.0 frames/s (40 to 42), 1.5 times as fast |" in page
+
+
 def test_only_what_stands_between_the_marks_is_replaced() -> None:
     page = f"# Speed\n\n{BEGIN}\nold\n{END}\n\nPeers.\n"
     assert refreshed(page, "new\n") == f"# Speed\n\n{BEGIN}\n\nnew\n\n{END}\n\nPeers.\n"

@@ -49,13 +49,14 @@ def test_help_names_every_command() -> None:
         "consume",
         "doctor",
         "plan",
+        "quantize",
         "schema",
     ):
         assert f" {command} " in told
 
 
 @pytest.mark.parametrize(
-    "command", ["demo", "up", "check", "status", "token", "snapshot", "consume", "doctor", "plan", "schema"]
+    "command", ["demo", "up", "check", "status", "token", "snapshot", "consume", "doctor", "plan", "quantize", "schema"]
 )
 def test_each_command_has_help(command: str) -> None:
     assert rayline(command, "--help").exit_code == 0

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from stages.detect.backend import choose_runtime
-from stages.detect.machine import usable_cpus
+from stages.detect.machine import byte_arithmetic, usable_cpus
 from stages.detect.settings import Runtime
 from stages.detect.weights import WeightsFormat
 from stages.errors import ModelError
@@ -53,3 +53,22 @@ def test_a_containers_quota_caps_the_cpus(tmp_path: Path, quota: str, at_most: i
 
 def test_no_quota_file_leaves_all(tmp_path: Path) -> None:
     assert usable_cpus(tmp_path / "absent") == len(os.sched_getaffinity(0))
+
+
+@pytest.mark.parametrize(
+    ("flags", "found"),
+    [
+        ("fpu avx2 avx512f", None),
+        ("fpu avx2 avx_vnni", "vnni"),
+        ("fpu avx512_vnni", "vnni"),
+        ("avx512_vnni amx_int8", "amx"),
+    ],
+)
+def test_a_cpu_tells_what_it_has_for_8_bits(tmp_path: Path, flags: str, found: str | None) -> None:
+    file = tmp_path / "cpuinfo"
+    file.write_text(f"processor\t: 0\nvmx flags\t: amx_int8\nflags\t\t: {flags}\n")
+    assert byte_arithmetic(file) == found
+
+
+def test_a_cpu_nobody_can_tell_about_has_nothing_for_8_bits(tmp_path: Path) -> None:
+    assert byte_arithmetic(tmp_path / "absent") is None
