@@ -29,20 +29,26 @@ ENVIRONMENT: Mapping[str, str] = MappingProxyType(
         "RAY_task_events_report_interval_ms": "0",
         "RAY_enable_timeline": "0",
         "RAY_event_stats": "0",
+        # Called in each of Serve's HTTP proxies: what they lack is in pipeline/deployments/http_guard.py.
+        "RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH": "pipeline.deployments.http_guard:guard",
         "GRPC_VERBOSITY": "ERROR",  # else it tells of every fork
         "GRPC_ENABLE_FORK_SUPPORT": "0",  # what forks here runs another program at once
     }
 )
+
+HTTP_LIMITS = "RAYLINE_HTTP_LIMITS"  # the API's settings, for the proxies, which Serve tells nothing
 
 
 class RayFailed(RaylineError):
     """Ray could not be started or joined; the message says why and what to do."""
 
 
-def set_environment() -> None:
-    """To be called before Ray is imported; what the user has set stays."""
+def set_environment(http_limits: str | None = None) -> None:
+    """To be called before Ray is imported; what the user has set stays. `http_limits`: see HTTP_LIMITS."""
     for name, value in ENVIRONMENT.items():
         os.environ.setdefault(name, value)
+    if http_limits is not None:
+        os.environ[HTTP_LIMITS] = http_limits
 
 
 def is_free(port: int) -> bool:
