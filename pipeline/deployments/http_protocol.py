@@ -40,13 +40,13 @@ class Places:
 
     def take(self, transport: asyncio.Transport, peer: str) -> bool:
         """False where there is none."""
-        peer = _owner(peer)
-        if self._by_peer[peer] >= self._most_each and peer not in self._proxies:
+        owner = _owner(peer)
+        if self._by_peer[owner] >= self._most_each and peer not in self._proxies and not self._make_room(owner):
             return False
         if len(self._peers) >= self._most and not self._make_room():
             return False
-        self._peers[transport] = peer
-        self._by_peer[peer] += 1
+        self._peers[transport] = owner
+        self._by_peer[owner] += 1
         return True
 
     def waits(self, transport: asyncio.Transport, waits: bool) -> None:
@@ -66,8 +66,9 @@ class Places:
         if not self._by_peer[peer]:
             del self._by_peer[peer]
 
-    def _make_room(self) -> bool:
-        longest = next(iter(self._waiting), None)
+    def _make_room(self, owner: str | None = None) -> bool:
+        """Hang up on who waits longest, of one owner's where it is his places that are full."""
+        longest = next((one for one in self._waiting if owner is None or self._peers[one] == owner), None)
         if longest is None:
             return False
         self.leave(longest)

@@ -178,17 +178,23 @@ def _until(holds: Callable[[], bool]) -> None:
         time.sleep(0.02)
 
 
-def test_one_address_has_a_quarter_of_the_places() -> None:
-    with served(APP, Places(40, TrustedProxies(()))) as port:
-        idle = _open(port, 10)
-        assert talk(port, HELLO).startswith(b"HTTP/1.1 503 ")
-        for connection in idle:
+def test_of_one_address_a_quarter_of_the_places_work_at_once() -> None:
+    with served(APP, Places(8, TrustedProxies(()))) as port:
+        at_work = _open(port, 2)
+        for connection in at_work:
+            connection.sendall(b"POST /read HTTP/1.1\r\nhost: x\r\ncontent-length: 9\r\n\r\n")
+        _until(lambda: talk(port).startswith(b"HTTP/1.1 503 "))
+        for connection in at_work:
             connection.close()
         _until(lambda: b" 200 " in talk(port, LAST_HELLO))
 
 
-def test_a_proxy_has_them_all_and_who_waits_longest_makes_room() -> None:
-    with served(APP, Places(4, TrustedProxies(("127.0.0.0/8",)))) as port:
+@pytest.mark.parametrize(
+    ("most", "proxies"),
+    [pytest.param(16, (), id="of one address"), pytest.param(4, ("127.0.0.0/8",), id="of all, where a proxy has them")],
+)
+def test_who_waits_longest_makes_room(most: int, proxies: tuple[str, ...]) -> None:
+    with served(APP, Places(most, TrustedProxies(proxies))) as port:
         idle = _open(port, 4)
         assert b" 200 " in talk(port, LAST_HELLO)
         assert heard(idle[0]) in (b"", b"<reset>")
