@@ -119,7 +119,7 @@ def _ray(config: RaylineConfig, address: str | None, stack: ExitStack) -> bool:
 
     A process that is in a cluster already stays in it.
     """
-    set_environment()
+    set_environment(config.api.for_proxies if config.api is not None else None)
     import ray
 
     for name in _CHATTY:

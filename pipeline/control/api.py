@@ -11,9 +11,13 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 from starlette.types import ASGIApp
 
+from pipeline.control.access.addresses import ClientAddress
 from pipeline.control.access.gate import Gate, unruled
 from pipeline.control.access.rules import RULES
 from pipeline.control.detect.desk import DetectDesk
+from pipeline.control.limits.bodies import BodyLimit
+from pipeline.control.limits.deadline import Deadline
+from pipeline.control.limits.heads import HeadLimit
 from pipeline.control.live.places import Places
 from pipeline.control.live.watching import Watching
 from pipeline.control.problems import MEDIA_TYPE, Problem, tell_problems
@@ -42,9 +46,11 @@ _ERRORS = {
     409: "It does not fit what is there.",
     412: "It was changed by somebody else in between (If-Match).",
     413: "The body, or an image in it, is too large.",
+    414: "The address is too long.",
     415: "Not a type this takes.",
     422: "What was sent does not fit; `errors` tells where.",
     429: "Too many requests; Retry-After tells when.",
+    431: "The headers are too long, or too many.",
     503: "Not now; Retry-After tells when.",
 }
 _DESCRIPTION = (
@@ -73,9 +79,13 @@ def make_api(services: Services) -> ASGIApp:
     if missing := unruled(app.routes):
         raise ValueError(f"no rule says who may call {', '.join(missing)}: pipeline/control/access/rules.py")
     app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]
-    # From the outside in. The gate counts by address, recognises, counts by name, and compares role and lines.
-    gate = Gate(app, app.routes, services, RateLimits(services.settings.rate_limits, services.redis))
-    return RequestIds(gate)
+    settings = services.settings
+    # From the inside out: a request meets the last one first. The gate counts by address, recognises, counts by name,
+    # and compares role and lines.
+    gated = Gate(app, app.routes, services, RateLimits(settings.rate_limits, services.redis))
+    in_time = Deadline(gated, settings.request_timeout_s)
+    bounded = HeadLimit(BodyLimit(in_time, settings.max_body_bytes, settings.body_timeout_s))
+    return RequestIds(ClientAddress(bounded, settings.trusted_proxies))
 
 
 @asynccontextmanager

@@ -48,7 +48,11 @@ class ApiSettings(Settings):
         "others are told 503. More serve more watchers; fewer keep answers quick under a flood.",
     )
     max_body_bytes: int = Field(
-        20_000_000, ge=1000, le=1_000_000_000, description="Longest request body. A longer one is refused with 413."
+        20_000_000,
+        ge=1000,
+        le=1_000_000_000,
+        description="Longest request body. A longer one is refused with 413. Ten such have room in memory at once; "
+        "others are told 503.",
     )
     body_timeout_s: float = Field(
         30.0,
@@ -58,7 +62,10 @@ class ApiSettings(Settings):
         "lines.",
     )
     request_timeout_s: float = Field(
-        60.0, gt=0, le=3600, description="Longest any answer may take, streams apart; then it is 503."
+        60.0,
+        gt=0,
+        le=3600,
+        description="Longest any answer may take, then it is 503; a stream's time ends when it begins.",
     )
 
     auth: AuthSettings = Field(
@@ -137,3 +144,8 @@ class ApiSettings(Settings):
         """Its address for people on this machine."""
         host = "127.0.0.1" if self.host in ("0.0.0.0", "::") else self.host  # noqa: S104 - compared, not bound
         return f"http://{f'[{host}]' if ':' in host else host}:{self.port}"
+
+    @property
+    def for_proxies(self) -> str:
+        """What the HTTP proxies need of it, as JSON of these settings; no secret."""
+        return self.model_dump_json(include={"trusted_proxies", "max_requests", "max_body_bytes", "body_timeout_s"})

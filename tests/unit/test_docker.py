@@ -15,6 +15,7 @@ import yaml
 from pipeline.config import load_config
 from pipeline.config_checks import Machine, review
 from pipeline.demo import server
+from pipeline.local_ray import ENVIRONMENT
 from tests.unit.command_line import parse
 
 ROOT = Path(__file__).parents[2]
@@ -50,7 +51,13 @@ def test_the_image_has_the_pinned_versions_and_fetches_nothing_later() -> None:
     assert any("pip install -c constraints.txt ." in run for run in instructions("RUN"))
     assert "YOLO_OFFLINE=1" in DOCKERFILE
     assert "YOLO_AUTOINSTALL=false" in DOCKERFILE
-    assert "http" not in DOCKERFILE  # where packages come from is the builder's to say
+    assert "://" not in DOCKERFILE  # where packages come from is the builder's to say
+
+
+def test_a_cluster_of_this_image_guards_its_http_proxies() -> None:
+    """They are started by whoever starts Serve there, which need not be `rayline up`."""
+    name = "RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH"
+    assert f"{name}={ENVIRONMENT[name]}" in DOCKERFILE
 
 
 def test_the_image_has_the_libraries_rayline_needs() -> None:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import ipaddress
 from urllib.parse import urlsplit
 
 from starlette.requests import HTTPConnection
 
+from pipeline.control.access.addresses import parse, was_forwarded
 from pipeline.control.access.roles import Principal, Role
 from pipeline.control.problems import ApiError
 
@@ -17,13 +17,14 @@ class OpenToLoopback:
     """Lets in who is on this machine and means this machine.
 
     A page from elsewhere that the user has open is on this machine too: its requests tell by Host (a name that was
-    rebound to 127.0.0.1), Origin and Sec-Fetch-Site where they come from, and are refused.
+    rebound to 127.0.0.1), Origin and Sec-Fetch-Site where they come from, and are refused. So is what came through a
+    proxy, wherever that runs and whatever it says.
     """
 
     async def principal(self, connection: HTTPConnection) -> Principal:
         """See Authenticator."""
         client = connection.client
-        if client is None or not _is_loopback(client.host):
+        if client is None or was_forwarded(connection.scope) or not _is_loopback(client.host):
             raise ApiError(401, "only this machine is let in without a token", {"WWW-Authenticate": "Bearer"})
         if _host(connection.headers.get("host", "")) not in _NAMES:
             raise ApiError(403, "ask for it by the name localhost or 127.0.0.1")
@@ -36,12 +37,8 @@ class OpenToLoopback:
 
 
 def _is_loopback(host: str) -> bool:
-    try:
-        address = ipaddress.ip_address(host)
-    except ValueError:
-        return False
-    mapped = getattr(address, "ipv4_mapped", None)
-    return address.is_loopback or (mapped is not None and mapped.is_loopback)
+    address = parse(host)
+    return address is not None and address.is_loopback
 
 
 def _host(header: str) -> str:

@@ -12,7 +12,6 @@ import asyncio
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from starlette.middleware import Middleware
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 EXTENSION = "rayline.sent"  # in the scope: what has left is told; and the type of the message that tells it
@@ -115,13 +114,6 @@ class Flow:
         """Wait for the client to leave."""
         while (await self.listen())["type"] not in GONE:
             pass
-
-
-def proxy_middlewares() -> list[Middleware]:
-    """What Serve's proxies stand behind: named in RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH."""
-    from starlette.middleware import Middleware  # Serve wants starlette's own kind
-
-    return [Middleware(TellWhatLeft)]
 
 
 def _length(message: Message) -> int:
