@@ -18,7 +18,7 @@ class PreviewSettings(Settings):
         5.0,
         gt=0,
         le=15,
-        description="Pictures a second at most. More shows motion smoother; each costs some 5 ms of a core and 100 kB.",
+        description="Pictures a second at most. More shows motion smoother; each takes 10 ms of a core and 100 kB.",
     )
     width: int = Field(
         960,

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Coroutine, Mapping
 from contextlib import aclosing
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from starlette.responses import Response
 
@@ -58,9 +58,9 @@ class EndlessResponse(Response):
         await flow.send({"type": "http.response.body", "body": b"", "more_body": False})
 
 
-async def first_of(*works: object) -> None:
+async def first_of(*works: Coroutine[Any, Any, None]) -> None:
     """Until the first is done; the others are cancelled. Raises what that one raised."""
-    tasks = [asyncio.ensure_future(work) for work in works]  # type: ignore[call-overload]
+    tasks = [asyncio.create_task(work) for work in works]
     try:
         done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         for task in done:

@@ -18,6 +18,7 @@ from pipeline.sinks.follower import StreamFollower
 from pipeline.sinks.group_commands import id_before
 from pipeline.sinks.group_reader import EntriesLost
 from pipeline.sinks.keys import line_and_stream
+from stages.errors import RaylineError
 
 if TYPE_CHECKING:
     from pipeline.sinks.reader import Entry
@@ -79,7 +80,7 @@ async def events(
                     yield told
 
 
-class TooManyStreams(Exception):
+class TooManyStreams(RaylineError):
     """No id could tell where all of them are."""
 
 

@@ -47,7 +47,9 @@ def watching_of(connection: HTTPConnection) -> Watching:
 Pictures = Annotated[Watching, Depends(watching_of)]
 
 
-@router.get("/v1/cameras/{camera}/snapshot", summary="The camera's newest picture", responses=_JPEG)
+@router.get(
+    "/v1/cameras/{camera}/snapshot", summary="The camera's newest picture", response_class=Response, responses=_JPEG
+)
 async def snapshot(camera: str, here: Here, watching: Pictures) -> Response:
     """A JPEG with what was found drawn on it. Waits up to 3 s for one; 503 tells why there is none."""
     line = await line_shown(here, camera)
@@ -58,7 +60,12 @@ async def snapshot(camera: str, here: Here, watching: Pictures) -> Response:
     return Response(picture.jpeg, media_type="image/jpeg", headers=headers)
 
 
-@router.get("/v1/cameras/{camera}/live", summary="The camera's pictures as they come (MJPEG)", responses=_MULTIPART)
+@router.get(
+    "/v1/cameras/{camera}/live",
+    summary="The camera's pictures as they come (MJPEG)",
+    response_class=Response,
+    responses=_MULTIPART,
+)
 async def live(camera: str, here: Here, watching: Pictures, fps: Fps = DEFAULT_FPS) -> Response:
     """`multipart/x-mixed-replace`, as an `img` shows it. Begins with a picture, or with 503 and why there is none.
 

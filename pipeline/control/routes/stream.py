@@ -53,7 +53,7 @@ LastEventId = Annotated[
 ]
 
 
-@router.get("/v1/stream/{topic}", summary="Messages as they are published", responses=_EVENTS)
+@router.get("/v1/stream/{topic}", summary="Messages as they are published", response_class=Response, responses=_EVENTS)
 async def stream(
     topic: Topic,
     here: Here,
