@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
+import socket
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 
 import httpx
 import numpy as np
+import uvicorn
+from starlette.types import ASGIApp
 
 from pipeline.config import RaylineConfig
 from pipeline.control.access.loopback import OpenToLoopback
@@ -46,17 +50,15 @@ def _middle(picture: Picture) -> Detections:
 
 
 @asynccontextmanager
-async def api_client(
+async def api_app(
     redis: RedisSettings,
     config: RaylineConfig | None = None,
     *,
     settings: ApiSettings | None = None,
     detector: OneBoxDetector | None = None,
     authenticator: Authenticator | None = None,
-    headers: Mapping[str, str] | None = None,
-    client: tuple[str, int] = LOOPBACK,
-) -> AsyncIterator[httpx.AsyncClient]:
-    """A client of the API. `config`: published as `up` would; without an authenticator it is open to this machine."""
+) -> AsyncIterator[ASGIApp]:
+    """The API. `config`: published as `up` would; without an authenticator it is open to this machine."""
     pool = RedisPool(redis)
     if config is not None:
         async with pool.use() as connection:
@@ -68,9 +70,48 @@ async def api_client(
         models=config.models_in_use() if config is not None else {},
         authenticator=authenticator or OpenToLoopback(),
     )
-    transport = httpx.ASGITransport(make_api(services), raise_app_exceptions=False, client=client)
     try:
-        async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1:8000", headers=headers) as asks:
-            yield asks
+        yield make_api(services)
     finally:
         await pool.close()
+
+
+@asynccontextmanager
+async def api_client(
+    redis: RedisSettings,
+    config: RaylineConfig | None = None,
+    *,
+    settings: ApiSettings | None = None,
+    detector: OneBoxDetector | None = None,
+    authenticator: Authenticator | None = None,
+    headers: Mapping[str, str] | None = None,
+    client: tuple[str, int] = LOOPBACK,
+) -> AsyncIterator[httpx.AsyncClient]:
+    """A client of the API, made as `api_app` makes it."""
+    made = api_app(redis, config, settings=settings, detector=detector, authenticator=authenticator)
+    async with made as app:
+        transport = httpx.ASGITransport(app, raise_app_exceptions=False, client=client)
+        async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1:8000", headers=headers) as asks:
+            yield asks
+
+
+@asynccontextmanager
+async def api_server(
+    redis: RedisSettings,
+    config: RaylineConfig | None = None,
+    *,
+    settings: ApiSettings | None = None,
+    detector: OneBoxDetector | None = None,
+) -> AsyncIterator[int]:
+    """Its port, behind a real server on this machine that tells it of clients who leave."""
+    async with api_app(redis, config, settings=settings, detector=detector) as app:
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            server = uvicorn.Server(uvicorn.Config(app, log_level="warning", lifespan="on"))
+            serving = asyncio.create_task(server.serve([listener]))
+            try:
+                while not server.started:  # noqa: ASYNC110 - nothing of uvicorn tells it otherwise
+                    await asyncio.sleep(0.01)
+                yield listener.getsockname()[1]
+            finally:
+                server.should_exit = True
+                await serving

@@ -9,10 +9,11 @@ from av.video.frame import VideoFrame
 
 from pipeline.ingest.av_pictures import Pictures
 from pipeline.ingest.source import made
-from pipeline.ingest.still_image import Flaw, ImageFormat, ImageRefused, png_is_whole, still_image
+from pipeline.ingest.still_image import Flaw, ImageFormat, ImageRefused, StillImage, png_is_whole, still_image
 from stages.values import Picture
 
 _DECODERS = {ImageFormat.JPEG: "mjpeg", ImageFormat.PNG: "png", ImageFormat.WEBP: "webp"}
+_PADDED = 64  # columns and rows at most
 
 
 def decode_image(data: bytes, max_pixels: int, pictures: Pictures | None = None) -> Picture:
@@ -25,10 +26,12 @@ def decode_image(data: bytes, max_pixels: int, pictures: Pictures | None = None)
         raise ImageRefused(
             Flaw.TOO_MANY_PIXELS, f"{image.width}x{image.height} pixels; at most {max_pixels} in all are decoded"
         )
-    frame = _decoded(_DECODERS[image.format], image.data, max_pixels)
-    whole = image.format is not ImageFormat.PNG or png_is_whole(image)
-    if frame is None or frame.is_corrupt or (frame.width, frame.height) != (image.width, image.height) or not whole:
-        raise ImageRefused(Flaw.NOT_DECODABLE, f"a damaged {image.format}")
+    if image.format is ImageFormat.PNG and not png_is_whole(image):
+        raise _damaged(image)
+    # Its own size: FFmpeg counts what it pads too, and would refuse one of just `max_pixels`.
+    frame = _decoded(_DECODERS[image.format], image.data, (image.width + _PADDED) * (image.height + _PADDED))
+    if frame is None or frame.is_corrupt or (frame.width, frame.height) != (image.width, image.height):
+        raise _damaged(image)
     return picture_of(frame, pictures or Pictures())
 
 
@@ -49,6 +52,10 @@ def decoder(name: str, max_pixels: int) -> VideoCodecContext:
     made_one.thread_count = 1
     made_one.options = {"err_detect": "crccheck+explode", "max_pixels": str(max_pixels)}
     return made_one
+
+
+def _damaged(image: StillImage) -> ImageRefused:
+    return ImageRefused(Flaw.NOT_DECODABLE, f"a damaged {image.format}")
 
 
 def _decoded(name: str, data: bytes, max_pixels: int) -> VideoFrame | None:

@@ -20,6 +20,7 @@ _NEEDED_CHUNKS = frozenset({b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND", b"eXIf"
 _PNG_CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}  # by colour type
 _PNG_PASSES = ((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2))
 _PIECE = 16 * 1024
+_SURPLUS = 64 * 1024  # bytes behind the last row that some encoders leave
 
 _JPEG_MARKER = re.compile(rb"\xff[^\x00\xff\xd0-\xd7]", re.DOTALL)
 _SOI, _EOI, _SOS = 0xD8, 0xD9, 0xDA
@@ -132,25 +133,29 @@ def _png(data: bytes) -> StillImage:
 
 
 def png_is_whole(image: StillImage) -> bool:
-    """True where its packed pixels unpack to every row. FFmpeg shows such a picture all the same, the rest unset."""
+    """True where its packed pixels unpack to every row, and to little more.
+
+    FFmpeg shows one that lacks rows all the same, and of one that has more it unpacks all, gigabytes too.
+    """
     depth, colour, interlaced = image.data[24], image.data[25], image.data[28]
     bits = depth * _PNG_CHANNELS.get(colour, 4)
     passes = _PNG_PASSES if interlaced else ((0, 0, 1, 1),)
     sizes = ((-(-(image.width - x) // dx), -(-(image.height - y) // dy)) for x, y, dx, dy in passes)
     wanted = sum(rows * (1 + (columns * bits + 7) // 8) for columns, rows in sizes if columns > 0 and rows > 0)
-    return _unpacks_to(_png_packed(image.data), wanted)
+    return wanted <= _unpacked_length(_png_packed(image.data), wanted + _SURPLUS) <= wanted + _SURPLUS
 
 
-def _unpacks_to(packed: Iterable[bytes], wanted: int) -> bool:
+def _unpacked_length(packed: Iterable[bytes], most: int) -> int:
+    """Bytes it unpacks to, counted until they are more than `most`; 0 where it is damaged before its end."""
     unpack, got = zlib.decompressobj(), 0
     try:
         for piece in packed:
             got += len(unpack.decompress(piece))
-            if got >= wanted:
-                return True
+            if got > most:
+                break
     except zlib.error:
-        return False
-    return False
+        return 0
+    return got
 
 
 def _png_packed(data: bytes) -> Iterable[bytes]:

@@ -25,6 +25,7 @@ _TELLS_FORMAT = 12  # bytes
 _DNS_THREADS = 4
 _NAME = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9._-]*[A-Za-z0-9_])?\.?")  # others need their xn-- form
 _PRINTABLE = re.compile(r"[!-\[\]-~]+")  # ASCII without blanks, control characters and the backslash
+_LOGIN = re.compile(r"[^/?#]*//[^/?#]*@")  # an empty one too, which yarl drops
 _HEADERS = {"Accept": "image/*", "Accept-Encoding": "identity", "User-Agent": "rayline"}
 
 # One text for a name that is not there and one that leads inside: which names there are is nobody's business.
@@ -144,7 +145,7 @@ class ImageFetcher:
             raise ImageFailed("the URL is not fetched: it cannot be read") from None
         if url.scheme not in ("http", "https"):
             raise ImageFailed("the URL is not fetched: only http and https are")
-        if url.raw_user is not None or url.raw_password is not None or "@" in url.raw_authority:
+        if _LOGIN.match(text):
             raise ImageFailed("the URL is not fetched: it must hold no user and no password")
         if not _names_a_host(url.raw_host):
             raise ImageFailed("the URL is not fetched: it names no host that can be read")

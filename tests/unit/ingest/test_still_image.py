@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import struct
 import time
+import zlib
 
 import pytest
 
-from pipeline.ingest.still_image import ImageFormat, ImageRefused, still_image
+from pipeline.ingest.still_image import ImageFormat, ImageRefused, png_is_whole, still_image
 from tests.messages import blocks, encoded
 
 JPEG, PNG = encoded(blocks(40, 24)), encoded(blocks(40, 24), "PNG")
@@ -78,3 +79,19 @@ def test_a_png_keeps_only_what_pixels_depend_on() -> None:
 
 def test_a_png_without_its_size_ahead_is_refused() -> None:
     assert refused(PNG[:8] + PNG[33:]).flaw == "not_decodable"
+
+
+@pytest.mark.parametrize(
+    ("unpacked", "whole"),
+    [
+        pytest.param(24 * 121 - 1, False, id="a byte of the last row is missing"),
+        pytest.param(24 * 121, True, id="every row"),
+        pytest.param(24 * 121 + 1000, True, id="a little more, as some encoders leave"),
+        pytest.param(5_000_000, False, id="far more, all of which FFmpeg would unpack"),
+    ],
+)
+def test_a_png_is_whole_where_it_unpacks_to_its_rows(unpacked: int, whole: bool) -> None:
+    packed = zlib.compress(bytes(unpacked))
+    at = PNG.index(b"IDAT") - 4
+    chunk = struct.pack(">I", len(packed)) + b"IDAT" + packed + struct.pack(">I", zlib.crc32(b"IDAT" + packed))
+    assert png_is_whole(still_image(PNG[:at] + chunk + PNG[-12:])) is whole
