@@ -38,10 +38,11 @@ class Seen:
 class Lane:
     """The way to one model: pictures for the call under way and for the next, and no more, are held decoded."""
 
-    def __init__(self, model: str, detector: ImageDetector, limits: DetectLimits) -> None:
-        self._model, self._detector = model, detector
-        self.decoded = asyncio.Semaphore(limits.max_batch * (limits.max_in_flight + 1))
-        self.calls = Gatherer[Picture, Seen](self._call, limits.max_batch, limits.max_in_flight, limits.rest)
+    def __init__(self, choice: Choice, detector: ImageDetector, limits: DetectLimits) -> None:
+        self._model, self._detector = choice.model, detector
+        together = min(limits.max_batch, choice.settings.max_batch)  # the model's replicas refuse longer calls
+        self.decoded = asyncio.Semaphore(together * (limits.max_in_flight + 1))
+        self.calls = Gatherer[Picture, Seen](self._call, together, limits.max_in_flight, limits.rest)
         self.names: tuple[str, ...] | None = None  # the model's classes, once it has answered
 
     async def _call(self, pictures: Sequence[Picture]) -> list[Seen]:
@@ -77,7 +78,7 @@ class DetectDesk:
         Cancelling it lets go of every image that has not begun.
         """
         choice = chosen(asked.wishes, self._models)
-        lane = self._lane(choice.model)
+        lane = self._lane(choice)
         if lane.names is not None:
             choice.require_known(lane.names)
         wanted = annotate or asked.wishes.annotate
@@ -96,10 +97,10 @@ class DetectDesk:
         self._darkroom.close()
         self._fetcher.close()
 
-    def _lane(self, model: str) -> Lane:
-        if model not in self._lanes:
-            self._lanes[model] = Lane(model, self._detector, self.limits)
-        return self._lanes[model]
+    def _lane(self, choice: Choice) -> Lane:
+        if choice.model not in self._lanes:
+            self._lanes[choice.model] = Lane(choice, self._detector, self.limits)
+        return self._lanes[choice.model]
 
     async def _outcome(self, source: Source, choice: Choice, lane: Lane, annotate: bool) -> Answered | ImageFailed:
         try:

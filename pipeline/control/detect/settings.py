@@ -52,7 +52,8 @@ class DetectLimits(Settings):
         2,
         ge=1,
         le=256,
-        description="Images handed to the model in one call, from whichever requests wait. More serve more images a "
+        description="Images handed to the model in one call, from whichever requests wait; no more than the model's "
+        "own `max_batch`. More serve more images a "
         "second; fewer hold a camera's frame up for less.",
     )
     max_in_flight: int = Field(

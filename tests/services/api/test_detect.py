@@ -194,18 +194,21 @@ async def test_hostile_images_cost_little(
                 assert (await asks.post("/v1/detect", **sent)).status_code == status  # type: ignore[arg-type]
 
 
-async def test_waiting_requests_go_to_the_model_together_and_no_more_than_may(
-    redis: RedisSettings, config: RaylineConfig
+@pytest.mark.parametrize(("may", "most"), [(2, 2), (100, 8)], ids=["as many as may", "the model takes fewer"])
+async def test_waiting_requests_go_to_the_model_together(
+    redis: RedisSettings, config: RaylineConfig, may: int, most: int
 ) -> None:
     detector = HeldDetector()
-    async with asking(redis, config, detector, max_batch=2, rest=0) as asks, asyncio.TaskGroup() as group:
-        answers = [group.create_task(asks.post("/v1/detect", files=files(JPEG))) for _ in range(5)]
+    async with asking(redis, config, detector, max_batch=may, rest=0) as asks, asyncio.TaskGroup() as group:
+        first = group.create_task(asks.post("/v1/detect", files=files(JPEG)))
         await detector.begun.wait()
+        rest = [group.create_task(asks.post("/v1/detect", files=files(JPEG))) for _ in range(10)]
+        await asyncio.sleep(0.3)  # they are decoded meanwhile
         detector.let.set()
-    assert [answer.result().status_code for answer in answers] == [200] * 5
+    assert [answer.result().status_code for answer in (first, *rest)] == [200] * 11
     sizes = [len(pictures) for _, pictures in detector.asked]
-    assert sum(sizes) == 5
-    assert max(sizes) == 2
+    assert sum(sizes) == 11
+    assert max(sizes) == most
 
 
 async def test_who_finds_no_room_is_told_when_to_come_again(redis: RedisSettings, config: RaylineConfig) -> None:
