@@ -14,6 +14,7 @@ from pipeline.deployments.load import LoadMeter
 from pipeline.deployments.progress import Progress
 from pipeline.deployments.scaling import stats_of
 from pipeline.deployments.tracing import detected_now
+from pipeline.deployments.turns import Turns
 from pipeline.observe.settings import LogSettings
 from stages.detect.detector import Detector, ModelSettings
 from stages.values import Detected, Prepared
@@ -50,12 +51,14 @@ class DetectReplica(Generic[_Call]):
         self._load = LoadMeter()
         self._threads = ThreadPoolExecutor(BATCHES_AT_ONCE, "detect")
         # Frames are counted, not calls; no wait, for batches are made once, at ingest.
+        self._turns = Turns(BATCHES_AT_ONCE, settings.max_batch)
         self._batched.set_max_batch_size(settings.max_batch)  # type: ignore[attr-defined]
 
     async def _detected(self, call: _Call) -> Detected:
         with self._progress.working(), self._load.working(len(call), call.shed):
-            answer: Detected = await self._batched(call)
-            return answer
+            async with self._turns.turn(len(call)):
+                answer: Detected = await self._batched(call)
+                return answer
 
     @serve.batch(
         max_batch_size=8,
