@@ -51,7 +51,7 @@ class OnnxBackend:
         device = "cuda" if self._session.get_providers()[0].startswith("CUDA") else "cpu"
         self.runtime = f"onnxruntime {device}, {threads} threads"
 
-    def infer(self, tensor: UInt8) -> Float32:
+    def infer(self, tensor: UInt8, min_score: float = 0.0) -> Float32:
         """As `Backend.infer`."""
         try:
             with self._turn:

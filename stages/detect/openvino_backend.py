@@ -55,7 +55,7 @@ class OpenVinoBackend:
         self._arrays = threading.local()
         self.runtime = f"openvino cpu {precision}, {threads} threads, {self._streams} streams"
 
-    def infer(self, tensor: UInt8) -> Float32:
+    def infer(self, tensor: UInt8, min_score: float = 0.0) -> Float32:
         """As `Backend.infer`."""
         pixels, answers = (
             self._borrowable(tensor),

@@ -13,7 +13,7 @@ from pipeline.observe.settings import LogSettings
 from stages.detect.settings import ModelSettings
 from stages.geometry import Roi
 from stages.preprocess.letterbox import Preprocessor
-from stages.values import CameraId, Detected, FrameBatch, ModelInfo, Prepared
+from stages.values import CameraId, Detected, FrameBatch, ModelInfo, Prepared, Thresholds
 from tests.numbered_model import read_numbers
 
 SLOW_S, FAST_S = 0.12, 0.005
@@ -50,7 +50,9 @@ class NumberedFused(NumberedDetect):
         super().__init__(name, settings, stall_timeout_s, logs)
         self._preprocessor = Preprocessor(settings.image_size)
 
-    async def __call__(self, batch: FrameBatch, rois: Mapping[CameraId, Roi]) -> Detected:  # type: ignore[override]
+    async def __call__(  # type: ignore[override]
+        self, batch: FrameBatch, rois: Mapping[CameraId, Roi], thresholds: Thresholds | None = None
+    ) -> Detected:
         """As `FusedDeployment`."""
         return await super().__call__(self._preprocessor.prepare(batch.frames, rois))
 

@@ -95,8 +95,8 @@ def test_answers_outlive_the_next_call() -> None:
     class OneArray(ScriptedBackend):
         shared = np.zeros((1, 7, 20), np.float32)
 
-        def infer(self, tensor: np.ndarray) -> np.ndarray:  # type: ignore[type-arg]
-            self.shared[...] = super().infer(tensor)
+        def infer(self, tensor: np.ndarray, min_score: float = 0.0) -> np.ndarray:  # type: ignore[type-arg]
+            self.shared[...] = super().infer(tensor, min_score)
             return self.shared
 
     detector = Detector(OneArray(ANSWERS), settings(max_batch=1), "line")
