@@ -10,6 +10,7 @@ import typer
 from pipeline.commands.common import JsonOption, RedisOption, Stores, out, run, stores
 
 if TYPE_CHECKING:
+    from pipeline.orchestrate.audit import Author
     from pipeline.orchestrate.desired import DesiredState
 
 app = typer.Typer(no_args_is_help=True, help="Add, change, pause and remove cameras while all runs.")
@@ -55,7 +56,7 @@ def add(
     """Start reading another camera. Its address is kept in Redis as given, password included."""
     given = {"url": url, "line": line, "station": station, "recipe": recipe}
     data = {**_parsed(settings), **{key: value for key, value in given.items() if value is not None}}
-    _change(redis, lambda here: here.desired.add(camera, data), f"camera {camera} is added")
+    _change(redis, lambda here, by: here.desired.add(camera, data, by=by), f"camera {camera} is added")
 
 
 @app.command("set")
@@ -64,31 +65,31 @@ def set_settings(camera: CameraArgument, settings: SettingsArgument = None, redi
     changes = _parsed(settings)
     if not changes:
         raise typer.BadParameter("give at least one KEY=VALUE", param_hint="KEY=VALUE")
-    _change(redis, lambda here: here.desired.set(camera, changes), f"camera {camera} is changed")
+    _change(redis, lambda here, by: here.desired.set(camera, changes, by=by), f"camera {camera} is changed")
 
 
 @app.command()
 def remove(camera: CameraArgument, redis: RedisOption = None) -> None:
     """Stop a camera and forget it; one of the config file stays away until `reset`."""
-    _change(redis, lambda here: here.desired.remove(camera), f"camera {camera} is removed")
+    _change(redis, lambda here, by: here.desired.remove(camera, by=by), f"camera {camera} is removed")
 
 
 @app.command()
 def pause(camera: CameraArgument, redis: RedisOption = None) -> None:
     """Stop reading a camera and keep its place."""
-    _change(redis, lambda here: here.desired.pause(camera), f"camera {camera} is paused")
+    _change(redis, lambda here, by: here.desired.pause(camera, by=by), f"camera {camera} is paused")
 
 
 @app.command()
 def resume(camera: CameraArgument, redis: RedisOption = None) -> None:
     """Read a paused camera again."""
-    _change(redis, lambda here: here.desired.resume(camera), f"camera {camera} is resumed")
+    _change(redis, lambda here, by: here.desired.resume(camera, by=by), f"camera {camera} is resumed")
 
 
 @app.command()
 def reset(camera: CameraArgument, redis: RedisOption = None) -> None:
     """Drop what was changed: the camera runs as the config file says."""
-    _change(redis, lambda here: here.desired.reset(camera), f"camera {camera} runs as the config file says")
+    _change(redis, lambda here, by: here.desired.reset(camera, by=by), f"camera {camera} runs as the config file says")
 
 
 async def _read(redis: str | None) -> DesiredState:
@@ -96,11 +97,13 @@ async def _read(redis: str | None) -> DesiredState:
         return await here.desired.read()
 
 
-def _change(redis: str | None, change: Callable[[Stores], Awaitable[int]], done: str) -> None:
+def _change(redis: str | None, change: Callable[[Stores, Author], Awaitable[DesiredState]], done: str) -> None:
+    from pipeline.orchestrate.audit import Author
+
     async def work() -> tuple[int, bool]:
         async with stores(redis) as here:
-            version = await change(here)
-            return version, await here.state.read() is not None
+            after = await change(here, Author.of_this_user("cli"))
+            return after.version, await here.state.read() is not None
 
     version, runs = run(work())
     typer.echo(f"{done} (version {version})" + ("" if runs else "; nothing runs now, it holds from the next start"))

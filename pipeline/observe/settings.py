@@ -1,4 +1,4 @@
-"""How Rayline speaks of itself: the form and level of its log, the port of its metrics, how much is traced."""
+"""How Rayline speaks of itself: the form and level of its log, the port of its metrics, how much is traced and kept."""
 
 from enum import StrEnum
 
@@ -37,7 +37,7 @@ class LogSettings(Settings):
 
 
 class ObserveSettings(LogSettings):
-    """Logs, metrics and traces of every process of one Rayline."""
+    """Logs, metrics, traces and audit log of every process of one Rayline."""
 
     metrics_port: int | None = Field(
         9464,
@@ -53,4 +53,11 @@ class ObserveSettings(LogSettings):
         description="Share of batches whose way is traced from stage to stage, for the metrics and `rayline profile`. "
         "More shows rare delays sooner and costs some 0.3 ms of CPU a traced batch; 0 traces none but while "
         "`rayline profile` asks for some.",
+    )
+    audit_entries: int = Field(
+        10_000,
+        ge=100,
+        le=1_000_000,
+        description="Changes of cameras and lines that `rayline audit` and the API remember, the newest, 0.5 kB of "
+        "Redis each. More reach further back.",
     )

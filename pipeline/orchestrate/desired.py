@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
@@ -37,6 +38,7 @@ class CameraOverride(Settings):
     removed: bool = Field(False, description="The file's camera is not to run.")
     paused: bool = Field(False, description="The camera is not to be read, and keeps its place.")
     at: float = Field(0.0, description="When it was last changed, Unix seconds UTC.")
+    version: int = Field(0, description="Of the desired state that the last change made.")
 
     @property
     def kind(self) -> OverrideKind | None:
@@ -75,6 +77,15 @@ class DesiredState:
         """In what the camera differs from the file; None: not at all."""
         override = self.overrides.get(camera_id)
         return override.kind if override else None
+
+    def tag(self, camera_id: CameraId) -> str:
+        """Changes with what is desired of the camera, and tells nothing of it: settings hold passwords to be guessed.
+
+        Another start of `up` changes it too: its file may say something else.
+        """
+        override = self.overrides.get(camera_id)
+        changed = (0.0, 0) if override is None else (override.at, override.version)
+        return hashlib.sha256(repr((self.run_id, camera_id, *changed)).encode()).hexdigest()[:24]
 
     def line_of(self, camera_id: str) -> str | None:
         """The line of a camera that is to run, or of one of the file that was removed; None where there is none."""

@@ -17,6 +17,7 @@ from pipeline.config import CameraConfig, RaylineConfig, config_data, config_of_
 from pipeline.config_errors import ConfigError, Problem
 from pipeline.names import camera_id as checked_camera_id
 from pipeline.names import choices, did_you_mean
+from pipeline.orchestrate.audit import UNNAMED, AuditEntry, AuditLog, Author, Change, differences
 from pipeline.orchestrate.desired import MOST_OVERRIDES, CameraOverride, DesiredState, merge
 from pipeline.plain import plain
 from stages.errors import RaylineError
@@ -24,11 +25,13 @@ from stages.values import CameraId
 
 if TYPE_CHECKING:
     from redis.asyncio import Redis
+    from redis.asyncio.client import Pipeline
 
 TRIES = 20
 _CONFIG, _VERSION, _RUN, _CAMERA = "config", "version", "run", "camera:"
 
 Edit = Callable[[DesiredState, CameraOverride | None], CameraOverride | None]
+Expect = Callable[[DesiredState], None]
 
 
 class DesiredError(RaylineError):
@@ -65,18 +68,26 @@ class DesiredStore:
     ) -> None:
         self._redis = redis
         self._key = f"{prefix}:desired"
+        self._audit = AuditLog(redis, prefix)
         self._clock = clock
         self._cache = cache or DesiredCache()
 
-    async def publish(self, config: RaylineConfig) -> int:
+    async def publish(self, config: RaylineConfig, by: Author = UNNAMED) -> int:
         """Make `config` the file that overrides lie over; they stay, and a new run begins. Returns the new version."""
+        fields = {_CONFIG: json.dumps(config_data(config)), _RUN: uuid.uuid4().hex}
         async with self._redis.pipeline(transaction=True) as pipe:
-            pipe.hset(self._key, mapping={_CONFIG: json.dumps(config_data(config)), _RUN: uuid.uuid4().hex})
-            pipe.hincrby(self._key, _VERSION, 1)
-            answers = await pipe.execute()
-        return int(answers[-1])
+            for _ in range(TRIES):
+                await pipe.watch(self._key)
+                version = int(await pipe.hget(self._key, _VERSION) or 0) + 1
+                pipe.multi()  # type: ignore[no-untyped-call]  # redis-py leaves it untyped
+                pipe.hset(self._key, mapping=fields | {_VERSION: str(version)})  # type: ignore[arg-type]
+                self._note(pipe, config, by, "config.publish", version=version)
+                with suppress(WatchError):
+                    await pipe.execute()
+                    return version
+        raise DesiredConflict(f"{TRIES} tries to publish the configuration met other changes: try again")
 
-    async def restore(self, state: DesiredState) -> None:
+    async def restore(self, state: DesiredState, by: Author = UNNAMED) -> None:
         """Put back what a Redis that lost its data held, overrides and run included; what is there by now stays."""
         fields = {_CONFIG: json.dumps(config_data(state.file)), _VERSION: str(state.version), _RUN: state.run_id}
         fields |= {_CAMERA + name: json.dumps(plain(override)) for name, override in state.overrides.items()}
@@ -86,6 +97,7 @@ class DesiredStore:
                 return
             pipe.multi()  # type: ignore[no-untyped-call]  # redis-py leaves it untyped
             pipe.hset(self._key, mapping=fields)  # type: ignore[arg-type]  # text is bytes enough
+            self._note(pipe, state.file, by, "config.restore", version=state.version)
             with suppress(WatchError):  # a new `up` was faster
                 await pipe.execute()
 
@@ -108,8 +120,15 @@ class DesiredStore:
             known = self._cache.read = (stored, _state_of(stored))
         return known[1]
 
-    async def add(self, camera: str, settings: Mapping[str, Any], expected_version: int | None = None) -> int:
-        """A new camera. Raises ConfigError where its settings do not fit, DesiredError where the name is taken."""
+    async def add(
+        self, camera: str, settings: Mapping[str, Any], expect: Expect | None = None, by: Author = UNNAMED
+    ) -> DesiredState:
+        """A new camera. Raises ConfigError where its settings do not fit, DesiredError where the name is taken.
+
+        This and every other change answers with what is desired from then on. `expect` looks at what is desired before
+        it, in the change's own transaction, and raises DesiredConflict, or what it likes, where that is not as it must
+        be; `by` goes into the audit log.
+        """
         try:
             name = checked_camera_id(camera)
         except ValueError as exc:
@@ -120,9 +139,11 @@ class DesiredStore:
                 raise DesiredError(f"camera {name!r} is there already: choose another name, or remove it first")
             return CameraOverride(added=dict(settings))
 
-        return await self._change(name, edit, expected_version)
+        return await self._change("camera.add", name, edit, expect, by)
 
-    async def set(self, camera: str, changes: Mapping[str, Any], expected_version: int | None = None) -> int:
+    async def set(
+        self, camera: str, changes: Mapping[str, Any], expect: Expect | None = None, by: Author = UNNAMED
+    ) -> DesiredState:
         """Other settings for a camera that is there. Raises ConfigError where they do not fit."""
 
         def edit(state: DesiredState, old: CameraOverride | None) -> CameraOverride:
@@ -130,26 +151,26 @@ class DesiredStore:
             before = old or CameraOverride()
             return before.model_copy(update={"changed": {**before.changed, **changes}})
 
-        return await self._change(camera, edit, expected_version)
+        return await self._change("camera.set", camera, edit, expect, by)
 
-    async def remove(self, camera: str, expected_version: int | None = None) -> int:
+    async def remove(self, camera: str, expect: Expect | None = None, by: Author = UNNAMED) -> DesiredState:
         """Take a camera away. One that was added is forgotten, one of the file stays away until `reset`."""
 
         def edit(state: DesiredState, old: CameraOverride | None) -> CameraOverride | None:
             _known(state, camera)
             return CameraOverride(removed=True) if camera in state.file.cameras else None
 
-        return await self._change(camera, edit, expected_version)
+        return await self._change("camera.remove", camera, edit, expect, by)
 
-    async def pause(self, camera: str, expected_version: int | None = None) -> int:
+    async def pause(self, camera: str, expect: Expect | None = None, by: Author = UNNAMED) -> DesiredState:
         """Stop reading a camera; its place is kept."""
-        return await self._set_paused(camera, True, expected_version)
+        return await self._change("camera.pause", camera, _set_paused(camera, True), expect, by)
 
-    async def resume(self, camera: str, expected_version: int | None = None) -> int:
+    async def resume(self, camera: str, expect: Expect | None = None, by: Author = UNNAMED) -> DesiredState:
         """Read a paused camera again."""
-        return await self._set_paused(camera, False, expected_version)
+        return await self._change("camera.resume", camera, _set_paused(camera, False), expect, by)
 
-    async def reset(self, camera: str, expected_version: int | None = None) -> int:
+    async def reset(self, camera: str, expect: Expect | None = None, by: Author = UNNAMED) -> DesiredState:
         """Drop what was changed: the camera runs as the file says, or not at all if the file does not name it."""
 
         def edit(state: DesiredState, old: CameraOverride | None) -> None:
@@ -158,51 +179,77 @@ class DesiredStore:
                     _known(state, camera)
                 raise DesiredError(f"camera {camera!r} runs as the config file says; there is nothing to reset")
 
-        return await self._change(camera, edit, expected_version)
+        return await self._change("camera.reset", camera, edit, expect, by)
 
-    async def _set_paused(self, camera: str, paused: bool, expected_version: int | None) -> int:
-        def edit(state: DesiredState, old: CameraOverride | None) -> CameraOverride:
-            _known(state, camera)
-            return (old or CameraOverride()).model_copy(update={"paused": paused})
-
-        return await self._change(camera, edit, expected_version)
-
-    async def _change(self, camera: str, edit: Edit, expected_version: int | None) -> int:
+    async def _change(self, action: str, camera: str, edit: Edit, expect: Expect | None, by: Author) -> DesiredState:
         """Read, edit, check that the outcome can run, and write if nothing else was written since."""
+        name = CameraId(camera)
         async with self._redis.pipeline(transaction=True) as pipe:
             for _ in range(TRIES):
                 await pipe.watch(self._key)
-                state = _state_of(await pipe.hgetall(self._key))
-                if expected_version not in (None, state.version):
-                    raise DesiredConflict(f"version {expected_version} was expected, it is {state.version} by now")
-                override = self._edited(state, CameraId(camera), edit)
+                before = _state_of(await pipe.hgetall(self._key))
+                if expect is not None:
+                    expect(before)
+                after = self._edited(before, name, edit)
                 pipe.multi()  # type: ignore[no-untyped-call]  # redis-py leaves it untyped
-                if override is None:
+                if name not in after.overrides:
                     pipe.hdel(self._key, _CAMERA + camera)
                 else:
-                    pipe.hset(self._key, _CAMERA + camera, json.dumps(plain(override)))
-                pipe.hincrby(self._key, _VERSION, 1)
-                try:
-                    return int((await pipe.execute())[-1])
-                except WatchError:
-                    continue
+                    pipe.hset(self._key, _CAMERA + camera, json.dumps(plain(after.overrides[name])))
+                pipe.hset(self._key, _VERSION, str(after.version))
+                line = after.line_of(camera) or before.line_of(camera) or ""
+                changes = _camera_changes(before, after, name)
+                self._note(
+                    pipe, after.file, by, action, target=camera, line=line, changes=changes, version=after.version
+                )
+                with suppress(WatchError):
+                    await pipe.execute()
+                    return after
         raise DesiredConflict(f"{TRIES} tries to change camera {camera!r} met other changes: try again")
 
-    def _edited(self, state: DesiredState, camera: CameraId, edit: Edit) -> CameraOverride | None:
-        old = state.overrides.get(camera)
-        new = edit(state, old)
-        if new is not None and new.kind is None:
-            new = None
+    def _note(self, pipe: Pipeline, file: RaylineConfig, by: Author, action: str, **what: Any) -> None:
+        """Into the audit log, with the change that is queued in `pipe` or not at all."""
+        self._audit.add(pipe, AuditEntry.of(by, action, at=self._clock(), **what), file.observe.audit_entries)
+
+    def _edited(self, state: DesiredState, camera: CameraId, edit: Edit) -> DesiredState:
+        """What is desired with the edit. Raises ConfigError where the camera could not run so."""
+        version = state.version + 1
+        new = edit(state, state.overrides.get(camera))
         overrides = {name: override for name, override in state.overrides.items() if name != camera}
-        if new is not None:
-            new = new.model_copy(update={"at": self._clock()})
-            overrides[camera] = new
+        if new is not None and new.kind is not None:
+            overrides[camera] = new.model_copy(update={"at": self._clock(), "version": version})
         if len(overrides) > MOST_OVERRIDES:
             raise DesiredError(f"{MOST_OVERRIDES} cameras differ from the config file: write them into it")
-        after = merge(state.file, overrides, state.version)
+        unread = {name: why for name, why in state.problems.items() if name not in {*state.overrides, camera}}
+        after = merge(state.file, overrides, version, unread)
         if camera in after.problems:
             raise ConfigError([Problem((), after.problems[camera])], f"camera {camera}")
-        return new
+        return replace(after, run_id=state.run_id)
+
+
+def at_version(version: int) -> Expect:
+    """Expects that nothing was changed since this version."""
+
+    def look(state: DesiredState) -> None:
+        if state.version != version:
+            raise DesiredConflict(f"version {version} was expected, it is {state.version} by now")
+
+    return look
+
+
+def _set_paused(camera: str, paused: bool) -> Edit:
+    def edit(state: DesiredState, old: CameraOverride | None) -> CameraOverride:
+        _known(state, camera)
+        return (old or CameraOverride()).model_copy(update={"paused": paused})
+
+    return edit
+
+
+def _camera_changes(before: DesiredState, after: DesiredState, camera: CameraId) -> dict[str, Change]:
+    changes = differences(before.config.cameras.get(camera), after.config.cameras.get(camera))
+    if before.is_paused(camera) != after.is_paused(camera):
+        changes["paused"] = Change(old=before.is_paused(camera), new=after.is_paused(camera))
+    return changes
 
 
 def _known(state: DesiredState, camera: str) -> CameraConfig:

@@ -20,6 +20,7 @@ from pipeline.config import RaylineConfig
 from pipeline.ingest.actor import IngestActor, ShardReport, ShardSpec
 from pipeline.ingest.camera_state import CameraState
 from pipeline.observe.logs import set_up_logs
+from pipeline.orchestrate.audit import Author
 from pipeline.orchestrate.counting import Counting
 from pipeline.orchestrate.desired import DesiredState
 from pipeline.orchestrate.desired_store import DesiredStore, NothingDesired
@@ -84,7 +85,7 @@ class Supervisor:
 
         Readers that an earlier run left behind read by its configuration: they are ended.
         """
-        await self._desired.publish(self._config)
+        await self._desired.publish(self._config, Author.of_this_user("up"))
         async with self._one_at_a_time:
             if self._is_stopping:
                 raise RaylineError("told to stop while it started")
@@ -239,9 +240,9 @@ class Supervisor:
     async def _put_back(self) -> DesiredState:
         """What is to run, in a Redis that came back without it. Raises NothingDesired where nothing ever was."""
         if self._last is not None:
-            await self._desired.restore(self._last)
+            await self._desired.restore(self._last, Author.of_this_user("supervisor"))
         elif _is_successor():
-            await self._desired.publish(self._config)
+            await self._desired.publish(self._config, Author.of_this_user("supervisor"))
         else:
             raise NothingDesired("`start` has not published the configuration yet")
         logger.warning("Redis came back without its data: the configuration is put back, the cameras go on")

@@ -8,7 +8,7 @@ from redis import Redis as SyncRedis
 from redis.asyncio import Redis
 
 from pipeline.config_errors import ConfigError
-from pipeline.orchestrate.desired_store import DesiredConflict, DesiredStore, NothingDesired
+from pipeline.orchestrate.desired_store import DesiredConflict, DesiredStore, NothingDesired, at_version
 from tests.unit.config.site import SITE, config_from
 
 pytestmark = pytest.mark.services
@@ -31,8 +31,8 @@ async def store(client: Redis) -> DesiredStore:
 async def test_changes_at_once_all_come_in(store: DesiredStore) -> None:
     changes = [store.set("gate", {key: value}) for key, value in (("fps", 5), ("threads", 2), ("buffer_frames", 7))]
     changes += [store.pause("cam-1"), store.remove("cam-2")]
-    versions = await asyncio.gather(*changes)
-    assert sorted(versions) == [2, 3, 4, 5, 6]
+    after = await asyncio.gather(*changes)
+    assert sorted(state.version for state in after) == [2, 3, 4, 5, 6]
     state = await store.read()
     gate = state.config.cameras["gate"]
     assert (gate.fps, gate.threads, gate.buffer_frames) == (5, 2, 7)
@@ -56,9 +56,9 @@ async def test_a_camera_that_was_added_and_has_come_into_the_file_is_removed_all
 
 async def test_a_change_of_what_has_changed_since_is_refused(store: DesiredStore) -> None:
     seen = await store.version()
-    await store.pause("gate", expected_version=seen)
+    await store.pause("gate", expect=at_version(seen))
     with pytest.raises(DesiredConflict, match="it is 2 by now"):
-        await store.remove("gate", expected_version=seen)
+        await store.remove("gate", expect=at_version(seen))
     assert (await store.read()).is_paused("gate")
 
 
@@ -139,3 +139,20 @@ async def test_what_was_desired_meanwhile_is_not_put_back_over(store: DesiredSto
     after = await store.read()
     assert after.run_id != before.run_id
     assert not after.is_paused("cam-1")
+
+
+async def test_a_change_answers_with_what_is_desired_from_then_on(store: DesiredStore) -> None:
+    assert await store.set("gate", {"fps": 5}) == await store.read()
+    assert await store.reset("gate") == await store.read()
+
+
+async def test_the_tag_of_a_camera_changes_with_it_alone(store: DesiredStore) -> None:
+    first = await store.read()
+    changed = await store.set("gate", {"fps": 5})
+    assert changed.tag("gate") != first.tag("gate")
+    assert changed.tag("cam-1") == first.tag("cam-1")
+    again = await store.set("gate", {"fps": 5})
+    assert again.tag("gate") != changed.tag("gate")
+    assert (await store.reset("gate")).tag("gate") == first.tag("gate")
+    await store.publish(config_from(SITE))
+    assert (await store.read()).tag("gate") != first.tag("gate")
