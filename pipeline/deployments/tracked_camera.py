@@ -238,10 +238,10 @@ class TrackedCamera:
         self.job = job
         if self._chain is not None:
             self._chain.job = job
+        if job.before is not None:  # parts may have been seen by it where this was not there yet
+            self._contexts.setdefault(job.before.recipe, _context_of(job.before))
         self._contexts.pop(job.recipe, None)
-        self._contexts[job.recipe] = ResultContext(
-            job.line, job.station, job.source_kind, job.recipe, job.config_hash, job.counts
-        )
+        self._contexts[job.recipe] = _context_of(job)
         if len(self._contexts) > MOST_RECIPES:
             del self._contexts[next(iter(self._contexts))]
 
@@ -560,6 +560,10 @@ class TrackedCamera:
         if self._video is not None:
             self._video.close()
             self._video = None
+
+
+def _context_of(job: CameraJob) -> ResultContext:
+    return ResultContext(job.line, job.station, job.source_kind, job.recipe, job.config_hash, job.counts)
 
 
 @dataclass(slots=True)
