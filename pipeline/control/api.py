@@ -13,10 +13,10 @@ from pipeline.control.access.gate import Gate, unruled
 from pipeline.control.access.rules import RULES
 from pipeline.control.problems import MEDIA_TYPE, Problem, tell_problems
 from pipeline.control.request_ids import RequestIds
-from pipeline.control.routes import health
+from pipeline.control.routes import audit, cameras, health, lines, models
 from pipeline.control.services import Services
 
-ROUTERS = (health.router,)
+ROUTERS = (health.router, cameras.router, lines.router, models.router, audit.router)
 
 _ERRORS = {
     400: "It could not be understood.",

@@ -24,6 +24,7 @@ logger = logging.getLogger(__name__)
 MEDIA_TYPE = "application/problem+json"
 TRY_AGAIN_S = 2  # what Retry-After says where nothing better is known
 _MOST_ERRORS = 50
+_REFUSALS = (HTTPStatus.FORBIDDEN, HTTPStatus.PRECONDITION_FAILED)
 
 
 class FieldProblem(BaseModel):
@@ -83,6 +84,7 @@ def tell_problems(app: FastAPI) -> None:
 
     @app.exception_handler(ApiError)
     async def _ours(request: Request, exc: ApiError) -> JSONResponse:
+        log_refusal(request.scope, exc.status, str(exc))
         return answer(request, exc.status, str(exc), headers=exc.headers)
 
     @app.exception_handler(HTTPException)
@@ -107,7 +109,9 @@ def tell_problems(app: FastAPI) -> None:
     async def _desired(request: Request, exc: DesiredError) -> JSONResponse:
         if isinstance(exc, NothingDesired):
             return answer(request, 503, str(exc), headers={"Retry-After": str(TRY_AGAIN_S)})
-        return answer(request, 412 if isinstance(exc, DesiredConflict) else 409, str(exc))
+        status = 412 if isinstance(exc, DesiredConflict) else 409
+        log_refusal(request.scope, status, str(exc))
+        return answer(request, status, str(exc))
 
     @app.exception_handler(SinkUnavailable)
     async def _away(request: Request, exc: SinkUnavailable) -> JSONResponse:
@@ -118,6 +122,16 @@ def tell_problems(app: FastAPI) -> None:
     async def _unforeseen(request: Request, exc: Exception) -> JSONResponse:
         logger.error("request %s failed in a way nobody foresaw", request_id_of(request.scope), exc_info=exc)
         return answer(request, 500, "a fault of Rayline's: its log tells more under this request_id")
+
+
+def log_refusal(scope: Mapping[str, Any], status: int, detail: str) -> None:
+    """Who was not let, or came too late, is told in the log: the audit log holds what was done."""
+    if status not in _REFUSALS:
+        return
+    principal = scope.get("state", {}).get("principal")
+    who = getattr(principal, "name", "nobody")
+    method, path = scope.get("method", ""), scope.get("path", "")
+    logger.info("request %s: %s may not %s %r (%d): %s", request_id_of(scope), who, method, path, status, mask(detail))
 
 
 def request_id_of(scope: Mapping[str, Any]) -> str:

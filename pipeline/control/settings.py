@@ -7,6 +7,7 @@ from typing import Self
 
 from pydantic import Field, field_validator, model_validator
 
+from pipeline.ingest.address import KAFKA, NETWORK_SCHEMES, SCHEMES
 from stages.settings import Settings
 
 
@@ -56,6 +57,21 @@ class ApiSettings(Settings):
     request_timeout_s: float = Field(
         60.0, gt=0, le=3600, description="Longest any answer may take, streams apart; then it is 503."
     )
+
+    camera_schemes: tuple[str, ...] = Field(
+        (*NETWORK_SCHEMES, KAFKA),
+        max_length=16,
+        description="Kinds of addresses a camera may be given by the API. With `file` or `v4l2`, whoever may change "
+        "cameras reads this machine's videos, pictures and devices.",
+    )
+
+    @field_validator("camera_schemes")
+    @classmethod
+    def _are_schemes(cls, schemes: tuple[str, ...]) -> tuple[str, ...]:
+        for scheme in schemes:
+            if scheme not in SCHEMES:
+                raise ValueError(f"unknown scheme {scheme!r}: there are {', '.join(SCHEMES)}")
+        return schemes
 
     @field_validator("trusted_proxies")
     @classmethod

@@ -101,15 +101,17 @@ class AuditLog:
         data = entry.model_dump_json(exclude={"id"})
         pipe.xadd(self._key, {"data": data}, maxlen=keep, approximate=True)
 
-    async def read(self, limit: int, before: str | None = None) -> list[AuditEntry]:
-        """At most `limit` entries, newest first; `before`: only those older than the one of this id.
+    async def read(self, limit: int, before: str | None = None) -> tuple[list[AuditEntry], str | None]:
+        """At most `limit` entries, newest first, and the id to give as `before` for older ones; None: there are none.
 
-        Raises redis.RedisError. An entry that another version wrote and we cannot read is passed over.
+        `before`: only those older than the one of this id. Raises redis.RedisError. An entry that another version wrote
+        and we cannot read is passed over.
         """
         newest = "+" if before is None else f"({before}"
-        found: Any = await self._redis.xrevrange(self._key, max=newest, count=limit)
-        entries = (_entry_of(entry_id.decode(), fields.get(b"data", b"")) for entry_id, fields in found)
-        return [entry for entry in entries if entry is not None]
+        found: Any = await self._redis.xrevrange(self._key, max=newest, count=limit + 1)
+        entries = (_entry_of(entry_id.decode(), fields.get(b"data", b"")) for entry_id, fields in found[:limit])
+        oldest = found[limit - 1][0].decode() if len(found) > limit else None
+        return [entry for entry in entries if entry is not None], oldest
 
 
 def _entry_of(entry_id: str, data: bytes) -> AuditEntry | None:

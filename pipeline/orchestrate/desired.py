@@ -103,9 +103,15 @@ class DesiredState:
         return camera.recipe is None and camera.line in self.config.lines
 
     def line_of(self, camera_id: str) -> str | None:
-        """The line of a camera that is to run, or of one of the file that was removed; None where there is none."""
+        """The line of a camera that is to run, was removed, or was added and is not in force; None: there is none."""
         camera = self.config.cameras.get(camera_id) or self.file.cameras.get(camera_id)
-        return None if camera is None else camera.line or camera_id
+        if camera is not None:
+            return camera.line or camera_id
+        override = self.overrides.get(CameraId(camera_id))
+        if override is None or override.added is None:
+            return None
+        line = {**override.added, **override.changed}.get("line")
+        return line if isinstance(line, str) else camera_id
 
     def removed(self) -> tuple[CameraId, ...]:
         """Cameras of the file that are not to run."""
@@ -132,6 +138,15 @@ def merge(
     except ConfigError:  # together they do not fit: as many as do, one by one
         config = _one_by_one(ground, overrides, problems)
     return DesiredState(config, file, version, dict(overrides), problems, base=base, base_problems=base_problems)
+
+
+def require_fit(file: RaylineConfig, overrides: Mapping[CameraId, CameraOverride], camera_id: CameraId) -> None:
+    """Raises ConfigError with every reason why a camera's override does not fit to the file and the other overrides."""
+    others = {name: override for name, override in overrides.items() if name != camera_id}
+    try:
+        _overridden(file, merge(file, others).config.cameras, {camera_id: overrides[camera_id]})
+    except ConfigError as exc:
+        raise ConfigError(exc.problems, f"camera {camera_id}") from None
 
 
 def camera_of_data(data: Mapping[str, Any], camera_id: str) -> CameraConfig:

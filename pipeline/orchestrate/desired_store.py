@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -19,8 +19,8 @@ from pipeline.names import camera_id as checked_camera_id
 from pipeline.names import choices, did_you_mean
 from pipeline.orchestrate.audit import UNNAMED, AuditEntry, AuditLog, Author, Change, differences
 from pipeline.orchestrate.base_changes import with_files_recipe, with_recipe, with_thresholds
-from pipeline.orchestrate.base_overrides import BaseOverrides, LineOverride, ModelOverride
-from pipeline.orchestrate.desired import MOST_OVERRIDES, CameraOverride, DesiredState, merge
+from pipeline.orchestrate.base_overrides import BaseOverrides, LineOverride, ModelOverride, with_base
+from pipeline.orchestrate.desired import MOST_OVERRIDES, CameraOverride, DesiredState, merge, require_fit
 from pipeline.orchestrate.desired_errors import DesiredConflict, DesiredError, NothingDesired
 from pipeline.plain import plain
 from stages.settings import Settings
@@ -112,10 +112,7 @@ class DesiredStore:
         stored = await self._redis.hgetall(self._key)
         if file is not None:
             return _state_of(stored, file)
-        known = self._cache.read
-        if known is None or known[0] != stored:
-            known = self._cache.read = (stored, _state_of(stored))
-        return known[1]
+        return self._meant(stored)
 
     async def add(
         self, camera: str, settings: Mapping[str, Any], expect: Expect | None = None, by: Author = UNNAMED
@@ -139,14 +136,25 @@ class DesiredStore:
         return await self._change("camera.add", name, edit, expect, by)
 
     async def set(
-        self, camera: str, changes: Mapping[str, Any], expect: Expect | None = None, by: Author = UNNAMED
+        self,
+        camera: str,
+        changes: Mapping[str, Any],
+        expect: Expect | None = None,
+        by: Author = UNNAMED,
+        dropped: Collection[str] = (),
     ) -> DesiredState:
-        """Other settings for a camera that is there. Raises ConfigError where they do not fit."""
+        """Other settings for a camera that is there. Raises ConfigError where they do not fit.
+
+        Of `dropped` settings nothing is kept: the file's hold again, or those that hold where none is given.
+        """
 
         def edit(state: DesiredState, old: CameraOverride | None) -> CameraOverride:
             _known(state, camera)
             before = old or CameraOverride()
-            return before.model_copy(update={"changed": {**before.changed, **changes}})
+            kept = {"changed": _without({**before.changed, **changes}, dropped)}
+            if before.added is not None:
+                kept["added"] = _without(before.added, dropped)
+            return before.model_copy(update=kept)
 
         return await self._change("camera.set", camera, edit, expect, by)
 
@@ -232,7 +240,7 @@ class DesiredStore:
         async with self._redis.pipeline(transaction=True) as pipe:
             for _ in range(TRIES):
                 await pipe.watch(self._key)
-                before = _state_of(await pipe.hgetall(self._key))
+                before = self._meant(await pipe.hgetall(self._key))
                 if expect is not None:
                     expect(before)
                 edited = edit(before)
@@ -251,6 +259,12 @@ class DesiredStore:
                     return after
         raise DesiredConflict(f"{TRIES} tries to change {what} met other changes: try again")
 
+    def _meant(self, stored: Mapping[Any, Any]) -> DesiredState:
+        known = self._cache.read
+        if known is None or known[0] != stored:
+            known = self._cache.read = (stored, _state_of(stored))
+        return known[1]
+
     def _note(self, pipe: Pipeline, file: RaylineConfig, by: Author, action: str, **what: Any) -> None:
         """Into the audit log, with the change that is queued in `pipe` or not at all."""
         self._audit.add(pipe, AuditEntry.of(by, action, at=self._clock(), **what), file.observe.audit_entries)
@@ -267,6 +281,7 @@ class DesiredStore:
         unread = {name: why for name, why in _unread(state).items() if name != camera}
         after = merge(state.file, overrides, version, unread, state.base)
         if camera in after.problems:
+            require_fit(with_base(state.file, state.base)[0], overrides, camera)
             raise ConfigError([Problem((), after.problems[camera])], f"camera {camera}")
         return replace(after, run_id=state.run_id)
 
@@ -290,6 +305,10 @@ def at_version(version: int) -> Expect:
             raise DesiredConflict(f"version {version} was expected, it is {state.version} by now")
 
     return look
+
+
+def _without(settings: Mapping[str, Any], dropped: Collection[str]) -> dict[str, Any]:
+    return {name: value for name, value in settings.items() if name not in dropped}
 
 
 def _set_paused(camera: str, paused: bool) -> Edit:

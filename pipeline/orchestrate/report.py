@@ -95,6 +95,7 @@ def _camera_report(
         change_id=in_force.change_id if in_force is not None else "",
         health=figures.health if status.state in _SEEN_LATELY else HealthState.STALE.value,
         size=status.size_wh,
+        clock=status.clock.value if status.clock is not None else None,
         fps_in=status.fps_in,
         fps_out=_rate(reader.published, camera_id),
         frames_in=status.frames_in,

@@ -6,10 +6,11 @@ from starlette.requests import HTTPConnection
 from starlette.routing import BaseRoute, Match, Route, WebSocketRoute
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from pipeline.control.access.own import require_own
 from pipeline.control.access.roles import Principal
 from pipeline.control.access.rules import RULES, WEBSOCKET, Rule
 from pipeline.control.access.rules import Scope as LineScope
-from pipeline.control.problems import ApiError, problem_response, request_id_of
+from pipeline.control.problems import ApiError, log_refusal, problem_response, request_id_of
 from pipeline.control.services import Services
 from pipeline.sinks.errors import SinkUnavailable
 
@@ -60,9 +61,7 @@ class Gate:
             camera = parameters["camera"]
             async with self._services.desired() as desired:
                 state = await desired.read()
-            line_of_it = state.line_of(camera)
-            if line_of_it is None or not principal.may_see(line_of_it):
-                raise ApiError(404, f"there is no camera {camera!r}")
+            require_own(state, principal, camera)
 
 
 def rule_for(routes: list[BaseRoute], scope: Scope) -> tuple[Rule, dict[str, str]] | None:
@@ -103,6 +102,7 @@ def routes_of(routes: list[BaseRoute]) -> list[tuple[str, str]]:
 async def _refuse(exc: ApiError | SinkUnavailable, scope: Scope, receive: Receive, send: Send) -> None:
     status, headers = (exc.status, exc.headers) if isinstance(exc, ApiError) else (503, {"Retry-After": "2"})
     detail = str(exc) if isinstance(exc, ApiError) else "Redis does not answer: try again"
+    log_refusal(scope, status, detail)
     if scope["type"] == "websocket":
         await receive()
         await send({"type": "websocket.close", "code": POLICY_VIOLATION, "reason": detail[:120]})

@@ -1,0 +1,1 @@
+"""Cameras as the API takes and shows them."""
