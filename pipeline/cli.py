@@ -8,6 +8,7 @@ import typer
 
 from pipeline.commands import (
     cameras,
+    changeover,
     check,
     consume,
     dead_letters,
@@ -38,6 +39,7 @@ app.command("check")(check.check)
 app.command("status")(status.status)
 app.command("profile")(profile.profile)
 app.add_typer(cameras.app, name="cameras")
+app.add_typer(changeover.app, name="lines")
 app.command("snapshot")(snapshot.snapshot)
 app.command("consume")(consume.consume)
 app.add_typer(dead_letters.app, name="dead-letters")

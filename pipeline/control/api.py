@@ -13,10 +13,13 @@ from pipeline.control.access.gate import Gate, unruled
 from pipeline.control.access.rules import RULES
 from pipeline.control.problems import MEDIA_TYPE, Problem, tell_problems
 from pipeline.control.request_ids import RequestIds
-from pipeline.control.routes import audit, cameras, health, lines, models
+from pipeline.control.routes import audit, cameras, changeover, health, lines, models, thresholds
 from pipeline.control.services import Services
 
-ROUTERS = (health.router, cameras.router, lines.router, models.router, audit.router)
+ROUTERS = (
+    *(health.router, cameras.router, lines.router, changeover.router),
+    *(models.router, thresholds.router, audit.router),
+)
 
 _ERRORS = {
     400: "It could not be understood.",

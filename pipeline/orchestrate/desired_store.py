@@ -322,7 +322,9 @@ def _set_paused(camera: str, paused: bool) -> Edit:
 def _line_edited(action: str, before: DesiredState, line: str, override: LineOverride, at: float) -> _Edited:
     version = before.version + 1
     override = override.model_copy(update={"at": at, "version": version})
-    after = _on_base(before, replace(before.base, lines={**before.base.lines, line: override}), version)
+    lines = {**before.base.lines, line: override}
+    unread = {name: why for name, why in before.base.unread.items() if name != f"line {line}"}
+    after = _on_base(before, replace(before.base, lines=lines, unread=unread), version)
     recipes = Change(old=before.config.lines[line].recipe, new=after.config.lines[line].recipe)
     changes = {"recipe": recipes, "change_id": Change(new=override.change_id)}
     return _Edited(after, _LINE + line, override, action, {"target": line, "line": line, "changes": changes})
@@ -331,11 +333,12 @@ def _line_edited(action: str, before: DesiredState, line: str, override: LineOve
 def _model_edited(before: DesiredState, model: str, override: ModelOverride | None, at: float) -> _Edited | None:
     version = before.version + 1
     models = {name: one for name, one in before.base.models.items() if name != model}
+    unread = {name: why for name, why in before.base.unread.items() if name != f"model {model}"}
     if override is not None:
         override = models[model] = override.model_copy(update={"at": at, "version": version})
-    after = _on_base(before, replace(before.base, models=models), version)
+    after = _on_base(before, replace(before.base, models=models, unread=unread), version)
     changes = differences(before.config.models[model], after.config.models[model])
-    if not changes and model not in before.base.models:
+    if not changes and (override is None) == (model not in before.base.models):
         return None
     return _Edited(after, _MODEL + model, override, "model.set", {"target": model, "changes": changes})
 
