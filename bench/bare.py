@@ -53,12 +53,12 @@ def _runtime(weights: str, runtime: str, image_size: tuple[int, int], seconds: f
     figures = {}
     for batch in BATCHES:
         tensor = rng.integers(0, 256, (batch, 3, *image_size), dtype=np.uint8)
-        backend.infer(tensor)
+        backend.infer(tensor, settings.min_score)
         rates = []
         for _ in range(ROUNDS):
             started, images = time.perf_counter(), 0
             while time.perf_counter() - started < seconds / ROUNDS:
-                backend.infer(tensor)
+                backend.infer(tensor, settings.min_score)
                 images += batch
             rates.append(images / (time.perf_counter() - started))
         figures[batch] = round(median(rates), 2)

@@ -55,9 +55,9 @@ class GpuStages:
     def __init__(self, load: Load) -> None:
         path, image_size, max_batch = load.weights, load.image_size, load.max_batch
         settings = ModelSettings(weights=path, image_size=image_size, runtime=Runtime.TORCH, max_batch=max_batch)
-        half, low = torch.cuda.is_available(), settings.min_score
-        loaded = UltralyticsBackend(Path(path), "", usable_cpus(), half, trusted=True, min_score=low)
-        self.backend = TorchBackend(loaded, image_size, max_batch, low)
+        loaded = UltralyticsBackend(Path(path), "", usable_cpus(), torch.cuda.is_available(), trusted=True)
+        self.backend = TorchBackend(loaded, image_size, max_batch)
+        self._min_score = settings.min_score
         self._detector = Detector(self.backend, settings, "bench")
         self._preprocessor = Preprocessor(image_size)
         self._frames = [_frame(number, load.picture) for number in range(max_batch)]
@@ -69,7 +69,7 @@ class GpuStages:
 
     def infer(self, size: int) -> None:
         """With upload and answers."""
-        self.backend.infer(self._prepared.tensor[:size])
+        self.backend.infer(self._prepared.tensor[:size], self._min_score)
 
     def detector(self, size: int) -> None:
         """With boxes decoded, letterboxed before."""

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from stages.geometry import Roi
 from stages.values import CameraId, Position
 
 
@@ -19,6 +20,17 @@ class Outcome(StrEnum):
     UNAVAILABLE = "unavailable"  # the store cannot be reached; replayable sources send again, live ones go on
     FAILED = "failed"  # working on this camera's frames raised; its state is let go, the frames are counted as lost
     GIVEN_UP = "given_up"  # the graph stayed away too long; the frames are counted as lost
+
+
+@dataclass(frozen=True, slots=True)
+class InForce:
+    """What a camera's frames are worked on by now; what is desired may wait for a gap between parts."""
+
+    recipe: str
+    config_hash: str
+    change_id: str = ""  # of the change that brought it; empty: none did
+    roi: Roi | None = None
+    refused: str = ""  # why the recipe that is desired cannot be worked by
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +48,7 @@ class CameraAnswer:
     late: int = 0  # frames published since the last answer that had waited on disk
     late_lost: Mapping[str, int] = field(default_factory=dict)  # frames that waited on disk and are lost, by reason
     waiting: int = 0  # frames on disk now
+    in_force: InForce | None = None  # None: not known
 
 
 @dataclass(frozen=True, slots=True)

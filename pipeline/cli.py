@@ -9,6 +9,7 @@ import typer
 from pipeline.commands import (
     audit,
     cameras,
+    changeover,
     check,
     consume,
     dead_letters,
@@ -43,6 +44,7 @@ app.command("profile")(profile.profile)
 app.add_typer(cameras.app, name="cameras")
 app.add_typer(token.app, name="token")
 app.command("audit")(audit.audit)
+app.add_typer(changeover.app, name="lines")
 app.command("snapshot")(snapshot.snapshot)
 app.command("consume")(consume.consume)
 app.add_typer(dead_letters.app, name="dead-letters")

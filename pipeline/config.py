@@ -87,6 +87,14 @@ class LineSettings(Settings):
     """A production line: the unit that is counted and reported."""
 
     recipe: Name = Field(description="Name of an entry of `recipes`; holds for its cameras that name none.")
+    changeover_timeout_s: float = Field(
+        10.0,
+        ge=0,
+        le=3600,
+        description="Longest wait for a gap between parts when the line's recipe is changed while it runs; then it is "
+        "changed with parts in view. Longer finds a gap more often; shorter changes sooner on a belt that never has "
+        "one. 0 waits for none.",
+    )
     part_counter: PartCounterSettings | None = Field(
         None,
         description="A counter of the line's parts that is no camera. `rayline status` then shows how many parts it "
@@ -225,6 +233,11 @@ class RaylineConfig(Settings):
             **{**{name: getattr(self, name) for name in self.model_fields_set}, "cameras": dict(cameras)}
         )
 
+    def with_base(self, lines: Mapping[str, LineSettings], models: Mapping[str, ModelSettings]) -> RaylineConfig:
+        """The same with these lines and models in place of its own. Raises ConfigError where they do not fit."""
+        given = {name: getattr(self, name) for name in self.model_fields_set}
+        return RaylineConfig(**{**given, "lines": dict(lines), "models": dict(models)})
+
     def with_redis(self, url: str) -> RaylineConfig:
         """The same for another Redis address, such as that of the embedded one once it runs."""
         return self.model_copy(update={"redis": self.redis.at(url)})
@@ -278,14 +291,14 @@ class RaylineConfig(Settings):
     def _recipe_problems(self) -> list[Problem]:
         used = {name: recipe.model for name, recipe in self.recipes.items()}
         return [
-            _unknown(("recipes", name, "model"), "model", model, self.models)
+            unknown_name(("recipes", name, "model"), "model", model, self.models)
             for name, model in used.items()
             if model not in self.models
         ]
 
     def _line_problems(self) -> list[Problem]:
         return [
-            _unknown(("lines", name, "recipe"), "recipe", line.recipe, self.recipes)
+            unknown_name(("lines", name, "recipe"), "recipe", line.recipe, self.recipes)
             for name, line in self.lines.items()
             if line.recipe not in self.recipes
         ]
@@ -298,9 +311,9 @@ class RaylineConfig(Settings):
                 hint = f"leave `camera_id` out: the key {name!r} is the camera's name"
                 problems.append(Problem((*path, "camera_id"), f"is {camera.camera_id!r} under the key {name!r}", hint))
             if camera.recipe is not None and camera.recipe not in self.recipes:
-                problems.append(_unknown((*path, "recipe"), "recipe", camera.recipe, self.recipes))
+                problems.append(unknown_name((*path, "recipe"), "recipe", camera.recipe, self.recipes))
             elif camera.line is not None and camera.line not in self.lines:
-                problems.append(_unknown((*path, "line"), "line", camera.line, self.lines))
+                problems.append(unknown_name((*path, "line"), "line", camera.line, self.lines))
             elif self._recipe_name(camera) is None:
                 hint = f"give it `recipe:` (there are: {choices(self.recipes)}) or a `line:` that names one"
                 problems.append(Problem(path, "names no recipe", hint))
@@ -314,7 +327,7 @@ class RaylineConfig(Settings):
             if topic is None:
                 continue
             if topic not in self.topics:
-                problems.append(_unknown(("cameras", name, "url"), "topic", topic, self.topics))
+                problems.append(unknown_name(("cameras", name, "url"), "topic", topic, self.topics))
                 continue
             recipe = self.recipes.get(self._recipe_name(camera) or "")
             model = models.setdefault(topic, recipe.model) if recipe is not None else None
@@ -398,7 +411,8 @@ def config_hash(camera: ResolvedCamera) -> str:
     return hashlib.sha256(json.dumps(shaping, sort_keys=True).encode()).hexdigest()[:12]
 
 
-def _unknown(path: tuple[str, ...], noun: str, wrong: str, known: Sequence[str] | Mapping[str, Any]) -> Problem:
+def unknown_name(path: tuple[str, ...], noun: str, wrong: str, known: Sequence[str] | Mapping[str, Any]) -> Problem:
+    """The problem of a name that is not there, with the one that was meant."""
     near = did_you_mean(wrong, known)
     hint = f"did you mean {near!r}?" if near else f"{noun}s there are: {choices(known)}"
     return Problem(path, f"there is no {noun} {wrong!r}", hint)

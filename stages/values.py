@@ -236,6 +236,15 @@ class FrameFailed:
 
 
 @dataclass(frozen=True, slots=True)
+class Thresholds:
+    """What is kept of a model's answers; may be something else from one batch to the next. As in `ModelSettings`."""
+
+    min_score: float
+    iou: float
+    max_detections: int
+
+
+@dataclass(frozen=True, slots=True)
 class Prepared:
     """A batch ready for the model: one tensor for the frames that could be prepared."""
 
@@ -247,6 +256,7 @@ class Prepared:
     took_ms: float = 0.0
     trace: Trace | None = None  # its batch's, so far
     shed: int = 0  # frames of the same cameras that found no room before these
+    thresholds: Thresholds | None = None  # None: as the model's settings say
 
     def __len__(self) -> int:
         return len(self.index)
@@ -281,7 +291,7 @@ class Event:
     """Something that happened at a camera. `event_id` is unique and the same on every replay."""
 
     event_id: str
-    kind: str  # line_crossed | zone_entered | zone_left | camera_health | camera_state | system
+    kind: str  # line_crossed | zone_entered | zone_left | camera_health | camera_state | recipe_changed | system
     at: float  # Unix seconds, UTC
     data: Mapping[str, Any]
 
@@ -320,6 +330,7 @@ class Inspection:
     xyxy: tuple[float, float, float, float]  # the part at the trigger, source pixels
     position: Position
     external_id: str | None = None
+    recipe: str = ""  # it was judged by; empty: the one in force
     snapshot: str | None = None
     snapshot_sha256: str | None = None
     snapshot_error: str | None = None

@@ -138,8 +138,16 @@ def _of_cameras(report: SystemReport, now: float) -> list[Text]:
     """A line for each camera's drops, one for what waits on disk, and one for its last error."""
     drops = {camera.camera: ", ".join(_counts(camera.dropped)) for camera in report.cameras}
     lines = [Text(f"{name} dropped: {counts}") for name, counts in drops.items() if counts]
+    lines += [_recipe(c) for c in report.cameras if c.recipe_desired is not None]
     lines += [Text(f"{c.camera}: {c.waiting} frames wait on disk", _UNDER_WAY) for c in report.cameras if c.waiting]
     return lines + [Text(f"{c.camera}: {_error(c, now)}", "red") for c in report.cameras if c.last_error]
+
+
+def _recipe(camera: CameraReport) -> Text:
+    """What it works by while another recipe is desired."""
+    if camera.recipe_refused is not None:
+        return Text(f"{camera.camera}: stays with {camera.recipe}: {camera.recipe_refused}", "red")
+    return Text(f"{camera.camera}: {camera.recipe} until a gap between parts, then {camera.recipe_desired}", _UNDER_WAY)
 
 
 def _below(desired: DesiredState | None, report: SystemReport, now: float) -> list[Text]:
@@ -151,6 +159,7 @@ def _below(desired: DesiredState | None, report: SystemReport, now: float) -> li
     if desired is not None and desired.version > report.desired_version:
         lines.append(Text("the last change is being put into force", _UNDER_WAY))
     lines += [Text(f"camera {name}: its change is not in force: {why}", "red") for name, why in report.problems.items()]
+    lines += [Text(f"{name}: its change is not in force: {why}", "red") for name, why in report.base_problems.items()]
     return lines
 
 

@@ -23,7 +23,18 @@ from pipeline.control.live.watching import Watching
 from pipeline.control.problems import MEDIA_TYPE, Problem, tell_problems
 from pipeline.control.rates.limiter import RateLimits
 from pipeline.control.request_ids import RequestIds
-from pipeline.control.routes import audit, cameras, detect, health, lines, live, models, stream
+from pipeline.control.routes import (
+    audit,
+    cameras,
+    changeover,
+    detect,
+    health,
+    lines,
+    live,
+    models,
+    stream,
+    thresholds,
+)
 from pipeline.control.services import Services
 
 ROUTERS = (
@@ -32,8 +43,10 @@ ROUTERS = (
     cameras.router,
     live.router,
     lines.router,
+    changeover.router,
     stream.router,
     models.router,
+    thresholds.router,
     audit.router,
 )
 

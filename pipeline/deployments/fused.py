@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from pipeline.deployments.detect import DetectReplica
 from pipeline.deployments.load import shed_before
@@ -12,7 +12,7 @@ from pipeline.observe.settings import LogSettings
 from stages.detect.detector import ModelSettings
 from stages.geometry import Roi
 from stages.preprocess.letterbox import Preprocessor
-from stages.values import CameraId, Detected, FrameBatch, Prepared
+from stages.values import CameraId, Detected, FrameBatch, Prepared, Thresholds
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +21,7 @@ class Unprepared:
 
     batch: FrameBatch
     rois: Mapping[CameraId, Roi]
+    thresholds: Thresholds | None = None
 
     def __len__(self) -> int:
         return len(self.batch)
@@ -40,13 +41,15 @@ class FusedDeployment(DetectReplica[Unprepared]):
         super().__init__(name, settings, stall_timeout_s, logs)
         self._preprocessor = Preprocessor(settings.image_size)
 
-    async def __call__(self, batch: FrameBatch, rois: Mapping[CameraId, Roi]) -> Detected:
+    async def __call__(
+        self, batch: FrameBatch, rois: Mapping[CameraId, Roi], thresholds: Thresholds | None = None
+    ) -> Detected:
         """Detections for every frame of one batch."""
-        return await self._detected(Unprepared(batch, rois))
+        return await self._detected(Unprepared(batch, rois, thresholds))
 
     def _prepared(self, calls: Sequence[Unprepared]) -> Sequence[Prepared]:
         return [self._prepare(call) for call in calls]
 
     def _prepare(self, call: Unprepared) -> Prepared:
         prepared = self._preprocessor.prepare(call.batch.frames, call.rois)
-        return prepared_now(prepared, call.batch.trace, self._process)
+        return prepared_now(replace(prepared, thresholds=call.thresholds), call.batch.trace, self._process)

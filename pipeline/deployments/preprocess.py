@@ -13,7 +13,7 @@ from pipeline.deployments.tracing import prepared_now
 from pipeline.observe.settings import LogSettings
 from stages.geometry import Roi
 from stages.preprocess.letterbox import Preprocessor
-from stages.values import CameraId, FrameBatch, Prepared
+from stages.values import CameraId, FrameBatch, Prepared, Thresholds
 
 
 class PreprocessDeployment:
@@ -27,11 +27,13 @@ class PreprocessDeployment:
         self._progress = Progress(stall_timeout_s)
         self._process = process_name()
 
-    async def __call__(self, batch: FrameBatch, model: str, rois: Mapping[CameraId, Roi]) -> Prepared:
+    async def __call__(
+        self, batch: FrameBatch, model: str, rois: Mapping[CameraId, Roi], thresholds: Thresholds | None = None
+    ) -> Prepared:
         """The batch as one tensor for `model`, beside the numbers camera health is judged by."""
         with self._progress.working():
             prepared = await asyncio.to_thread(self._preprocessors[model].prepare, batch.frames, rois)
-            prepared = replace(prepared, shed=shed_before(batch))
+            prepared = replace(prepared, shed=shed_before(batch), thresholds=thresholds)
             return prepared_now(prepared, batch.trace, self._process)
 
     def check_health(self) -> None:

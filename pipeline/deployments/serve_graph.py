@@ -9,11 +9,12 @@ from ray import serve
 from ray.exceptions import RayError, RayTaskError
 from ray.serve.exceptions import RayServeException
 
-from pipeline.answers import BatchAnswer, Gap
+from pipeline.answers import BatchAnswer, Gap, InForce
 from pipeline.deployments.job import CameraJob
+from pipeline.deployments.told import Told
 from pipeline.ingest.graph import BatchRefused, GraphError, GraphUnavailable
 from stages.geometry import Roi
-from stages.values import CameraId, Detected, FrameBatch, FrameFailed, ModelInfo
+from stages.values import CameraId, Detected, FrameBatch, FrameFailed, ModelInfo, Thresholds
 
 APP = "rayline"
 PREPROCESS = "preprocess"
@@ -33,12 +34,17 @@ class DetectRoad:
         self._preprocess = None if fused else serve.get_deployment_handle(PREPROCESS, APP)
         self._detect = serve.get_deployment_handle(detect_deployment(model), APP)
 
-    async def detect(self, batch: ray.ObjectRef[FrameBatch], rois: Mapping[CameraId, Roi]) -> Detected:
-        """Detections for every frame of the batch. Raises what Ray and Serve raise."""
+    async def detect(
+        self, batch: ray.ObjectRef[FrameBatch], rois: Mapping[CameraId, Roi], thresholds: Thresholds | None = None
+    ) -> Detected:
+        """Detections for every frame of the batch. Raises what Ray and Serve raise.
+
+        `thresholds`: what is kept of the model's answers; left out, what its own settings say.
+        """
         if self._preprocess is None:
-            answer = self._detect.remote(batch, rois)
+            answer = self._detect.remote(batch, rois, thresholds)
         else:
-            answer = self._detect.remote(self._preprocess.remote(batch, self._model, rois))
+            answer = self._detect.remote(self._preprocess.remote(batch, self._model, rois, thresholds))
         detected: Detected = await answer
         return detected
 
@@ -53,32 +59,39 @@ class ServeGraph:
         # One session per shard: the consistent-hash router keeps it on the replica that holds its trackers.
         self._track = serve.get_deployment_handle(TRACK, APP).options(session_id=shard)
         self._refs: dict[int, ray.ObjectRef[FrameBatch]] = {}
+        self._told: dict[int, Told] = {}  # what batches under way are worked on by, in both stages
+        self._in_force: dict[CameraId, InForce] = {}  # as track last answered
 
     async def detect(self, batch: FrameBatch) -> Detected:
         """See `Graph.detect`. The pixels are written once and read in place by whoever needs them."""
-        jobs = self._jobs()
-        here = {f.camera_id for f in batch.frames} & jobs.keys()
-        rois = {camera_id: roi for camera_id in here if (roi := jobs[camera_id].roi) is not None}
+        told = self._told_with(batch)
         try:
-            return await self._road.detect(self._ref(batch), rois)
+            return await self._road.detect(self._ref(batch), told.rois, told.thresholds)
         except (RayError, RayServeException) as exc:
-            self.forget(batch)  # the pixels may be what was lost: write them anew next time
+            self._refs.pop(batch.batch_no, None)  # the pixels may be what was lost: write them anew next time
             raise _ours(exc) from exc
 
     async def track(self, batch: FrameBatch, detected: Detected | None, excused: Mapping[CameraId, Gap]) -> BatchAnswer:
         """See `Graph.track`."""
-        jobs = self._jobs()
-        mine = {c: jobs[c] for c in _cameras_of(batch) if c in jobs}
+        told = self._told_with(batch)
         try:
-            answer: BatchAnswer = await self._track.remote(self._ref(batch), detected, mine, excused)
+            answer: BatchAnswer = await self._track.remote(self._ref(batch), detected, told.jobs, excused, told.rois)
         except (RayError, RayServeException) as exc:
-            self.forget(batch)
+            self._refs.pop(batch.batch_no, None)
             raise _ours(exc) from exc
+        self._in_force |= {c: its.in_force for c, its in answer.cameras.items() if its.in_force is not None}
         return answer
 
     def forget(self, batch: FrameBatch) -> None:
         """See `Graph.forget`: the object store may free the pixels."""
         self._refs.pop(batch.batch_no, None)
+        self._told.pop(batch.batch_no, None)
+
+    def _told_with(self, batch: FrameBatch) -> Told:
+        """The same for both stages, however long the batch is on its way: what is told meanwhile is for the next."""
+        if batch.batch_no not in self._told:
+            self._told[batch.batch_no] = Told.of(_cameras_of(batch), self._jobs(), self._in_force)
+        return self._told[batch.batch_no]
 
     def failed(self, batch: FrameBatch, reason: str) -> Detected:
         """See `Graph.failed`."""

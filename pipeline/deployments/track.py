@@ -13,7 +13,7 @@ from typing import ParamSpec, TypeVar
 
 from pipeline.answers import BatchAnswer, CameraAnswer, Gap, Outcome
 from pipeline.deployments.identity import process_name, set_up_replica_logs
-from pipeline.deployments.job import CameraJob
+from pipeline.deployments.job import CameraJob, rois_of
 from pipeline.deployments.progress import Progress
 from pipeline.deployments.result_sink import Landed, ResultSink
 from pipeline.deployments.spooling import Spooling
@@ -30,6 +30,7 @@ from pipeline.sinks.previews import Previews
 from pipeline.sinks.redis_streams import CameraWrite, RedisSettings, RedisStreams
 from pipeline.sinks.snapshots import Snapshots, SnapshotSettings
 from pipeline.sinks.spool_settings import SpoolSettings
+from stages.geometry import Roi
 from stages.trace import Stage, Trace
 from stages.track.tracker import Tracker, TrackSettings
 from stages.values import CameraId, Detected, FrameBatch, ModelInfo
@@ -41,6 +42,7 @@ SNAPSHOTS = "snapshots"  # what the sink is called in the metrics
 BACKLOG_A_BATCH = 4  # cameras whose last words are told behind one batch: its answer waits for them
 
 Jobs = Mapping[CameraId, CameraJob]
+Rois = Mapping[CameraId, Roi]
 ByCamera = Mapping[CameraId, Sequence[Seen]]
 
 _P = ParamSpec("_P")
@@ -86,10 +88,11 @@ class TrackDeployment:
         detected: Detected | None,
         jobs: Jobs,
         excused: Mapping[CameraId, Gap] | None = None,
+        rois: Rois | None = None,
     ) -> BatchAnswer:
         """Work on one batch and publish it; a shard's batches come one after another, each when this has answered.
 
-        `excused`: see `Graph.track`.
+        `excused`: see `Graph.track`. `rois`: what was cut out for the model, by camera; left out, what the jobs say.
         """
         self._sink.start()
         async with AsyncExitStack() as one_call_per_camera:
@@ -98,7 +101,8 @@ class TrackDeployment:
             for camera_id in sorted(jobs):
                 await one_call_per_camera.enter_async_context(self._locks.setdefault(camera_id, asyncio.Lock()))
             try:
-                return await self._answer(batch, detected, jobs, excused or {})
+                cut_out = rois if rois is not None else rois_of(jobs)
+                return await self._answer(batch, detected, jobs, excused or {}, cut_out)
             except BaseException:
                 # Half-done: what the trackers have seen is not what is stored. They start from there again.
                 for camera_id in jobs:
@@ -111,8 +115,9 @@ class TrackDeployment:
         detected: Detected | None,
         jobs: Jobs,
         excused: Mapping[CameraId, Gap],
+        rois: Rois,
     ) -> BatchAnswer:
-        answers, seen = await self._adopt(batch.shard, jobs), _by_camera(batch, detected)
+        answers, seen = await self._adopt(batch.shard, jobs), _by_camera(batch, detected, rois)
         here = {camera_id: job for camera_id, job in jobs.items() if camera_id not in answers}
         answers |= await self._behind(batch, seen, here, excused)
         away = any(answer.outcome is Outcome.UNAVAILABLE for answer in answers.values())
@@ -167,12 +172,12 @@ class TrackDeployment:
         return answers | {c: CameraAnswer(Outcome.BEHIND, self._cameras[c].cursor) for c in behind}
 
     async def _adopt(self, shard: str, jobs: Jobs) -> dict[CameraId, CameraAnswer]:
-        """Take over cameras that are new here, or whose job changed, from what the store holds; else their answer."""
+        """Take over cameras that are new here, or whose job is another one, from what is stored; else their answer."""
         answers: dict[CameraId, CameraAnswer] = {}
         away: Outcome | None = None  # one wait for Redis is enough
         for camera_id, job in jobs.items():
             known = self._cameras.get(camera_id)
-            if known is not None and known.job.config_hash == job.config_hash:
+            if known is not None and known.takes(job):
                 continue
             self._forget(camera_id)
             with log_context(camera=camera_id):
@@ -342,11 +347,11 @@ async def _to_the_end(work: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwarg
         raise
 
 
-def _by_camera(batch: FrameBatch, detected: Detected | None) -> ByCamera:
+def _by_camera(batch: FrameBatch, detected: Detected | None, rois: Rois) -> ByCamera:
     seen: dict[CameraId, list[Seen]] = {}
     if detected is None:
         return seen
     for frame, found, stats in zip(batch.frames, detected.detections, detected.stats, strict=True):
-        timings_ms = dict(detected.timings_ms)
-        seen.setdefault(frame.camera_id, []).append(Seen(frame, found, stats, timings_ms))
+        one = Seen(frame, found, stats, dict(detected.timings_ms), rois.get(frame.camera_id))
+        seen.setdefault(frame.camera_id, []).append(one)
     return seen

@@ -9,8 +9,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from pipeline.answers import CameraAnswer, Gap, Outcome
-from pipeline.deployments.chain import CameraChain, class_names_of, failed_result, state_event
-from pipeline.deployments.job import CameraJob
+from pipeline.deployments.chain import CameraChain, class_names_of, failed_result, standing_of, state_event
+from pipeline.deployments.changeover import Changeover, changed_event, in_force, refused_event
+from pipeline.deployments.job import CameraJob, Change
 from pipeline.deployments.reader_cuts import ReaderCuts
 from pipeline.deployments.untold import MOST_CARRIED, Untold, tell_dropped
 from pipeline.sinks.annotated_video import AnnotatedVideo
@@ -18,7 +19,8 @@ from pipeline.sinks.late_writes import LOST_BY_REDIS
 from pipeline.sinks.previews import Previews
 from pipeline.sinks.redis_streams import CameraWrite, Stored, WriteOutcome, WriteStatus
 from pipeline.sinks.snapshots import SnapshotFailed, Snapshots
-from stages.errors import StageError
+from stages.errors import ModelError, StageError
+from stages.geometry import Roi
 from stages.inspection.inspector import Judged
 from stages.results.messages import (
     ResultContext,
@@ -51,6 +53,7 @@ logger = logging.getLogger(__name__)
 LIVE_CHECKPOINT_EVERY_S = 1.0
 FAILED = "failed"  # the state, as a notice tells it, of a camera that a person must see to
 NO_PICTURE = "no picture: the stream had ended"
+MOST_RECIPES = 4  # whose names are kept for verdicts of parts that were first seen under them
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +64,7 @@ class Seen:
     found: Detections | FrameFailed
     stats: PictureStats | FrameFailed
     timings_ms: dict[str, float]
+    roi: Roi | None = None  # what was cut out for the model
 
 
 class TrackedCamera:
@@ -76,8 +80,13 @@ class TrackedCamera:
         self._cursor = stored.cursor
         self._stored_checkpoint = stored.checkpoint
         self._stored_at = stored.captured_at
-        self._context = ResultContext(job.line, job.station, job.source_kind, job.recipe, job.config_hash, job.counts)
         self._chain: CameraChain | None = None
+        self._changeover: Changeover | None = None
+        self._came_from = ""  # the recipe that is stored, where the change from it is still to be told
+        self._refused: tuple[CameraJob, str] | None = None  # a job whose recipe does not fit the model, and why
+        self._changed = False  # the recipe, with the write under way or one that did not land
+        self._contexts: dict[str, ResultContext] = {}  # recipe -> who the camera was in its messages then
+        self._take_up_recipe(job, stored.checkpoint)
         self._road: str | None = None  # the source whose frames the chain works on
         self._last: FrameResult | None = None  # of the last frame that came
         self._write: CameraWrite | None = None  # under way, or waiting for the same frames to come again
@@ -122,14 +131,16 @@ class TrackedCamera:
                 return self._write
             raise StageError(f"camera {self.job.camera_id}: a write is pending that nobody sends again")
         loose_before = len(self._loose_verdicts)
-        results = self._results(seen, notices, model)
+        worked = self._results(seen, notices, model, now)
+        results = [result for result, _ in worked]
         drops = sum((Counter(r.dropped) for r in results), Counter[str]())
         if results and self._lost:  # told once, in the first message behind the loss
             results[0] = replace(results[0], dropped=self._lost + Counter(results[0].dropped))
-        draft = _Draft([detection_message(r, self._context) for r in results])
-        for result in results:
-            draft.events += [event_message(e, result, self._context) for e in result.events]
-            draft.verdicts += self._verdicts(Judged(result.inspections, result.uninspected), result)
+        contexts = [context for _, context in worked]
+        draft = _Draft([detection_message(*one) for one in zip(results, contexts, strict=True)])
+        for result, context in zip(results, contexts, strict=True):
+            draft.events += [event_message(e, result, context) for e in result.events]
+            draft.verdicts += self._verdicts(Judged(result.inspections, result.uninspected), result, context)
         judged_at_end: list[bytes] = []
         if end is not None and self._chain is None:
             self._take_up(end)
@@ -137,7 +148,7 @@ class TrackedCamera:
             # What a live camera lost before it ended was unseen until now.
             ended_at = now if self._last.position.is_live else self._last.captured_at
             failed = self._state == FAILED
-            judged_at_end = self._verdicts(self._chain.end(ended_at, now, failed=failed), self._last)
+            judged_at_end = self._verdicts(self._chain.end(ended_at, now, failed=failed), self._last, self._context)
         # With frames that can be read again they are written at once: their checkpoint takes the parts for judged.
         in_write = bool(results) and self.live is False
         (draft.verdicts if in_write else self._loose_verdicts).extend(judged_at_end)
@@ -154,17 +165,21 @@ class TrackedCamera:
         self._write = self._compose(results[-1].position.encode(), draft, now)
         return self._write
 
-    def _results(self, seen: Sequence[Seen], notices: Sequence[CameraNotice], model: ModelInfo) -> list[FrameResult]:
-        """What comes of the frames that are new here; what the camera had to say is heard in its place among them."""
+    def _results(
+        self, seen: Sequence[Seen], notices: Sequence[CameraNotice], model: ModelInfo, now: float
+    ) -> list[tuple[FrameResult, ResultContext]]:
+        """What comes of the frames that are new here, and who the camera was in each; what it had to say is heard in
+        its place among them."""
         waiting = deque(notices)
         results = []
         for one in seen:
             while waiting and waiting[0].at < one.frame.received_at:
                 self._tell(waiting.popleft(), model)
             if not self._is_done(one.frame.position):
-                results.append(self._work_on(one, model))
+                result = self._work_on(one, model, now)
+                results.append((result, self._context))
                 if self._previews is not None:
-                    self._previews.offer(self.job.line, one.frame, results[-1])
+                    self._previews.offer(self.job.line, one.frame, result)
         for notice in waiting:
             self._tell(notice, model)
         return results
@@ -187,6 +202,58 @@ class TrackedCamera:
     def repeats(self, seen: Sequence[Seen]) -> bool:
         """True where frames that are published as far as is known here come again: Redis may have lost them since."""
         return self._write is None and any(not p.is_live and self._is_done(p) for p in (s.frame.position for s in seen))
+
+    def takes(self, job: CameraJob) -> bool:
+        """True where it goes on by this job as it stands: the same, but for thresholds or a recipe that it changes to.
+
+        Cheap where nothing changed: asked with every batch.
+        """
+        wanted = self.job if self._changeover is None else self._changeover.job
+        if job.config_hash == wanted.config_hash and job.change == wanted.change:
+            return True
+        if self._refused is not None and self._refused[0] == job:
+            return True
+        if self.job.is_but_for_thresholds(job):  # a change of recipe that was not made yet is taken back with it
+            self._changeover = self._refused = None
+            self._work_by(job)
+            return True
+        if job.change is None or not self.job.is_but_for_recipe(job):
+            return False
+        if job.before is not None and self.job.is_but_for_thresholds(job.before):
+            self._work_by(replace(job.before, change=self.job.change))
+        waits = self._changeover is not None and self._changeover.job.change == job.change
+        since = self._changeover.since if waits and self._changeover is not None else None
+        self._changeover, self._refused = Changeover(job, since), None
+        return True
+
+    def _take_up_recipe(self, job: CameraJob, checkpoint: bytes | None) -> None:
+        """Begin by the recipe that is stored, where it is known, and change from it as the one here before would."""
+        stood = standing_of(checkpoint)
+        if stood is None or job.change is None or stood.recipe == job.recipe:
+            self._work_by(job)
+        elif job.before is not None and job.before.recipe == stood.recipe:
+            earlier = Change(stood.change_id, 0.0) if stood.change_id else None
+            self._work_by(replace(job.before, change=earlier))
+            self._changeover = Changeover(job)
+        else:
+            self._came_from = stood.recipe
+            self._work_by(job)
+
+    def _work_by(self, job: CameraJob) -> None:
+        """What comes is of this job's; the chain's recipe is the same, or is changed with it."""
+        self.job = job
+        if self._chain is not None:
+            self._chain.job = job
+        if job.before is not None:  # parts may have been seen by it where this was not there yet
+            self._contexts.setdefault(job.before.recipe, _context_of(job.before))
+        self._contexts.pop(job.recipe, None)
+        self._contexts[job.recipe] = _context_of(job)
+        if len(self._contexts) > MOST_RECIPES:
+            del self._contexts[next(iter(self._contexts))]
+
+    @property
+    def _context(self) -> ResultContext:
+        return self._contexts[self.job.recipe]
 
     @property
     def cursor(self) -> str | None:
@@ -232,7 +299,7 @@ class TrackedCamera:
         self._to_carry = [*self._carried_events, *draft.events]
         events = [*self._lost_event(now), *self._to_carry]
         verdicts = [*self._carried_verdicts, *draft.verdicts]
-        checkpoint = self._checkpoint(bool(verdicts) or self._ended is not None, now)
+        checkpoint = self._checkpoint(bool(verdicts) or self._ended is not None or self._changed, now)
         at = self._captured[-1]
         return CameraWrite(
             job.camera_id, job.line, self._cursor, cursor, draft.detections, events, verdicts, checkpoint, at
@@ -297,7 +364,7 @@ class TrackedCamera:
         """The write is in safe hands, with all that was carried until then."""
         self._cursor = write.new
         if write.checkpoint is not None:
-            self._checkpoint_at = now
+            self._checkpoint_at, self._changed = now, False
         self._carried_events.clear()
         self._carried_verdicts.clear()
         self._lost_frames, self._lost_since = 0, None
@@ -307,7 +374,9 @@ class TrackedCamera:
     def _published(self, frames: int, latencies_s: tuple[float, ...], failed: int = 0) -> CameraAnswer:
         verdicts, self._verdicts_made = self._verdicts_made, Counter()
         health = None if self._last is None else self._last.health.value
-        return CameraAnswer(Outcome.PUBLISHED, self._cursor, frames, latencies_s, failed, dict(verdicts), health)
+        works_by = in_force(self.job, self._refused[1] if self._refused is not None else "")
+        made = (failed, dict(verdicts), health)
+        return CameraAnswer(Outcome.PUBLISHED, self._cursor, frames, latencies_s, *made, in_force=works_by)
 
     def _not_written(self, write: CameraWrite, now: float) -> bool:
         """True where its frames are lost, and counted here."""
@@ -358,7 +427,7 @@ class TrackedCamera:
     def _on_stored_road(self, position: Position) -> bool:
         return self._cursor is not None and self._cursor.startswith(position.source + "|")
 
-    def _work_on(self, seen: Seen, model: ModelInfo) -> FrameResult:
+    def _work_on(self, seen: Seen, model: ModelInfo, now: float) -> FrameResult:
         frame = seen.frame
         chain = self._chain
         if chain is None or frame.position.source != self._road:
@@ -367,17 +436,46 @@ class TrackedCamera:
                 return self._last
             chain = self._chain = self._begin(frame.position, model)
             self._road = frame.position.source
+        changed, cut_short = self._change_over(chain, frame, now)
         # Blind until now: the interval opens with the notice, and this frame closes it.
         blind = () if self._early is None else chain.notice(self._early).uninspected
         self._early = None
-        result = chain.update(frame, seen.found, seen.stats, model, seen.timings_ms)
-        result = replace(result, uninspected=blind + result.uninspected)
+        is_evidence = seen.roi == self.job.roi
+        result = chain.update(frame, seen.found, seen.stats, model, seen.timings_ms, is_evidence=is_evidence)
+        result = replace(
+            result,
+            events=changed + result.events,
+            inspections=cut_short.inspections + result.inspections,
+            uninspected=cut_short.uninspected + blind + result.uninspected,
+        )
         if result.inspections:
             result = replace(result, inspections=tuple(self._pictured(i, frame) for i in result.inspections))
         self._last = result
         if self.job.annotated_to is not None:
             self._annotate(frame, result)
         return result
+
+    def _change_over(self, chain: CameraChain, frame: Frame, now: float) -> tuple[tuple[Event, ...], Judged]:
+        """Where a change of recipe waits and may be made before this frame: made, and told with the frame."""
+        if self._came_from:
+            before, self._came_from, self._changed = self._came_from, "", True
+            return (changed_event(before, self.job, frame, 0.0, chain.under_way, 0),), Judged()
+        if self._changeover is None or not self._changeover.is_due(frame, chain.under_way):
+            return (), Judged()
+        changeover, self._changeover = self._changeover, None
+        before, job, under_way = self.job.recipe, changeover.job, chain.under_way
+        try:
+            judged = chain.change(job, now)
+        except (ModelError, ValueError) as exc:
+            logger.exception("camera %s: it goes on by recipe %r, %r does not fit", job.camera_id, before, job.recipe)
+            self._refused = (job, str(exc))
+            return (refused_event(before, job, frame, str(exc)),), Judged()
+        self._changed = True
+        self._work_by(job)
+        waited_s = changeover.waited_s(frame)
+        logger.info("camera %s: recipe %r is in force, %r was", job.camera_id, job.recipe, before)
+        event = changed_event(before, job, frame, waited_s, under_way, len(judged.inspections))
+        return (event,), judged
 
     def _pictured(self, inspection: Inspection, frame: Frame) -> Inspection:
         """The verdict with the picture of its part, written before the entry, or with the reason there is none."""
@@ -439,12 +537,16 @@ class TrackedCamera:
             if not notice.seeing:  # the model's classes are not known yet: told to the chain when it begins
                 self._early = self._early or notice
             return
-        self._loose_verdicts += self._verdicts(self._chain.notice(notice), self._last)
+        self._loose_verdicts += self._verdicts(self._chain.notice(notice), self._last, self._context)
 
-    def _verdicts(self, judged: Judged, result: FrameResult) -> list[bytes]:
+    def _verdicts(self, judged: Judged, result: FrameResult, context: ResultContext) -> list[bytes]:
+        """The messages; a part that was first seen under another recipe is told under that one's name."""
         self._verdicts_made.update(inspection.verdict.value for inspection in judged.inspections)
-        messages = [inspection_message(self._explained(i), result, self._context) for i in judged.inspections]
-        return messages + [uninspected_message(u, result, self._context) for u in judged.uninspected]
+        messages = [
+            inspection_message(self._explained(i), result, self._contexts.get(i.recipe, context))
+            for i in judged.inspections
+        ]
+        return messages + [uninspected_message(u, result, context) for u in judged.uninspected]
 
     def _explained(self, inspection: Inspection) -> Inspection:
         """Where a picture was wanted and nobody had a frame to make one of, the verdict says so."""
@@ -464,6 +566,10 @@ class TrackedCamera:
         if self._video is not None:
             self._video.close()
             self._video = None
+
+
+def _context_of(job: CameraJob) -> ResultContext:
+    return ResultContext(job.line, job.station, job.source_kind, job.recipe, job.config_hash, job.counts)
 
 
 @dataclass(slots=True)

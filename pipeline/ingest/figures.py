@@ -6,7 +6,7 @@ from collections import Counter, deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from pipeline.answers import CameraAnswer
+from pipeline.answers import CameraAnswer, InForce
 from pipeline.ingest.camera_settings import CameraSettings
 from pipeline.ingest.camera_state import CameraStatus
 from pipeline.ingest.carrier import CarrierFigures
@@ -34,6 +34,7 @@ class CameraFigures:
     parts: Mapping[str, int] = field(default_factory=dict)  # verdict -> parts, since the shard started
     health: str = "ok"  # by the last frame published
     waiting: int = 0  # frames on disk, to be published when Redis is back
+    in_force: InForce | None = None  # by the last answer; None before the first
 
 
 @dataclass(slots=True)
@@ -44,12 +45,14 @@ class Published:
     untold_s: list[float] = field(default_factory=list)  # latencies since the last tick, for the metrics
     parts: Counter[str] = field(default_factory=Counter)
     health: str = "ok"
+    in_force: InForce | None = None
 
     def add(self, answer: CameraAnswer) -> None:
         self.latencies_s.extend(answer.latencies_s)
         self.untold_s.extend(answer.latencies_s)
         self.parts.update(answer.verdicts)
         self.health = answer.health or self.health
+        self.in_force = answer.in_force or self.in_force
 
     def take_untold(self) -> list[float]:
         """Latencies, seconds, since the last time this was asked."""
@@ -70,4 +73,5 @@ class Published:
             parts=dict(self.parts),
             health=self.health,
             waiting=carried.waiting.get(status.camera_id, 0),
+            in_force=self.in_force,
         )

@@ -14,6 +14,7 @@ from pydantic import Field, ValidationError
 from pipeline.config import CameraConfig, RaylineConfig, ResolvedCamera
 from pipeline.config_errors import ConfigError, Problem, dotted, problems_of
 from pipeline.masking import mask
+from pipeline.orchestrate.base_overrides import BaseOverrides, LineOverride, with_base
 from pipeline.plain import plain, shown
 from stages.settings import Settings
 from stages.values import CameraId
@@ -62,6 +63,8 @@ class DesiredState:
     overrides: Mapping[CameraId, CameraOverride] = field(default_factory=dict)
     problems: Mapping[CameraId, str] = field(default_factory=dict)  # override -> why it is not in force
     run_id: str = ""  # of the `up` that published the file
+    base: BaseOverrides = field(default_factory=BaseOverrides)  # what was changed of lines and models
+    base_problems: Mapping[str, str] = field(default_factory=dict)  # `line NAME`, `model NAME` -> why not in force
     _shown: dict[CameraId, Mapping[str, Any]] = field(default_factory=dict, repr=False, compare=False)
 
     @cached_property
@@ -94,6 +97,18 @@ class DesiredState:
         changed = (0.0, 0) if override is None else (override.at, override.version)
         return hashlib.sha256(repr((self.run_id, camera_id, *changed)).encode()).hexdigest()[:24]
 
+    def line_change(self, camera_id: str) -> LineOverride | None:
+        """The last change of the recipe that the camera takes from its line; None where there was none."""
+        line = self.config.cameras[camera_id].line
+        if line is None or f"line {line}" in self.base_problems or not self.takes_recipe_of_line(camera_id):
+            return None
+        return self.base.lines.get(line)
+
+    def takes_recipe_of_line(self, camera_id: str) -> bool:
+        """True where the camera names no recipe of its own and stands on a line of the file."""
+        camera = self.config.cameras[camera_id]
+        return camera.recipe is None and camera.line in self.config.lines
+
     def line_of(self, camera_id: str) -> str | None:
         """The line of a camera that is to run, was removed, or was added and is not in force; None: there is none."""
         camera = self.config.cameras.get(camera_id) or self.file.cameras.get(camera_id)
@@ -115,18 +130,21 @@ def merge(
     overrides: Mapping[CameraId, CameraOverride],
     version: int = 0,
     unread: Mapping[CameraId, str] | None = None,
+    base: BaseOverrides | None = None,
 ) -> DesiredState:
-    """The file's config with the overrides over it, oldest first.
+    """The file's config with the overrides over it, oldest first; those of cameras over those of lines and models.
 
     An override that no longer fits (its recipe is gone from the file, or its model does not run) is left out and told
     in `problems`; the camera then runs as the file says. Never raises for what an override holds.
     """
     problems = dict(unread or {})
+    base = base or BaseOverrides()
+    ground, base_problems = with_base(file, base)
     try:
-        config = _overridden(file, file.cameras, overrides)
+        config = _overridden(ground, ground.cameras, overrides)
     except ConfigError:  # together they do not fit: as many as do, one by one
-        config = _one_by_one(file, overrides, problems)
-    return DesiredState(config, file, version, dict(overrides), problems)
+        config = _one_by_one(ground, overrides, problems)
+    return DesiredState(config, file, version, dict(overrides), problems, base=base, base_problems=base_problems)
 
 
 def require_fit(file: RaylineConfig, overrides: Mapping[CameraId, CameraOverride], camera_id: CameraId) -> None:

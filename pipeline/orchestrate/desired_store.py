@@ -7,8 +7,8 @@ import time
 import uuid
 from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
-from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from pydantic import ValidationError
 from redis.exceptions import WatchError
@@ -18,33 +18,28 @@ from pipeline.config_errors import ConfigError, Problem
 from pipeline.names import camera_id as checked_camera_id
 from pipeline.names import choices, did_you_mean
 from pipeline.orchestrate.audit import UNNAMED, AuditEntry, AuditLog, Author, Change, differences
+from pipeline.orchestrate.base_changes import with_files_recipe, with_recipe, with_thresholds
+from pipeline.orchestrate.base_overrides import BaseOverrides, LineOverride, ModelOverride, with_base
 from pipeline.orchestrate.desired import MOST_OVERRIDES, CameraOverride, DesiredState, merge, require_fit
+from pipeline.orchestrate.desired_errors import DesiredConflict, DesiredError, NothingDesired
 from pipeline.plain import plain
-from stages.errors import RaylineError
+from stages.settings import Settings
 from stages.values import CameraId
 
 if TYPE_CHECKING:
     from redis.asyncio import Redis
     from redis.asyncio.client import Pipeline
 
+__all__ = ["DesiredCache", "DesiredConflict", "DesiredError", "DesiredStore", "NothingDesired", "at_version"]
+
 TRIES = 20
-_CONFIG, _VERSION, _RUN, _CAMERA = "config", "version", "run", "camera:"
+_CONFIG, _VERSION, _RUN, _CAMERA, _LINE, _MODEL = "config", "version", "run", "camera:", "line:", "model:"
 _CONFIG_FIELD = _CONFIG.encode()  # as Redis gives it
+
+_Override = TypeVar("_Override", bound=Settings)
 
 Edit = Callable[[DesiredState, CameraOverride | None], CameraOverride | None]
 Expect = Callable[[DesiredState], None]
-
-
-class DesiredError(RaylineError):
-    """The desired state cannot be read or changed so; the text says what to do."""
-
-
-class NothingDesired(DesiredError):
-    """No `rayline up` has put a configuration into this Redis."""
-
-
-class DesiredConflict(DesiredError):
-    """Somebody else changed it in between; look again before changing it."""
 
 
 class DesiredCache:
@@ -92,6 +87,8 @@ class DesiredStore:
         """Put back what a Redis that lost its data held, overrides and run included; what is there by now stays."""
         fields = {_CONFIG: json.dumps(config_data(state.file)), _VERSION: str(state.version), _RUN: state.run_id}
         fields |= {_CAMERA + name: json.dumps(plain(override)) for name, override in state.overrides.items()}
+        fields |= {_LINE + name: json.dumps(plain(override)) for name, override in state.base.lines.items()}
+        fields |= {_MODEL + name: json.dumps(plain(override)) for name, override in state.base.models.items()}
         async with self._redis.pipeline(transaction=True) as pipe:
             await pipe.watch(self._key)
             if await pipe.hexists(self._key, _CONFIG):
@@ -190,31 +187,78 @@ class DesiredStore:
 
         return await self._change("camera.reset", camera, edit, expect, by)
 
+    async def set_recipe(
+        self, line: str, recipe: str, expect: Expect | None = None, by: Author = UNNAMED
+    ) -> DesiredState:
+        """Change the line over to a recipe of the same model; nothing is changed where that is desired already.
+
+        It is for the cameras that take their recipe from the line. Raises ConfigError where the recipe does not fit,
+        DesiredError where there is no such line.
+        """
+
+        def edit(state: DesiredState) -> _Edited | None:
+            override = with_recipe(state, line, recipe)
+            return None if override is None else _line_edited("line.recipe", state, line, override, self._clock())
+
+        return await self._transact(f"line {line!r}", edit, expect, by)
+
+    async def reset_recipe(self, line: str, expect: Expect | None = None, by: Author = UNNAMED) -> DesiredState:
+        """Change the line back to the file's recipe. Raises DesiredError where it runs by that."""
+
+        def edit(state: DesiredState) -> _Edited:
+            return _line_edited("line.reset", state, line, with_files_recipe(state, line), self._clock())
+
+        return await self._transact(f"line {line!r}", edit, expect, by)
+
+    async def set_thresholds(
+        self, model: str, changes: Mapping[str, Any], expect: Expect | None = None, by: Author = UNNAMED
+    ) -> DesiredState:
+        """Other thresholds for a model, for all its cameras; null takes back the file's. Raises ConfigError."""
+
+        def edit(state: DesiredState) -> _Edited | None:
+            return _model_edited(state, model, with_thresholds(state, model, changes), self._clock())
+
+        return await self._transact(f"model {model!r}", edit, expect, by)
+
     async def _change(self, action: str, camera: str, edit: Edit, expect: Expect | None, by: Author) -> DesiredState:
-        """Read, edit, check that the outcome can run, and write if nothing else was written since."""
         name = CameraId(camera)
+
+        def edited(before: DesiredState) -> _Edited:
+            after = self._edited(before, name, edit)
+            line = after.line_of(camera) or before.line_of(camera) or ""
+            noted = {"target": camera, "line": line, "changes": _camera_changes(before, after, name)}
+            return _Edited(after, _CAMERA + camera, after.overrides.get(name), action, noted)
+
+        return await self._transact(f"camera {camera!r}", edited, expect, by)
+
+    async def _transact(
+        self, what: str, edit: Callable[[DesiredState], _Edited | None], expect: Expect | None, by: Author
+    ) -> DesiredState:
+        """Read, edit, check that the outcome can run, and write if nothing else was written since.
+
+        Where `edit` answers None nothing is to be written.
+        """
         async with self._redis.pipeline(transaction=True) as pipe:
             for _ in range(TRIES):
                 await pipe.watch(self._key)
                 before = self._meant(await pipe.hgetall(self._key))
                 if expect is not None:
                     expect(before)
-                after = self._edited(before, name, edit)
+                edited = edit(before)
+                if edited is None:
+                    return before
+                after = edited.state
                 pipe.multi()  # type: ignore[no-untyped-call]  # redis-py leaves it untyped
-                if name not in after.overrides:
-                    pipe.hdel(self._key, _CAMERA + camera)
+                if edited.override is None:
+                    pipe.hdel(self._key, edited.field)
                 else:
-                    pipe.hset(self._key, _CAMERA + camera, json.dumps(plain(after.overrides[name])))
+                    pipe.hset(self._key, edited.field, json.dumps(plain(edited.override)))
                 pipe.hset(self._key, _VERSION, str(after.version))
-                line = after.line_of(camera) or before.line_of(camera) or ""
-                changes = _camera_changes(before, after, name)
-                self._note(
-                    pipe, after.file, by, action, target=camera, line=line, changes=changes, version=after.version
-                )
+                self._note(pipe, after.file, by, edited.action, version=after.version, **edited.noted)
                 with suppress(WatchError):
                     await pipe.execute()
                     return after
-        raise DesiredConflict(f"{TRIES} tries to change camera {camera!r} met other changes: try again")
+        raise DesiredConflict(f"{TRIES} tries to change {what} met other changes: try again")
 
     def _meant(self, stored: Mapping[Any, Any]) -> DesiredState:
         """What is stored, looked up anew only where it is not what it was; the file only where that is another."""
@@ -244,12 +288,23 @@ class DesiredStore:
             overrides[camera] = new.model_copy(update={"at": self._clock(), "version": version})
         if len(overrides) > MOST_OVERRIDES:
             raise DesiredError(f"{MOST_OVERRIDES} cameras differ from the config file: write them into it")
-        unread = {name: why for name, why in state.problems.items() if name not in {*state.overrides, camera}}
-        after = merge(state.file, overrides, version, unread)
+        unread = {name: why for name, why in _unread(state).items() if name != camera}
+        after = merge(state.file, overrides, version, unread, state.base)
         if camera in after.problems:
-            require_fit(state.file, overrides, camera)
+            require_fit(with_base(state.file, state.base)[0], overrides, camera)
             raise ConfigError([Problem((), after.problems[camera])], f"camera {camera}")
         return replace(after, run_id=state.run_id)
+
+
+@dataclass(frozen=True, slots=True)
+class _Edited:
+    """What a change makes of the desired state: the field that is written, and what the audit log tells of it."""
+
+    state: DesiredState
+    field: str
+    override: Settings | None  # None: the field goes
+    action: str
+    noted: Mapping[str, Any]
 
 
 def at_version(version: int) -> Expect:
@@ -274,6 +329,44 @@ def _set_paused(camera: str, paused: bool) -> Edit:
     return edit
 
 
+def _line_edited(action: str, before: DesiredState, line: str, override: LineOverride, at: float) -> _Edited:
+    version = before.version + 1
+    override = override.model_copy(update={"at": at, "version": version})
+    lines = {**before.base.lines, line: override}
+    unread = {name: why for name, why in before.base.unread.items() if name != f"line {line}"}
+    after = _on_base(before, replace(before.base, lines=lines, unread=unread), version)
+    recipes = Change(old=before.config.lines[line].recipe, new=after.config.lines[line].recipe)
+    changes = {"recipe": recipes, "change_id": Change(new=override.change_id)}
+    return _Edited(after, _LINE + line, override, action, {"target": line, "line": line, "changes": changes})
+
+
+def _model_edited(before: DesiredState, model: str, override: ModelOverride | None, at: float) -> _Edited | None:
+    version = before.version + 1
+    models = {name: one for name, one in before.base.models.items() if name != model}
+    unread = {name: why for name, why in before.base.unread.items() if name != f"model {model}"}
+    if override is not None:
+        override = models[model] = override.model_copy(update={"at": at, "version": version})
+    after = _on_base(before, replace(before.base, models=models, unread=unread), version)
+    changes = differences(before.config.models[model], after.config.models[model])
+    if not changes and (override is None) == (model not in before.base.models):
+        return None
+    return _Edited(after, _MODEL + model, override, "model.set", {"target": model, "changes": changes})
+
+
+def _on_base(before: DesiredState, base: BaseOverrides, version: int) -> DesiredState:
+    if len(base) > MOST_OVERRIDES:
+        raise DesiredError(f"{MOST_OVERRIDES} lines and models differ from the config file: write them into it")
+    after = merge(before.file, before.overrides, version, _unread(before), base)
+    if broken := sorted(after.problems.keys() - before.problems.keys()):
+        raise ConfigError([Problem((), after.problems[broken[0]])], f"camera {broken[0]}")
+    return replace(after, run_id=before.run_id)
+
+
+def _unread(state: DesiredState) -> dict[CameraId, str]:
+    """Cameras whose override could not be read: they stay so, whatever else is changed."""
+    return {name: why for name, why in state.problems.items() if name not in state.overrides}
+
+
 def _camera_changes(before: DesiredState, after: DesiredState, camera: CameraId) -> dict[str, Change]:
     changes = differences(before.config.cameras.get(camera), after.config.cameras.get(camera))
     if before.is_paused(camera) != after.is_paused(camera):
@@ -296,17 +389,32 @@ def _state_of(stored: Mapping[Any, Any], file: RaylineConfig | None = None) -> D
     fields = {key.decode(): value for key, value in stored.items()}
     if file is None:
         file = _stored_file(fields)
-    overrides: dict[CameraId, CameraOverride] = {}
-    unread: dict[CameraId, str] = {}
-    for key, value in fields.items():
-        if key.startswith(_CAMERA):
-            camera = CameraId(key.removeprefix(_CAMERA))
-            try:
-                overrides[camera] = CameraOverride.model_validate_json(value)
-            except ValidationError as exc:
-                unread[camera] = f"the stored override cannot be read ({exc.error_count()} problems)"
-    state = merge(file, overrides, int(fields.get(_VERSION, 0)), unread)
+    cameras, unread = _read(fields, _CAMERA, CameraOverride)
+    lines, lines_unread = _read(fields, _LINE, LineOverride)
+    models, models_unread = _read(fields, _MODEL, ModelOverride)
+    strange = {f"line {name}": why for name, why in lines_unread.items()}
+    strange |= {f"model {name}": why for name, why in models_unread.items()}
+    overrides = {CameraId(name): override for name, override in cameras.items()}
+    of_cameras = {CameraId(name): why for name, why in unread.items()}
+    base = BaseOverrides(lines, models, strange)
+    state = merge(file, overrides, int(fields.get(_VERSION, 0)), of_cameras, base)
     return replace(state, run_id=fields.get(_RUN, b"").decode())
+
+
+def _read(
+    fields: Mapping[str, bytes], prefix: str, kind: type[_Override]
+) -> tuple[dict[str, _Override], dict[str, str]]:
+    """The overrides of one kind by name, and why those that cannot be read cannot."""
+    found: dict[str, _Override] = {}
+    unread: dict[str, str] = {}
+    for key, value in fields.items():
+        if key.startswith(prefix):
+            name = key.removeprefix(prefix)
+            try:
+                found[name] = kind.model_validate_json(value)
+            except ValidationError as exc:
+                unread[name] = f"the stored override cannot be read ({exc.error_count()} problems)"
+    return found, unread
 
 
 def _stored_file(fields: Mapping[str, bytes]) -> RaylineConfig:

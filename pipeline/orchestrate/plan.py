@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 from pipeline.config import RaylineConfig, ResolvedCamera, config_hash
-from pipeline.deployments.job import CameraJob
+from pipeline.deployments.job import CameraJob, Change
 from pipeline.ingest.camera import CameraSettings
 from pipeline.ingest.figures import CameraTask
 from pipeline.ingest.kafka.topic_settings import TopicShare
+from pipeline.orchestrate.base_overrides import LineOverride
 from pipeline.orchestrate.shards import assign, members_of
 from stages.values import CameraId
 
@@ -33,7 +34,7 @@ class ShardPlan:
         """Changes when the shard must be told anew."""
         # The address in clear: a changed password is a change, though nothing that is shown says so.
         told = [
-            (c, t.settings.url.get_secret_value(), repr(t), self.jobs[c].config_hash)
+            (c, t.settings.url.get_secret_value(), repr(t), *_stamps(self.jobs[c]))
             for c, t in sorted(self.tasks.items())
         ]
         return hashlib.sha256(repr(told).encode()).hexdigest()[:16]
@@ -44,9 +45,14 @@ def plan_shards(
     paused: Collection[str] = (),
     previous: Mapping[CameraId, str] | None = None,
     run_id: str = "",
+    line_change: Callable[[CameraId], LineOverride | None] = lambda camera_id: None,
 ) -> dict[str, ShardPlan]:
-    """Shard name -> plan. Cameras stay where `previous` has them if they can. `run_id` is that of this `up`."""
+    """Shard name -> plan. Cameras stay where `previous` has them if they can. `run_id` is that of this `up`.
+
+    `line_change`: the last change of the recipe that a camera takes from its line.
+    """
     cameras = config.resolved()
+    jobs = {c: _changed_job(config, camera, line_change(c)) for c, camera in cameras.items()}
     groups = {c: camera.shard_group for c, camera in cameras.items() if camera.settings.topic is None}
     assignment = assign(groups, config.graph.shard_size, previous)
     plans = {}
@@ -58,13 +64,17 @@ def plan_shards(
             live=first.settings.is_live,
             max_batch=min(config.graph.max_batch, first.model.max_batch),
             tasks={c: _task(cameras[c], c in paused, run_id) for c in members},
-            jobs={c: job_of(cameras[c]) for c in members},
+            jobs={c: jobs[c] for c in members},
         )
-    return plans | _topic_plans(config, cameras, paused, run_id)
+    return plans | _topic_plans(config, cameras, jobs, paused, run_id)
 
 
 def _topic_plans(
-    config: RaylineConfig, cameras: Mapping[CameraId, ResolvedCamera], paused: Collection[str], run_id: str
+    config: RaylineConfig,
+    cameras: Mapping[CameraId, ResolvedCamera],
+    jobs: Mapping[CameraId, CameraJob],
+    paused: Collection[str],
+    run_id: str,
 ) -> dict[str, ShardPlan]:
     """Every reader of a topic is told all its cameras: which partition brings them is Kafka's to say."""
     plans = {}
@@ -78,7 +88,7 @@ def _topic_plans(
                 live=False,
                 max_batch=min(config.graph.max_batch, first.model.max_batch),
                 tasks={c: _task(cameras[c], c in paused, run_id) for c in members},
-                jobs={c: job_of(cameras[c]) for c in members},
+                jobs={c: jobs[c] for c in members},
                 topic=TopicShare(settings.topic_name(name), settings, first=number == 1),
             )
     return plans
@@ -101,7 +111,27 @@ def job_of(camera: ResolvedCamera) -> CameraJob:
         inspection=recipe.inspection,
         roi=recipe.roi,
         counts=camera.counts,
+        thresholds=camera.model.thresholds,
     )
+
+
+def _changed_job(config: RaylineConfig, camera: ResolvedCamera, change: LineOverride | None) -> CameraJob:
+    """The job, with the change that brought its recipe and what was to be done before."""
+    job = job_of(camera)
+    if change is None:
+        return job
+    asked = Change(change.change_id, config.lines[camera.line].changeover_timeout_s)
+    recipe = config.recipes.get(change.before)
+    if recipe is None or recipe.model != camera.model_name or change.before == camera.recipe_name:
+        return replace(job, change=asked)
+    before = job_of(replace(camera, recipe_name=change.before, recipe=recipe))
+    return replace(job, change=asked, before=before)
+
+
+def _stamps(job: CameraJob) -> tuple[str, str, str]:
+    """What changes with a job."""
+    before = "" if job.before is None else job.before.config_hash
+    return job.config_hash, repr(job.change), before
 
 
 def _task(camera: ResolvedCamera, paused: bool, run_id: str) -> CameraTask:

@@ -40,6 +40,7 @@ def system_report(
         run_id=desired.run_id,
         desired_version=desired.version,
         problems=dict(desired.problems),
+        base_problems=dict(desired.base_problems),
         cameras=tuple(_one_each(cameras)),
         shards=tuple(shards),
         relays=tuple(relays),
@@ -77,6 +78,8 @@ def _camera_report(
     camera = desired.cameras[camera_id]
     p50, p95 = _percentiles(figures.latencies_s)
     kind = desired.kind(camera_id)
+    in_force = figures.in_force
+    recipe = camera.recipe_name if in_force is None else in_force.recipe
     return CameraReport(
         camera=camera_id,
         line=camera.line,
@@ -86,7 +89,10 @@ def _camera_report(
         url=str(camera.settings.url),
         shard=shard,
         model=camera.model_name,
-        recipe=camera.recipe_name,
+        recipe=recipe,
+        recipe_desired=camera.recipe_name if camera.recipe_name != recipe else None,
+        recipe_refused=in_force.refused or None if in_force is not None else None,
+        change_id=in_force.change_id if in_force is not None else "",
         health=figures.health if status.state in _SEEN_LATELY else HealthState.STALE.value,
         size=status.size_wh,
         clock=status.clock.value if status.clock is not None else None,

@@ -35,7 +35,10 @@ class CameraReport(Report):
     url: str = ""  # masked
     shard: str = ""
     model: str = ""
-    recipe: str = ""
+    recipe: str = ""  # in force
+    recipe_desired: str | None = None  # where another one waits to be in force
+    recipe_refused: str | None = None  # why that one cannot be
+    change_id: str = ""  # of the change of recipe that is in force
     health: str = "ok"
     size: tuple[int, int] | None = None  # width, height of the last picture, pixels
     clock: str | None = None  # that dated it: rtcp, arrival, media, message
@@ -100,6 +103,7 @@ class SystemReport(Report):
     run_id: str = ""
     desired_version: int = 0  # the version of the desired state that is in force
     problems: Mapping[str, str] = Field(default_factory=dict)  # camera -> why its override is not in force
+    base_problems: Mapping[str, str] = Field(default_factory=dict)  # `line NAME`, `model NAME` -> the same
     cameras: tuple[CameraReport, ...] = ()
     shards: tuple[ShardReport, ...] = ()
     relays: tuple[RelayReport, ...] = ()
@@ -117,6 +121,7 @@ class _Index(Report):
     run_id: str = ""
     desired_version: int = 0
     problems: Mapping[str, str] = Field(default_factory=dict)
+    base_problems: Mapping[str, str] = Field(default_factory=dict)
     camera_names: tuple[str, ...] = ()
     shard_names: tuple[str, ...] = ()
     relays: tuple[RelayReport, ...] = ()
@@ -129,6 +134,7 @@ class _Index(Report):
             run_id=report.run_id,
             desired_version=report.desired_version,
             problems=report.problems,
+            base_problems=report.base_problems,
             camera_names=tuple(camera.camera for camera in report.cameras),
             shard_names=tuple(shard.shard for shard in report.shards),
             relays=report.relays,

@@ -27,13 +27,13 @@ class Backend(Protocol):
     sha256: str  # of the weights, not of what they were exported to
     runtime: str  # for people: "openvino cpu f32, 2 threads"
 
-    def infer(self, tensor: UInt8) -> Float32:
+    def infer(self, tensor: UInt8, min_score: float = 0.0) -> Float32:
         """Raw answers for (n, 3, h, w) uint8 RGB: (n, 4 + classes, anchors) or, end to end, (n, boxes, 6);
         model pixels.
 
-        `n` is at most the settings' max_batch. Anchors whose best class does not reach the settings' min_score may be
-        missing: a GPU keeps them, for most of an answer is of that kind. The array is the backend's own and holds
-        until this thread's next call. Raises StageError if the device gives up.
+        `n` is at most the settings' max_batch. Anchors whose best class does not reach `min_score` may be
+        missing: a GPU keeps them, for most of an answer is of that kind. The array is the backend's own and holds until
+        this thread's next call. Raises StageError if the device gives up.
         """
         ...
 
@@ -116,7 +116,7 @@ def _load(runtime: Runtime, settings: ModelSettings, weights: Weights, cache_dir
             half = has_cuda() if settings.half is None else settings.half
             if runtime is Runtime.TENSORRT and weights.format is WeightsFormat.PT:
                 path = _as_engine(settings, weights, cache_dir, threads, half)
-            loaded = UltralyticsBackend(path, weights.sha256, threads, half, trusted, settings.min_score)
+            loaded = UltralyticsBackend(path, weights.sha256, threads, half, trusted)
             return _on_gpu(loaded, settings) if path.suffix == ".pt" and loaded.device.type == "cuda" else loaded
 
 
@@ -126,7 +126,7 @@ def _on_gpu(loaded: UltralyticsBackend, settings: ModelSettings) -> Backend:
 
     if not is_supported(loaded.module):
         return loaded
-    return TorchBackend(loaded, settings.image_size, settings.max_batch, settings.min_score)
+    return TorchBackend(loaded, settings.image_size, settings.max_batch)
 
 
 def _as_onnx(settings: ModelSettings, weights: Weights, cache_dir: Path, threads: int) -> Path:

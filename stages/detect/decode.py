@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from stages.detect.settings import ModelSettings
 from stages.geometry import box_area, clip_boxes
-from stages.values import Detections, Float32, Int32
+from stages.values import Detections, Float32, Int32, Thresholds
 
 MAX_CANDIDATES = 3000  # boxes that enter suppression, best first: bounds its time where a scene answers everywhere
 
@@ -20,19 +20,26 @@ def is_end2end(raw_shape: tuple[int, ...]) -> bool:
 
 
 def decode(
-    raw: Float32, settings: ModelSettings, wanted: npt.NDArray[np.bool_], to_source: Float32, source_wh: Int32
+    raw: Float32,
+    settings: ModelSettings,
+    wanted: npt.NDArray[np.bool_],
+    to_source: Float32,
+    source_wh: Int32,
+    kept: Thresholds | None = None,
 ) -> Detections:
     """Detections of one frame, best first.
 
     `raw`: (4 + classes, anchors) cx cy w h and class scores, or (boxes, 6) x1 y1 x2 y2 score class, model pixels.
-    `wanted`: (classes,) which classes to keep. `to_source` (4,), `source_wh` (2,): as in `Prepared`.
+    `wanted`: (classes,) which classes to keep. `to_source` (4,), `source_wh` (2,): as in `Prepared`. `kept` in place of
+    what `settings` say of it.
     """
+    kept = kept or settings.thresholds
     if is_end2end(raw.shape):
-        found = _suppressed_already(raw, settings.min_score, wanted)
+        found = _suppressed_already(raw, kept.min_score, wanted)
     else:
-        found = _candidates(raw, settings.min_score, wanted)
-        found = found.keep(suppress(found, settings.iou, settings.max_detections, settings.agnostic))
-    return _in_source(found, to_source, source_wh, settings.max_detections)
+        found = _candidates(raw, kept.min_score, wanted)
+        found = found.keep(suppress(found, kept.iou, kept.max_detections, settings.agnostic))
+    return _in_source(found, to_source, source_wh, kept.max_detections)
 
 
 def suppress(found: Detections, iou: float, most: int, agnostic: bool) -> npt.NDArray[np.intp]:

@@ -13,7 +13,7 @@ from stages.detect.backend import Backend, load_backend
 from stages.detect.decode import decode, is_end2end
 from stages.detect.settings import ModelSettings, Runtime
 from stages.errors import ModelError, StageError
-from stages.values import Detected, Detections, Float32, FrameFailed, ModelInfo, PictureStats, Prepared
+from stages.values import Detected, Detections, Float32, FrameFailed, ModelInfo, PictureStats, Prepared, Thresholds
 
 __all__ = ["Detector", "ModelSettings", "Runtime"]
 
@@ -30,6 +30,7 @@ class Detector:
         """Raises ModelError where the settings name a class the model does not know."""
         self._backend = backend
         self._settings = settings
+        self._thresholds = settings.thresholds
         self._wanted = _wanted(settings, backend.names)
         self._info = ModelInfo(name, settings.version, backend.sha256, backend.names, runtime=backend.runtime)
 
@@ -57,7 +58,7 @@ class Detector:
         """
         height, width = self._settings.image_size
         for count in sorted({1, self._settings.max_batch}):
-            shape = self._backend.infer(np.zeros((count, 3, height, width), np.uint8)).shape
+            shape = self._backend.infer(np.zeros((count, 3, height, width), np.uint8), self._settings.min_score).shape
             _require_fit(shape, count, len(self._backend.names), self._settings.weights)
 
     def detect(self, prepared: Prepared) -> Detected:
@@ -66,7 +67,7 @@ class Detector:
         Raises StageError if the device gives up: the whole call is lost.
         """
         started = time.perf_counter()
-        found, infer_s = self._detections(prepared)
+        found, infer_s = self._detections(prepared, [self._kept(prepared)] * len(prepared))
         return self._answer(prepared, found, started, infer_s)
 
     def detect_many(self, calls: Sequence[Prepared]) -> list[Detected]:
@@ -74,12 +75,16 @@ class Detector:
         if len(calls) == 1:
             return [self.detect(calls[0])]
         started = time.perf_counter()
-        all_found, infer_s = self._detections(_merged(calls)) if calls else ([], 0.0)
+        kept = [self._kept(call) for call in calls for _ in range(len(call))]  # each shard's own, frame by frame
+        all_found, infer_s = self._detections(_merged(calls), kept) if calls else ([], 0.0)
         found = iter(all_found)
         return [self._answer(call, [next(found) for _ in range(len(call))], started, infer_s) for call in calls]
 
-    def _detections(self, prepared: Prepared) -> tuple[list[Detections], float]:
-        """One for each row of the tensor, and the seconds that the runtime took."""
+    def _kept(self, prepared: Prepared) -> Thresholds:
+        return self._thresholds if prepared.thresholds is None else prepared.thresholds
+
+    def _detections(self, prepared: Prepared, kept: Sequence[Thresholds]) -> tuple[list[Detections], float]:
+        """One for each row of the tensor, by that row's thresholds; and the seconds that the runtime took."""
         if prepared.tensor.shape[2:] != self._settings.image_size:
             raise StageError(
                 f"model {self._info.name} sees (h, w) {self._settings.image_size}, "
@@ -89,10 +94,11 @@ class Detector:
         infer_s = 0.0
         for rows in self._chunks(len(prepared)):
             started = time.perf_counter()
-            raw: Float32 = self._backend.infer(prepared.tensor[rows])
+            lowest = min(one.min_score for one in kept[rows])
+            raw: Float32 = self._backend.infer(prepared.tensor[rows], lowest)
             infer_s += time.perf_counter() - started
-            placed = zip(raw, prepared.to_source[rows], prepared.source_wh[rows], strict=True)
-            found += [decode(one, self._settings, self._wanted, to_source, wh) for one, to_source, wh in placed]
+            placed = zip(raw, prepared.to_source[rows], prepared.source_wh[rows], kept[rows], strict=True)
+            found += [decode(one, self._settings, self._wanted, place, wh, keep) for one, place, wh, keep in placed]
         return found, infer_s
 
     def _chunks(self, count: int) -> Iterator[slice]:

@@ -53,7 +53,7 @@ class OnnxBackend:
         precision = " int8" if is_quantized(model) else ""
         self.runtime = f"onnxruntime {device}{precision}, {threads} threads"
 
-    def infer(self, tensor: UInt8) -> Float32:
+    def infer(self, tensor: UInt8, min_score: float = 0.0) -> Float32:
         """As `Backend.infer`."""
         try:
             with self._turn:

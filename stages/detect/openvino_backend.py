@@ -56,7 +56,7 @@ class OpenVinoBackend:
         precision = "int8" if _works_on_bytes(beside) else precision
         self.runtime = f"openvino cpu {precision}, {threads} threads, {self._streams} streams"
 
-    def infer(self, tensor: UInt8) -> Float32:
+    def infer(self, tensor: UInt8, min_score: float = 0.0) -> Float32:
         """As `Backend.infer`."""
         pixels, answers = (
             self._borrowable(tensor),

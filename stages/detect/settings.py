@@ -8,6 +8,7 @@ from typing import Annotated
 from pydantic import Field
 
 from stages.settings import Settings
+from stages.values import Thresholds
 
 Side = Annotated[int, Field(ge=32, le=4096, multiple_of=32)]
 
@@ -106,3 +107,8 @@ class ModelSettings(Settings):
         description="Longest wait for an export, one's own or another process's. Longer suits TensorRT, which takes "
         "minutes; shorter tells sooner that something hangs.",
     )
+
+    @property
+    def thresholds(self) -> Thresholds:
+        """Those of them that may change while the model runs."""
+        return Thresholds(self.min_score, self.iou, self.max_detections)

@@ -41,14 +41,12 @@ class TorchBackend:
         loaded: UltralyticsBackend,
         image_size: tuple[int, int],
         max_batch: int,
-        min_score: float,
         make_stream: Callable[[torch.device], Stream] = stream_on,
     ) -> None:
         """Takes `loaded` over. Raises ModelError where its largest batch finds no room on the device."""
         self.names, self.sha256 = loaded.names, loaded.sha256
         self._module, self._device, half = loaded.module, loaded.device, loaded.half
         self._dtype = torch.half if half else torch.float32
-        self._min_score = min_score
         self._module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stub lacks it
         self._sizes = batch_sizes(max_batch)
         self._held: list[object] = []
@@ -64,14 +62,14 @@ class TorchBackend:
         launches = "graphs" if self._captured else "no graphs"
         self.runtime = f"torch {self._device.type} {'f16' if half else 'f32'}, {launches}"
 
-    def infer(self, tensor: UInt8) -> Float32:
+    def infer(self, tensor: UInt8, min_score: float = 0.0) -> Float32:
         """As `Backend.infer`."""
         if len(tensor) > self._sizes[-1]:
             raise StageError(f"a batch of {len(tensor)} frames; the model was loaded for {self._sizes[-1]} at most")
         size = next(size for size in self._sizes if size >= len(tensor))
         try:
             with self._lane() as lane, torch.inference_mode(), lane.stream.active():
-                reduced = reached_only(self._raw(lane, tensor, size), self._min_score)
+                reduced = reached_only(self._raw(lane, tensor, size), min_score)
                 answers = self._kept(tuple(reduced.shape))
                 answers.copy_(reduced, non_blocking=True)
                 lane.stream.wait()

@@ -31,15 +31,13 @@ class UltralyticsBackend:
         threads: int,
         half: bool = False,
         trusted: bool = False,
-        min_score: float = 0.0,
         device: str | None = None,
     ) -> None:
-        """`min_score`: on a GPU, anchors below it stay there. `device`: None is the first GPU, or the CPU without one.
+        """`device`: None is the first GPU, or the CPU without one.
 
         Raises ModelError where ultralytics cannot load the file, or it may not be trusted.
         """
         self.sha256 = sha256
-        self._min_score = min_score
         self._device = torch.device(device or ("cuda:0" if torch.cuda.is_available() else "cpu"))
         torch.set_num_threads(threads)
         try:
@@ -74,7 +72,7 @@ class UltralyticsBackend:
         """True where it takes 16-bit floats."""
         return bool(self._model.fp16)
 
-    def infer(self, tensor: UInt8) -> Float32:
+    def infer(self, tensor: UInt8, min_score: float = 0.0) -> Float32:
         """As `Backend.infer`."""
         try:
             with self._turn, torch.inference_mode():
@@ -82,7 +80,7 @@ class UltralyticsBackend:
                 answers = self._model(pixels.to(torch.half if self._model.fp16 else torch.float32).div_(255))
                 first = answers[0] if isinstance(answers, list | tuple) else answers
                 if self._device.type == "cuda":
-                    first = reached_only(first, self._min_score)
+                    first = reached_only(first, min_score)
                 return cast(Float32, first.float().cpu().numpy())
         except RuntimeError as exc:  # torch.OutOfMemoryError is one
             raise StageError(f"torch gave up on a batch of {len(tensor)}: {exc}") from exc

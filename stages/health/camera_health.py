@@ -136,6 +136,10 @@ class CameraHealth:
         """True where the last picture was the one before over again, by every number that is measured of it."""
         return self._repeated
 
+    def use(self, settings: HealthSettings) -> None:
+        """Judge by these from now on; what was learned of the camera stays."""
+        self._settings = settings
+
     def reset(self) -> None:
         """As new: no picture seen, nothing learned."""
         self._since: float | None = None

@@ -87,6 +87,11 @@ class Belt:
         elif self._unclear >= DOUBTS:
             self._sizes.clear()  # what runs now is larger than what ran before; else it would be touching for ever
 
+    def forget_sizes(self) -> None:
+        """Parts from now on may be of another size."""
+        self._sizes.clear()
+        self._unclear = 0
+
     def part_size(self, others: Iterable[Extent] = ()) -> Extent | None:
         """Size of one part, the median of those known and `others`; None while nothing is known."""
         sizes = [*self._sizes, *others]

@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-import zlib
 from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from stages.inspection.belt import Belt
-from stages.inspection.boxes import Look, OwnedMarks, PartBox
+from stages.inspection.boxes import OwnedMarks, PartBox
 from stages.inspection.frame_time import FrameTime
 from stages.inspection.matching import match
 from stages.inspection.nearness import Nearness
-from stages.inspection.part import Part, Votes
+from stages.inspection.part import Part
+from stages.inspection.rules import Rules
 from stages.inspection.settings import RESERVED, InspectionSettings
 from stages.inspection.sight import Sight
 from stages.inspection.trigger import WHOLE, Box, Extent, Trigger, Way, between, center
-from stages.inspection.verdict import FIRST_SEEN_LATE, IDENTITY_UNSURE, LOST, Decision, Passage, decide
+from stages.inspection.verdict import CHANGEOVER, FIRST_SEEN_LATE, IDENTITY_UNSURE, LOST, Decision, Passage, decide
 from stages.values import (
     CameraId,
     Defect,
@@ -35,6 +35,7 @@ TOLD_IDS = 48  # track ids remembered, so that one used again gives another insp
 MOVED = 0.25  # part lengths something must move down the belt to be a part
 CREPT = 0.1  # and to be one that vanished with the trigger just behind it: more than a box trembles
 START_SLACK_S = 0.3  # crossings so soon after the start may have been before it
+_FINDS_PARTS = ("part_label", "trigger", "part_length", "dedupe_distance", "wide_factor", "edge_margin")
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +51,7 @@ class Inspector:
 
     `run` names the epoch or run in which parts are born; with the track id it makes their identity. The same calls give
     the same answers, and so do the calls after a checkpoint, once it is restored. `view` is what the model sees of the
-    picture (x1 y1 x2 y2, fractions of it): parts come and go at its edges.
+    picture (x1 y1 x2 y2, fractions of it): parts come and go at its edges. `recipe` names whose rules these are.
     """
 
     def __init__(
@@ -61,17 +62,16 @@ class Inspector:
         run: str,
         class_names: Sequence[str],
         view: Box = WHOLE,
+        recipe: str = "",
     ) -> None:
         self._settings = settings
         self._camera_id = camera_id
         self._station = station
         self._run = run
         self._view = view
-        self._look = Look(settings, class_names, view)
+        self._rules = Rules(settings, class_names, view, recipe)  # of parts that are first seen from now on
         self._way = Way(settings.vector)
         self._trigger = Trigger(settings)
-        self._banded = [i for i, rule in enumerate(settings.required) if rule.center_y]
-        self._rules = len(settings.rule_names)
         self.reset()
 
     def update(
@@ -87,12 +87,15 @@ class Inspector:
         blind_since: float | None = None,
         repeated: bool = False,
         lost: int = 0,
+        is_evidence: bool = True,
     ) -> Judged:
         """What a processed frame shows. Frames come in order; missing ones are no reason for anything by themselves.
 
         `received_at`: a live frame's arrival by our clock, against which a step of the camera's clock shows.
         `blind_since`: when trouble with the picture began, where `health` tells only now. `repeated`: the very same
         picture as the one before, which is no second look at any part. `lost`: frames dropped since the one before.
+        `is_evidence`: False where the model was shown something else than these rules ask for: parts are followed, and
+        nothing votes.
         """
         self._size_wh, self._position = size_wh, position
         at, jumped = captured_at, self._on_time(captured_at, received_at, lost)
@@ -102,7 +105,7 @@ class Inspector:
             return Judged()  # a belt does not stop from one picture to the next: what it shows now is not seen
         uninspected = jumped + self._hole_before(at) + self._sight.regain(at)
         seen = self._find_parts(tracks, at)
-        if not repeated:
+        if is_evidence and not repeated:
             self._count_votes(tracks, seen)
         return Judged(self._judge(at, now) + self._let_go(at, now), uninspected)
 
@@ -124,13 +127,35 @@ class Inspector:
         at = at if self._time.last_at is None else max(at, self._time.last_at)
         travel = self._belt.travel + (0.0 if self._sight.seeing else self._belt.expected(at))
         gone = [part for part in self._parts if self._is_missed(part) and self._place(part, travel) >= 0]
-        lost = tuple(self._lose(part, at, at if now is None else now) for part in gone)
+        lost = tuple(self._lose(part, LOST, at, at if now is None else now) for part in gone)
         return Judged(lost, () if blind else self._sight.regain(at))
 
     @property
     def size_wh(self) -> tuple[int, int]:
         """Of the last picture."""
         return self._size_wh
+
+    @property
+    def under_way(self) -> int:
+        """Parts, or what may yet prove to be one, that were seen and have no verdict."""
+        return sum(not part.done for part in self._parts)
+
+    def succeeded_by(self, other: Inspector, now: float, *, sees_alike: bool) -> tuple[Inspection, ...]:
+        """From the next frame on `other` inspects, by its own rules; it knows all that is known here. This one is done.
+
+        Where both find parts alike, those under way keep the rules they were first seen under. Else nobody could judge
+        them any more: they are told now, indeterminate. What is not sure to be a part yet begins anew with `other`.
+        `sees_alike`: False where what it is shown will come about in another way, and is no evidence for them.
+        """
+        alike = sees_alike and self._finds_as(other)
+        told = () if alike else self._cut_short(now)
+        other._take_over(self, alike)
+        return told
+
+    def retire(self, now: float) -> Judged:
+        """Nobody inspects any more: parts under way are told, indeterminate, and an open interval is closed."""
+        at = self._time.last_at
+        return Judged(self._cut_short(now), () if at is None else self._sight.regain(at))
 
     def reset(self) -> None:
         """Forget everything: as new."""
@@ -147,7 +172,7 @@ class Inspector:
         runs = sorted({part.run for part in self._parts} | {self._run})
         return {
             "version": VERSION,
-            "rules": self._fingerprint(),
+            "rules": self._rules.fingerprint,
             "run": self._run,
             "runs": runs,
             "belt": self._belt.checkpoint(),
@@ -156,32 +181,87 @@ class Inspector:
             "told": list(self._told),
             "times": self._time.checkpoint(),
             "frame": [*self._size_wh, self._position.encode()],
+            **self._rules_checkpoint(),
         }
 
-    def restore(self, checkpoint: Mapping[str, Any]) -> None:
+    def restore(self, checkpoint: Mapping[str, Any], others: Sequence[Rules] = ()) -> None:
         """Go on where `checkpoint` was made. Raises ValueError for a version this one cannot read.
 
-        Under changed rules the votes of parts on their way no longer mean anything: those start again at none.
+        Parts on their way keep the rules they were first seen under, where `others` has them. Under changed rules their
+        votes no longer mean anything: those start again at none.
         """
         if checkpoint.get("version") != VERSION:
             raise ValueError(f"inspection checkpoint has version {checkpoint.get('version')}, this reads {VERSION}")
         self.reset()
-        same_rules = checkpoint["rules"] == self._fingerprint()
         self._belt.restore(checkpoint["belt"])
         self._sight.restore(checkpoint["sight"])
-        self._parts = [Part.restored(part, checkpoint["runs"], self._rules) for part in checkpoint["parts"]]
-        for part in self._parts if not same_rules else ():
-            part.votes = Votes.none(self._rules)
+        self._parts = self._restored_parts(checkpoint, others)
         if checkpoint["run"] == self._run:
             self._told.extend(checkpoint["told"])
         self._time.restore(checkpoint["times"])
         width, height, position = checkpoint["frame"]
         self._size_wh, self._position = (width, height), Position.decode(position)
 
-    def _fingerprint(self) -> int:
-        settings = self._settings
-        rules = repr((settings.part_label, settings.required, settings.defects))
-        return zlib.crc32(rules.encode())
+    def _rules_checkpoint(self) -> dict[str, Any]:
+        """Whose rules each part goes by; nothing where all go by these."""
+        theirs = [self._rules if part.done else part.rules for part in self._parts]
+        older = list(dict.fromkeys(rules for rules in theirs if rules is not self._rules))
+        if not older:
+            return {}
+        names = [[rules.name, rules.fingerprint] for rules in older]
+        return {"older": names, "goes_by": [older.index(r) if r is not self._rules else -1 for r in theirs]}
+
+    def _restored_parts(self, checkpoint: Mapping[str, Any], others: Sequence[Rules]) -> list[Part]:
+        known = {(rules.name, rules.fingerprint): rules for rules in others}
+        older = [known.get((name, fingerprint)) for name, fingerprint in checkpoint.get("older", ())]
+        if checkpoint["rules"] == self._rules.fingerprint:
+            current: Rules | None = self._rules
+        else:
+            current = next((rules for rules in others if rules.fingerprint == checkpoint["rules"]), None)
+        goes_by = checkpoint.get("goes_by") or [-1] * len(checkpoint["parts"])
+        parts = []
+        for data, number in zip(checkpoint["parts"], goes_by, strict=True):
+            rules = current if number < 0 else older[number]
+            part = Part.restored(data, checkpoint["runs"], rules or self._rules)
+            if rules is None:
+                part.votes = self._rules.votes()
+            parts.append(part)
+        return parts
+
+    # changeover
+
+    def _finds_as(self, other: Inspector) -> bool:
+        ours, theirs = self._settings, other._settings
+        same = all(getattr(ours, name) == getattr(theirs, name) for name in _FINDS_PARTS)
+        return same and ours.vector == theirs.vector and self._view == other._view
+
+    def _cut_short(self, now: float) -> tuple[Inspection, ...]:
+        at = self._time.last_at
+        if at is None:
+            return ()
+        cut = [part for part in self._parts if self._is_missed(part) or self._waits(part)]
+        return tuple(self._lose(part, CHANGEOVER, at, now) for part in cut)
+
+    def _waits(self, part: Part) -> bool:
+        """True for what stands before the trigger with a belt that stands: it cannot show that it is a part."""
+        if part.done or self._belt.is_running or part.sightings < part.rules.settings.min_sightings:
+            return False
+        middle = center(part.box)
+        return self._trigger.passed(middle) < 0 and self._trigger.spans(middle)
+
+    def _take_over(self, before: Inspector, alike: bool) -> None:
+        self._sight, self._time, self._told = before._sight, before._time, before._told
+        self._sight.blind_after_s = self._settings.blind_after_s
+        self._size_wh, self._position = before._size_wh, before._position
+        self._parts = before._parts
+        if before._way.step == self._way.step:
+            self._belt.restore(before._belt.checkpoint())
+            self._belt.forget_sizes()  # what comes may be another product: it would be touching for ever
+        else:
+            for part in self._parts:  # this belt's odometer begins now
+                part.travel, part.start = 0.0, self._way.along(center(part.box))
+        for part in self._parts if not alike else ():
+            part.votes, part.rules = self._rules.votes(), self._rules
 
     # time and sight
 
@@ -229,7 +309,7 @@ class Inspector:
     def _find_parts(self, tracks: Tracks, at: float) -> list[tuple[Part, PartBox]]:
         """Every part in this frame with its box; parts and belt know of it afterwards."""
         size = self._part_size()
-        boxes = self._look.parts(tracks, self._size_wh, size)
+        boxes = self._rules.look.parts(tracks, self._size_wh, size)
         near = Nearness(self._way, self._settings.dedupe_distance, size, self._view)
         matching = match(self._parts, boxes, self._belt, at, near)
         self._belt.advance(at, matching.travel, matching.told_by)
@@ -260,8 +340,9 @@ class Inspector:
     def _bear(self, box: PartBox, at: float) -> Part:
         self._unlink(box.link)
         start = self._way.along(center(box.box))
-        votes = Votes.none(self._rules)
-        part = Part(self._run, box.track_id, box.link, box.box, box.clear, at, self._belt.travel, start, votes)
+        votes = self._rules.votes()
+        place = (box.box, box.clear, at, self._belt.travel, start)
+        part = Part(self._run, box.track_id, box.link, *place, votes, self._rules)
         part.measure(box, self._way)
         passed = self._trigger.passed(center(box.box))
         if passed >= 0:
@@ -288,16 +369,11 @@ class Inspector:
                 part.link = -1
 
     def _count_votes(self, tracks: Tracks, seen: Sequence[tuple[Part, PartBox]]) -> None:
-        marks = self._look.owners([box.box for _, box in seen], self._look.marks(tracks, self._size_wh))
-        for (part, box), shown in zip(seen, marks, strict=True):
-            if not part.done:
-                self._vote(part, box, shown)
-
-    def _vote(self, part: Part, box: PartBox, shown: OwnedMarks) -> None:
-        if box.merged or self._look.doubled(box.box, shown.own):
-            part.votes.merged += 1
-        elif not box.cut:
-            part.votes.add(shown, box.box, len(self._settings.required), self._banded)
+        for rules in dict.fromkeys(part.rules for part, _ in seen):  # but behind a changeover these are one
+            marks = rules.look.owners([box.box for _, box in seen], rules.look.marks(tracks, self._size_wh))
+            for (part, box), shown in zip(seen, marks, strict=True):
+                if part.rules is rules and not part.done:
+                    _vote(part, box, shown)
 
     # verdicts
 
@@ -323,7 +399,7 @@ class Inspector:
                 kept.append(part)
                 continue
             if self._is_missed(part) and (not left or self._place(part, self._belt.travel) >= 0):
-                lost.append(self._lose(part, at, now))
+                lost.append(self._lose(part, LOST, at, now))
                 kept += [] if left else [part]  # should it come back, it is known
         self._parts = kept
         while len(kept) > MAX_PARTS:
@@ -334,8 +410,9 @@ class Inspector:
         """True when an unseen part is not waited for any longer. What was seen only now and then flickers: no part."""
         if part.done:
             return self._unseen_s(part, at) >= MEMORY_S
-        flickers = part.sightings < self._settings.min_sightings and part.missed >= part.sightings
-        return flickers or self._unseen_s(part, at) >= self._settings.lost_after_s
+        settings = part.rules.settings
+        flickers = part.sightings < settings.min_sightings and part.missed >= part.sightings
+        return flickers or self._unseen_s(part, at) >= settings.lost_after_s
 
     def _unseen_s(self, part: Part, at: float) -> float:
         """Time in which the part could have been seen and was not."""
@@ -362,15 +439,15 @@ class Inspector:
         return self._has_moved(part, MOVED)
 
     def _has_moved(self, part: Part, lengths: float) -> bool:
-        enough = part.sightings >= self._settings.min_sightings
+        enough = part.sightings >= part.rules.settings.min_sightings
         return enough and part.moved_on(self._way) >= lengths * self._way.extent(part.box).along
 
     def _place(self, part: Part, travel: float) -> float:
         """Where the part must be, by the belt's odometer: negative before the trigger."""
         return self._trigger.passed(center(part.box)) + travel - part.travel
 
-    def _lose(self, part: Part, at: float, now: float) -> Inspection:
-        part.trouble(LOST)
+    def _lose(self, part: Part, reason: str, at: float, now: float) -> Inspection:
+        part.trouble(reason)
         before = -self._trigger.passed(center(part.box))
         crossed_at = part.crossed_at
         if crossed_at is None:
@@ -380,8 +457,8 @@ class Inspector:
     def _verdict(self, part: Part, crossed_at: float, box: Box, now: float) -> Inspection:
         part.done = True
         self._belt.learn_size(part.size)
-        votes = part.votes
-        decision = decide(self._settings, Passage(votes, part.sightings, part.gap_s, tuple(part.troubles)))
+        votes, rules = part.votes, part.rules.settings
+        decision = decide(rules, Passage(votes, part.sightings, part.gap_s, tuple(part.troubles)))
         return Inspection(
             inspection_id=self._inspection_id(part),
             camera_id=self._camera_id,
@@ -389,12 +466,13 @@ class Inspector:
             track_id=part.track_id,
             verdict=decision.verdict,
             reasons=decision.reasons,
-            defects=self._defects(decision, votes, box),
-            votes={RESERVED: votes.usable, **dict(zip(self._settings.rule_names, votes.seen, strict=True))},
+            defects=self._defects(decision, part, box),
+            votes={RESERVED: votes.usable, **dict(zip(rules.rule_names, votes.seen, strict=True))},
             captured_at=crossed_at,
             decided_at=now,
             xyxy=self._pixels(box),
             position=self._position,
+            recipe=part.rules.name,
         )
 
     def _inspection_id(self, part: Part) -> str:
@@ -403,15 +481,23 @@ class Inspector:
         self._told.append(part.track_id)
         return f"{self._camera_id}/{part.run}/{part.track_id}" + (f".{before}" if before else "")
 
-    def _defects(self, decision: Decision, votes: Votes, part: Box) -> tuple[Defect, ...]:
+    def _defects(self, decision: Decision, part: Part, whole: Box) -> tuple[Defect, ...]:
         """Each certain defect where it was seen best; one of something that is not there, on the whole part."""
-        defects = []
+        defects, rules = [], part.rules
         for found in decision.found:
-            missing = found.rule < len(self._settings.required) and found.rule not in self._banded
-            score, box = (found.share, part) if missing else votes.best.get(found.rule, (found.share, part))
+            missing = found.rule < len(rules.settings.required) and found.rule not in rules.banded
+            score, box = (found.share, whole) if missing else part.votes.best.get(found.rule, (found.share, whole))
             defects.append(Defect(found.name, round(score, 4), self._pixels(box)))
         return tuple(defects)
 
     def _pixels(self, box: Box) -> Box:
         width, height = self._size_wh
         return box[0] * width, box[1] * height, box[2] * width, box[3] * height
+
+
+def _vote(part: Part, box: PartBox, shown: OwnedMarks) -> None:
+    rules = part.rules
+    if box.merged or rules.look.doubled(box.box, shown.own):
+        part.votes.merged += 1
+    elif not box.cut:
+        part.votes.add(shown, box.box, len(rules.settings.required), rules.banded)

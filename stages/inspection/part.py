@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from stages.inspection.belt import CLEAR_FRAMES
 from stages.inspection.boxes import GRID, Mark, OwnedMarks, PartBox
 from stages.inspection.trigger import Box, Extent, Way, center
+
+if TYPE_CHECKING:
+    from stages.inspection.rules import Rules
 
 HEIGHT_STEPS = 200  # heights are kept in steps of half a hundredth of the part
 HEIGHT_FLOOR = -0.1  # what step 0 stands for
@@ -89,6 +92,7 @@ class Part:
     travel: float  # the belt's odometer then
     start: float  # where along the belt it was first seen
     votes: Votes
+    rules: Rules  # that it was first seen under, and is judged by
     sightings: int = 1
     missed: int = 0  # frames since it was last seen
     gap_s: float = 0.0  # longest time unseen
@@ -144,10 +148,10 @@ class Part:
         return [*place, *passage, self.clear, self.length, self.breadth, self.votes.checkpoint()]
 
     @classmethod
-    def restored(cls, data: Sequence[Any], runs: Sequence[str], rules: int) -> Part:
+    def restored(cls, data: Sequence[Any], runs: Sequence[str], rules: Rules) -> Part:
         """Inverse of `checkpoint`."""
         run, track_id, link, box, whole, seen_at, travel, *passage = data
-        part = cls(runs[run], track_id, link, _from_grid(box), whole, seen_at, travel, 0.0, Votes.none(rules))
+        part = cls(runs[run], track_id, link, _from_grid(box), whole, seen_at, travel, 0.0, rules.votes(), rules)
         if not passage:
             part.done = True
             return part

@@ -15,7 +15,7 @@ class Sight:
     def __init__(self, camera_id: CameraId, run: str, blind_after_s: float) -> None:
         self._camera_id = camera_id
         self._run = run
-        self._blind_after_s = blind_after_s
+        self.blind_after_s = blind_after_s
         self._since: float | None = None
         self._reason = ""
         self._told: str | None = None  # id of the interval that is open for all to know
@@ -37,7 +37,7 @@ class Sight:
             began = at if since is None else min(since, at)
             # Not before it last saw again: that time has been told.
             self._since, self._reason = began if self.back_at is None else max(began, min(self.back_at, at)), reason
-        if self._told is not None or (at - self._since < self._blind_after_s and not at_once):
+        if self._told is not None or (at - self._since < self.blind_after_s and not at_once):
             return ()
         self._told = self._name(self._since)
         return (self._interval(None),)

@@ -16,6 +16,7 @@ GAP = "gap"
 LOST = "lost"
 FIRST_SEEN_LATE = "first_seen_late"
 IDENTITY_UNSURE = "identity_unsure"
+CHANGEOVER = "changeover"  # under way when the recipe changed to one that finds parts otherwise
 
 
 @dataclass(frozen=True, slots=True)

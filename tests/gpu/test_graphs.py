@@ -35,7 +35,7 @@ def plain(weights: Path) -> UltralyticsBackend:
 @pytest.fixture(scope="module")
 def graphs(weights: Path) -> TorchBackend:
     loaded = UltralyticsBackend(weights, "", threads=1, half=True, trusted=True)
-    return TorchBackend(loaded, HW, max_batch=16, min_score=0.0)
+    return TorchBackend(loaded, HW, max_batch=16)
 
 
 def assert_close(answers: Float32, expected: Float32) -> None:

@@ -68,6 +68,10 @@ class Line:
         """All its events so far."""
         return self._read(f"rayline:{{{line or camera}}}:events:{camera}")
 
+    def inspections(self, line: str) -> Messages:
+        """All verdicts of a line so far."""
+        return self._read(f"rayline:{{{line}}}:inspections")
+
     def wait_for(self, what: str, condition: Callable[[], bool], timeout_s: float = 40.0) -> None:
         """Until the condition holds. Raises TimeoutError naming `what`."""
         deadline = time.monotonic() + timeout_s
@@ -81,9 +85,9 @@ class Line:
 
 
 @contextmanager
-def running_line(config: dict[str, Any]) -> Iterator[Line]:
+def running_line(config: dict[str, Any], detect_wrapper: type[NumberedDetect] = NumberedDetect) -> Iterator[Line]:
     """Started, and stopped on leaving; Ray itself stays."""
-    build = functools.partial(build_app, detect_wrapper=NumberedDetect, fused_wrapper=NumberedFused)
+    build = functools.partial(build_app, detect_wrapper=detect_wrapper, fused_wrapper=NumberedFused)
     with started(config_of_data(config, "test"), build=build) as rayline:
         yield Line(rayline)
 

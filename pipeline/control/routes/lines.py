@@ -14,6 +14,7 @@ from pipeline.control.cameras.answers import STARTING, UNKNOWN, state_of, versio
 from pipeline.control.names import LineName, unknown
 from pipeline.control.services import Caller, Here, Services
 from pipeline.ingest.camera_state import CameraState
+from pipeline.orchestrate.changeover import Changeover, changeover_of
 from pipeline.orchestrate.desired import DesiredState
 from pipeline.orchestrate.line_count import CountStore, LineCount
 from pipeline.orchestrate.state import CameraReport, SystemReport
@@ -48,6 +49,7 @@ EXAMPLE: dict[str, Any] = {
     "verdicts": {"pass": 1204, "reject": 7},
     "state": "running",
     "uninspected_now": False,
+    "changeover": None,
 }
 
 
@@ -93,6 +95,7 @@ class LineView(BaseModel):
         description="Whether parts pass unseen: the counting camera, or without one any, gives no picture that is "
         "evidence. null: nothing reports."
     )
+    changeover: Changeover | None = Field(description="The last change of its recipe. null: there was none.")
 
 
 class LineAnswer(LineView):
@@ -174,6 +177,7 @@ def _view(
         verdicts=_sums(seen),
         state=min((camera.state for camera in told), key=_badness, default=None),
         uninspected_now=None if report is None else _is_blind(told, counting),
+        changeover=changeover_of(desired, report, name) if name in desired.base.lines and line is not None else None,
     )
 
 

@@ -10,6 +10,7 @@ from pydantic import BaseModel, Field
 from pipeline.control.access.roles import Principal
 from pipeline.control.names import ModelName, unknown
 from pipeline.control.services import Caller, Here, Services
+from pipeline.orchestrate.base_overrides import HOT
 from pipeline.orchestrate.desired import DesiredState
 
 router = APIRouter(tags=["models"])
@@ -27,6 +28,7 @@ EXAMPLE: dict[str, Any] = {
     "max_detections": 300,
     "max_batch": 8,
     "runtime": "auto",
+    "changed": {"min_score": 0.2},
     "recipes": ["bottles"],
     "lines": ["filling"],
     "cameras": ["cam-1", "cam-2"],
@@ -50,6 +52,9 @@ class ModelView(BaseModel):
     max_detections: int
     max_batch: int
     runtime: str
+    changed: dict[str, float | int] = Field(
+        description="Of what was changed while it runs, what the config file says; null in a change takes that back."
+    )
     recipes: list[str]
     lines: list[str]
     cameras: list[str]
@@ -66,7 +71,7 @@ async def list_models(here: Here, caller: Caller) -> ModelList:
     """Those of the configuration; `running` ones can be asked with /v1/detect."""
     async with here.desired() as store:
         desired = await store.read()
-    return ModelList(models=[_view(here, caller, desired, name) for name in sorted(desired.config.models)])
+    return ModelList(models=[view_of(here, caller, desired, name) for name in sorted(desired.config.models)])
 
 
 @router.get("/v1/models/{model}", summary="One model, and who uses it")
@@ -76,11 +81,12 @@ async def get_model(here: Here, caller: Caller, model: ModelName) -> ModelView:
         desired = await store.read()
     if model not in desired.config.models:
         raise unknown("model", model, desired.config.models)
-    return _view(here, caller, desired, model)
+    return view_of(here, caller, desired, model)
 
 
-def _view(here: Services, caller: Principal, desired: DesiredState, name: str) -> ModelView:
-    settings = desired.config.models[name]
+def view_of(here: Services, caller: Principal, desired: DesiredState, name: str) -> ModelView:
+    """A model that the configuration names."""
+    settings, in_file = desired.config.models[name], desired.file.models[name]
     used_by = [
         camera for camera in desired.cameras.values() if camera.model_name == name and caller.may_see(camera.line)
     ]
@@ -97,6 +103,7 @@ def _view(here: Services, caller: Principal, desired: DesiredState, name: str) -
         max_detections=settings.max_detections,
         max_batch=settings.max_batch,
         runtime=settings.runtime.value,
+        changed={key: getattr(in_file, key) for key in HOT if getattr(settings, key) != getattr(in_file, key)},
         recipes=sorted(recipe for recipe, its in desired.config.recipes.items() if its.model == name),
         lines=sorted({camera.line for camera in used_by}),
         cameras=[camera.camera_id for camera in used_by],

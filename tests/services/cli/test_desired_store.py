@@ -7,9 +7,11 @@ import pytest
 from redis import Redis as SyncRedis
 from redis.asyncio import Redis
 
+from pipeline.config import config_of_data
 from pipeline.config_errors import ConfigError
-from pipeline.orchestrate.desired_store import DesiredConflict, DesiredStore, NothingDesired, at_version
-from tests.unit.config.site import SITE, config_from
+from pipeline.orchestrate.desired_store import DesiredConflict, DesiredError, DesiredStore, NothingDesired, at_version
+from stages.values import CameraId
+from tests.unit.config.site import SITE, config_from, site
 
 pytestmark = pytest.mark.services
 
@@ -164,3 +166,81 @@ async def test_a_store_that_has_looked_sees_what_one_that_has_not_sees(store: De
     assert await store.read() == await DesiredStore(client).read()
     await store.publish(config_from(SITE.replace("fps: 15", "fps: 3")))
     assert (await store.read()).config.cameras["cam-1"].fps == 3
+
+
+async def test_a_lines_recipe_is_for_the_cameras_that_take_it_from_the_line(store: DesiredStore) -> None:
+    state = await store.set_recipe("filling", "watch")
+    cameras = state.cameras
+    assert (cameras[CameraId("cam-1")].recipe_name, state.config.lines["filling"].recipe) == ("watch", "watch")
+    change = state.line_change("cam-1")
+    assert change is not None
+    assert (change.before, change.recipe, len(change.change_id)) == ("check", "watch", 16)
+    assert state.line_change("cam-2") is None  # it names its own
+    assert state.line_change("gate") is None
+    assert (await store.set_recipe("filling", "watch")).version == state.version  # desired already
+    back = await store.reset_recipe("filling")
+    assert back.config.lines["filling"].recipe == "check"
+    again = back.line_change("cam-1")
+    assert again is not None
+    assert (again.before, again.recipe, again.change_id != change.change_id) == ("watch", None, True)
+    with pytest.raises(DesiredError, match="nothing to reset"):
+        await store.reset_recipe("filling")
+
+
+async def test_lines_and_models_that_cannot_be_changed_so_are_refused(store: DesiredStore) -> None:
+    with pytest.raises(ConfigError, match="did you mean 'watch'"):
+        await store.set_recipe("filling", "wach")
+    with pytest.raises(DesiredError, match="did you mean 'filling'"):
+        await store.set_recipe("fillin", "watch")
+    with pytest.raises(DesiredError, match="names no recipe"):
+        await store.set_recipe("gate", "check")
+    with pytest.raises(ConfigError, match="cannot be changed while the model runs"):
+        await store.set_thresholds("parts", {"weights": "other.pt"})
+    with pytest.raises(ConfigError, match=r"models\.parts\.min_score"):
+        await store.set_thresholds("parts", {"min_score": 7})
+    assert await store.version() == 1
+
+
+async def test_another_models_recipe_is_no_changeover(client: Redis) -> None:
+    data = site()
+    data["models"]["people"] = {"weights": "people.pt"}
+    data["recipes"]["people"] = {"model": "people"}
+    data["cameras"]["gate"]["recipe"] = "people"  # it runs
+    store = DesiredStore(client)
+    await store.publish(config_of_data(data))
+    with pytest.raises(ConfigError, match="rolling out another model is another command"):
+        await store.set_recipe("filling", "people")
+
+
+async def test_a_lost_redis_gets_the_changes_of_lines_and_models_back(client: Redis, store: DesiredStore) -> None:
+    await store.set_recipe("filling", "watch")
+    state = await store.set_thresholds("parts", {"min_score": 0.5, "iou": 0.4})
+    await client.flushdb()
+    await store.restore(state)
+    put_back = await store.read()
+    assert put_back.config == state.config
+    assert put_back.base == state.base
+    assert put_back.config.models["parts"].min_score == 0.5
+
+
+async def test_changes_of_lines_and_models_that_no_longer_fit_the_file_are_told_and_left_out(
+    client: Redis, store: DesiredStore
+) -> None:
+    await store.set_recipe("filling", "watch")
+    await store.set_thresholds("parts", {"min_score": 0.5})
+    data = site()
+    data["recipes"]["guard"] = data["recipes"].pop("watch")
+    data["cameras"]["cam-2"]["recipe"] = data["cameras"]["gate"]["recipe"] = "guard"
+    await store.publish(config_of_data(data))
+    await client.hset("rayline:desired", "line:packing", "{}")
+    await client.hset("rayline:desired", "model:parts", '{"changed": {"min_score": "a lot"}}')
+    state = await store.read()
+    assert state.config.lines["filling"].recipe == "check"
+    assert state.line_change("cam-1") is None
+    assert "there is no recipe 'watch'" in state.base_problems["line filling"]
+    assert "names this line no more" in state.base_problems["line packing"]
+    assert "cannot be read" in state.base_problems["model parts"]
+    assert (await store.set_thresholds("parts", {"min_score": 0.3})).base_problems.keys() == {
+        "line filling",
+        "line packing",
+    }

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
+from pipeline.answers import InForce
 from pipeline.ingest.actor import ShardReport
 from pipeline.ingest.camera_state import CameraState, CameraStatus
 from pipeline.ingest.figures import CameraFigures
@@ -63,3 +66,18 @@ def test_a_reader_that_told_nothing_yet_is_a_starting_shard_with_its_cameras() -
     (shard,) = report.shards
     assert (shard.state, shard.pid, report.cameras) == ("starting", None, ())
     assert list(shard.cameras) == sorted(config_from(SITE).cameras)
+
+
+def test_the_recipe_in_force_is_told_and_the_one_that_waits_beside_it() -> None:
+    names = sorted(config_from(SITE).cameras)  # cam-1: check, cam-2 and gate: watch
+    first, second, third = (figures(name) for name in names)
+    told = (
+        replace(first, in_force=InForce("watch", "h", "c1", refused="no class 'jar'")),
+        replace(second, in_force=InForce("watch", "h")),
+        third,
+    )
+    cam_1, cam_2, gate = reported(told).cameras
+    assert (cam_1.recipe, cam_1.recipe_desired, cam_1.recipe_refused) == ("watch", "check", "no class 'jar'")
+    assert cam_1.change_id == "c1"
+    assert (cam_2.recipe, cam_2.recipe_desired, cam_2.recipe_refused) == ("watch", None, None)
+    assert (gate.recipe, gate.recipe_desired) == ("watch", None)  # nobody answered yet: what is desired

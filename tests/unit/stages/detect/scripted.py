@@ -26,11 +26,13 @@ class ScriptedBackend:
         self._answers = answers
         self._fails = fails
         self.batches: list[int] = []
+        self.asked: list[float] = []  # the lowest score of each batch
 
-    def infer(self, tensor: UInt8) -> Float32:
+    def infer(self, tensor: UInt8, min_score: float = 0.0) -> Float32:
         if self._fails:
             raise StageError("device gone")
         self.batches.append(len(tensor))
+        self.asked.append(min_score)
         return np.stack([self._answers[row[0, 0, 0]] for row in tensor])
 
 

@@ -1,11 +1,13 @@
 """Batches in, one answer per frame out, whatever the backend's batch."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from stages.detect.detector import Detector
 from stages.errors import ModelError, StageError
-from stages.values import Detections, FrameFailed
+from stages.values import Detections, FrameFailed, Thresholds
 from tests.unit.stages.detect.scripted import NAMES, ScriptedBackend, dense, prepared, settings
 
 # Answer n holds one bottle 10 pixels right of answer n - 1's.
@@ -48,6 +50,29 @@ def test_several_calls_share_a_batch_and_get_their_own_answers() -> None:
     answers = Detector(backend, settings(), "line").detect_many([prepared(1, 2), prepared(failed=[0]), prepared(3)])
     assert [lefts(answer.detections) for answer in answers] == [[20, 40], ["odd size"], [60]]
     assert backend.batches == [3]
+
+
+def test_calls_that_share_a_batch_keep_each_their_own_thresholds() -> None:
+    """Two things of scores 0.9 and 0.3 side by side, and one box over most of the first."""
+    both = dense((40, 0, 60, 50, 0.9, 0), (42, 0, 62, 50, 0.5, 0), (200, 0, 220, 50, 0.3, 0))
+    backend = ScriptedBackend([both])
+    told = [
+        None,  # as the settings say: 0.25, and the double goes
+        Thresholds(min_score=0.6, iou=0.6, max_detections=300),
+        Thresholds(min_score=0.1, iou=0.95, max_detections=300),
+        Thresholds(min_score=0.1, iou=0.95, max_detections=1),
+    ]
+    calls = [replace(prepared(0), thresholds=thresholds) for thresholds in told]
+    detector = Detector(backend, settings(), "line")
+    answers = detector.detect_many(calls)
+    counts = [len(found) for answer in answers for found in answer.detections if isinstance(found, Detections)]
+    assert counts == [2, 1, 3, 1]
+    alone = [
+        len(found) for call in calls for found in detector.detect(call).detections if isinstance(found, Detections)
+    ]
+    assert alone == counts
+    assert backend.batches == [4, 1, 1, 1, 1]
+    assert backend.asked == [0.1, 0.25, 0.6, 0.1, 0.1]  # what a GPU may keep back is below all of them
 
 
 def test_no_calls_get_no_answers() -> None:
@@ -95,8 +120,8 @@ def test_answers_outlive_the_next_call() -> None:
     class OneArray(ScriptedBackend):
         shared = np.zeros((1, 7, 20), np.float32)
 
-        def infer(self, tensor: np.ndarray) -> np.ndarray:  # type: ignore[type-arg]
-            self.shared[...] = super().infer(tensor)
+        def infer(self, tensor: np.ndarray, min_score: float = 0.0) -> np.ndarray:  # type: ignore[type-arg]
+            self.shared[...] = super().infer(tensor, min_score)
             return self.shared
 
     detector = Detector(OneArray(ANSWERS), settings(max_batch=1), "line")

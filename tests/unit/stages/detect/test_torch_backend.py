@@ -100,8 +100,8 @@ def test_detections_are_those_of_the_whole_answer(weights: Path, present: Ultral
     tensor = pictures(4, seed=3)
     scores = np.sort(present.infer(tensor)[:, 4:].max(axis=1).ravel())
     for min_score in (float(scores[0]), float(scores[-40]), float(scores[-1]) + 0.01):
-        reduced = torch_backend(weights, min_score=min_score)
-        assert reduced.infer(tensor).shape[2] <= 126
+        reduced = torch_backend(weights)
+        assert reduced.infer(tensor, min_score).shape[2] <= 126
         for one, other in zip(_found(reduced, tensor, min_score), _found(present, tensor, min_score), strict=True):
             np.testing.assert_allclose(one.xyxy, other.xyxy, atol=1e-2)
             np.testing.assert_allclose(one.score, other.score, atol=1e-4)
@@ -119,7 +119,7 @@ def test_no_frames_get_no_answers(backend: TorchBackend) -> None:
 
 def test_a_rectangle_the_model_cannot_take_is_refused_at_the_start(weights: Path) -> None:
     with pytest.raises(ModelError, match=r"cannot take 4 frames at once; lower models\.<name>\.max_batch"):
-        TorchBackend(whole(weights), (33, 47), 4, 0.25)
+        TorchBackend(whole(weights), (33, 47), 4)
 
 
 def test_a_device_that_gives_up_loses_the_call_and_not_the_lane(weights: Path) -> None:

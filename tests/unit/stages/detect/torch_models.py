@@ -32,11 +32,10 @@ def whole(path: Path) -> UltralyticsBackend:
 def torch_backend(
     path: Path,
     max_batch: int = 8,
-    min_score: float = 0.001,
     make_stream: Callable[[torch.device], Stream] = stream_on,
 ) -> TorchBackend:
     """The GPU's way, on a CPU."""
-    return TorchBackend(whole(path), SMALL_HW, max_batch, min_score, make_stream)
+    return TorchBackend(whole(path), SMALL_HW, max_batch, make_stream)
 
 
 class SameMemory(CpuStream):

@@ -1,0 +1,264 @@
+"""One camera changes its recipe: when, what its messages say, and how it goes on after a restart in the middle."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import pytest
+
+from pipeline.answers import CameraAnswer, InForce
+from pipeline.deployments.job import CameraJob, Change
+from pipeline.deployments.told import Told
+from pipeline.deployments.tracked_camera import Seen, TrackedCamera
+from pipeline.sinks.redis_streams import Stored
+from stages.detect.settings import ModelSettings
+from stages.values import EndOfStream
+from tests.unit.deployments.test_tracked_camera import CAM, MODEL, NOW, camera, messages, seen, written
+
+TIMEOUT_S = 1.0
+SMALL = camera().job  # recipe "r": a part passes x = 200, pictures of 400
+ASKED = Change("change-1", TIMEOUT_S)
+
+
+def recipe(name: str, change: Change | None = ASKED, **inspection: Any) -> CameraJob:
+    """Another recipe of the same model; found alike unless the trigger moves."""
+    assert SMALL.inspection is not None
+    settings = SMALL.inspection.model_copy(update={"min_votes": 4, **inspection})
+    return replace(SMALL, recipe=name, config_hash=f"h-{name}", inspection=settings, change=change, before=SMALL)
+
+
+LARGE = recipe("large")
+ELSEWHERE = recipe("elsewhere", trigger=((0.3, 0.0), (0.3, 1.0)))
+
+
+def at(x: float, seq: int, source: str = "live") -> Seen:
+    return seen(seq, source, x=x - 20)
+
+
+def empty(seq: int, source: str = "live") -> Seen:
+    one = seen(seq, source)
+    return replace(one, found=type(one.found)(one.found.xyxy[:0], one.found.score[:0], one.found.class_id[:0]))  # type: ignore[union-attr,call-arg]
+
+
+@dataclass
+class Run:
+    """What one camera wrote, frame by frame; each write lands."""
+
+    subject: TrackedCamera
+    stored: Stored = field(default_factory=Stored)
+    detections: list[dict[str, Any]] = field(default_factory=list)
+    events: list[dict[str, Any]] = field(default_factory=list)
+    verdicts: list[dict[str, Any]] = field(default_factory=list)
+    answer: CameraAnswer | None = None
+
+    def work(self, frames: Sequence[Seen]) -> None:
+        for one in frames:
+            write = self.subject.work([one], [], None, MODEL, NOW)
+            assert write is not None
+            self.answer = self.subject.settle(written(write), NOW)
+            self.stored = Stored(write.new, write.checkpoint or self.stored.checkpoint)
+            self.detections += messages(write.detections)
+            self.events += messages(write.events)
+            self.verdicts += messages(write.inspections)
+
+    def restart(self, job: CameraJob) -> None:
+        """Another replica takes over from what is stored, and knows this job alone."""
+        self.subject = TrackedCamera(job, self.stored, None)
+
+    def changed(self) -> list[dict[str, Any]]:
+        return [one for one in self.events if one["kind"] == "recipe_changed"]
+
+
+def passes(first: int, source: str = "live", until: float = 390.0) -> list[Seen]:
+    """One part from the left edge to the right, and then nothing."""
+    places = [30.0 + 15 * n for n in range(1000) if 30.0 + 15 * n < until]
+    return [at(x, first + n, source) for n, x in enumerate(places)]
+
+
+def run_of(job: CameraJob = SMALL) -> Run:
+    return Run(TrackedCamera(job, Stored(), None))
+
+
+@pytest.mark.parametrize("source", ["live", "file:0123456789abcdef"])
+def test_a_camera_changes_in_the_gap_behind_the_part(source: str) -> None:
+    run = run_of()
+    frames = passes(0, source)[:20] + [empty(n, source) for n in range(20, 25)]
+    frames += [replace(one) for one in passes(25, source)]
+    run.work(frames[:6])
+    assert run.subject.takes(LARGE)
+    run.work(frames[6:])
+    (event,) = run.changed()
+    data = event["data"]
+    assert (data["change_id"], data["from"], data["to"]) == ("change-1", "r", "large")
+    assert (data["forced"], data["cut_short"]) == (False, 0)
+    assert 500 <= data["waited_ms"] <= 1000  # frames are a tenth of a second apart; the part needs six more to x = 200
+    change = next(n for n, one in enumerate(run.detections) if one["recipe"] == "large")
+    told = [(one["recipe"], one["config_hash"]) for one in run.detections]
+    assert told == [("r", "h")] * change + [("large", "h-large")] * (len(frames) - change)
+    assert [one["recipe"] for one in run.verdicts] == ["r", "large"]
+    assert event["source"]["position"] == run.detections[change]["source"]["position"]
+    assert (event["recipe"], event["config_hash"]) == ("large", "h-large")
+    ids = [one["id"] for message in run.detections for one in message["objects"] if one["label"] == "bottle"]
+    assert len({one["track_id"] for one in run.verdicts}) == 2
+    assert ids
+    assert run.answer is not None
+    assert run.answer.in_force == InForce("large", "h-large", "change-1")
+
+
+def test_on_a_belt_without_a_gap_the_part_under_way_keeps_its_recipe() -> None:
+    run = run_of(replace(SMALL, config_hash="h"))
+    frames = passes(0)
+    run.work(frames[:2])
+    assert run.subject.takes(recipe("large", Change("c", 0.3)))
+    run.work(frames[2:])
+    (event,) = run.changed()
+    assert (event["data"]["forced"], event["data"]["under_way"], event["data"]["cut_short"]) == (True, 1, 0)
+    (verdict,) = run.verdicts
+    assert (verdict["recipe"], verdict["config_hash"]) == ("r", "h")
+    assert run.detections[-1]["recipe"] == "large"
+
+
+def test_where_parts_are_found_otherwise_the_one_under_way_is_told_and_not_judged_again() -> None:
+    run = run_of()
+    frames = passes(0)
+    run.work(frames[:6])
+    assert run.subject.takes(recipe("elsewhere", Change("c", 0.2), trigger=((0.8, 0.0), (0.8, 1.0))))
+    run.work(frames[6:])
+    (verdict,) = run.verdicts
+    assert (verdict["verdict"], verdict["reasons"][0], verdict["recipe"]) == ("indeterminate", "changeover", "r")
+    (event,) = run.changed()
+    assert (event["data"]["forced"], event["data"]["cut_short"]) == (True, 1)
+    assert run.stored.checkpoint is not None
+
+
+@pytest.mark.parametrize("knows", [True, False], ids=["it knows the recipe before", "it does not"])
+def test_a_restart_while_a_change_waits_ends_in_it_and_tells_it_once(knows: bool) -> None:
+    source = "file:0123456789abcdef"  # a checkpoint with each write
+    run = run_of()
+    frames = passes(0, source) + [empty(n, source) for n in range(24, 30)]
+    run.work(frames[:6])
+    assert run.subject.takes(LARGE)
+    run.work(frames[6:8])
+    run.restart(LARGE if knows else replace(LARGE, before=None))
+    run.work(frames[8:12])
+    assert [one["recipe"] for one in run.detections[8:12]] == ["r" if knows else "large"] * 4
+    run.restart(LARGE if knows else replace(LARGE, before=None))
+    run.work(frames[12:])
+    assert len(run.changed()) == 1
+    (verdict,) = run.verdicts
+    assert verdict["recipe"] == ("r" if knows else "large")
+    names = [one["recipe"] for one in run.detections]
+    assert names == sorted(names, reverse=True)
+    run.restart(LARGE)
+    run.work([empty(40, source)])
+    assert len(run.changed()) == 1
+
+
+def test_a_restart_behind_a_forced_change_leaves_the_part_to_the_recipe_it_began_with() -> None:
+    source = "file:0123456789abcdef"
+    run, job = run_of(), recipe("large", Change("c", 0.2))
+    frames = passes(0, source)
+    run.work(frames[:4])
+    assert run.subject.takes(job)
+    run.work(frames[4:8])
+    assert len(run.changed()) == 1
+    run.restart(job)
+    run.work(frames[8:])
+    (verdict,) = run.verdicts
+    assert (verdict["recipe"], len(run.changed())) == ("r", 1)
+
+
+def test_a_write_that_did_not_land_takes_the_change_into_the_next() -> None:
+    run = run_of()
+    run.work([empty(0), empty(1)])
+    assert run.subject.takes(LARGE)
+    lost = run.subject.work([empty(2)], [], None, MODEL, NOW)
+    assert lost is not None
+    assert lost.checkpoint is not None  # else another replica would change again
+    assert run.subject.settle(None, NOW).keeps_count
+    write = run.subject.work([empty(3)], [], None, MODEL, NOW)
+    assert write is not None
+    assert [one["kind"] for one in messages(write.events)].count("recipe_changed") == 1
+    assert write.checkpoint is not None
+
+
+def test_a_change_that_is_taken_back_before_it_was_made_is_none() -> None:
+    run = run_of()
+    frames = passes(0)
+    run.work(frames[:6])
+    assert run.subject.takes(LARGE)
+    run.work(frames[6:8])
+    assert run.subject.takes(replace(SMALL, change=Change("change-2", TIMEOUT_S), before=LARGE))
+    run.work(frames[8:])
+    assert run.changed() == []
+    assert {one["recipe"] for one in run.detections} == {"r"}
+    assert run.answer is not None
+    assert run.answer.in_force == InForce("r", "h", "change-2")
+
+
+def test_a_recipe_of_classes_the_model_does_not_know_leaves_the_camera_at_work_by_the_one_before() -> None:
+    run = run_of()
+    run.work([empty(0)])
+    unfit = recipe("unfit", part_label="jar")
+    assert run.subject.takes(unfit)
+    run.work(passes(1))
+    assert run.subject.takes(unfit)  # told with every batch, tried once
+    run.work([empty(30)])
+    refused = [one for one in run.events if one["kind"] == "recipe_refused"]
+    assert len(refused) == 1
+    assert "no class 'jar'" in refused[0]["data"]["reason"]
+    assert {one["recipe"] for one in run.detections} == {"r"}
+    assert [one["recipe"] for one in run.verdicts] == ["r"]
+    assert run.answer is not None
+    assert run.answer.in_force is not None
+    assert "no class 'jar'" in run.answer.in_force.refused
+    assert run.subject.takes(LARGE)
+    run.work([empty(31)])
+    assert len(run.changed()) == 1
+
+
+def test_other_thresholds_are_in_the_next_message_and_let_go_of_nothing() -> None:
+    run = run_of()
+    frames = passes(0)
+    run.work(frames[:6])
+    thresholds = ModelSettings(weights="w", min_score=0.7).thresholds
+    assert run.subject.takes(replace(SMALL, config_hash="h2", thresholds=thresholds))
+    run.work(frames[6:])
+    assert [one["config_hash"] for one in run.detections] == ["h"] * 6 + ["h2"] * (len(frames) - 6)
+    (verdict,) = run.verdicts
+    assert (verdict["config_hash"], verdict["votes"]["usable"] > 8) == ("h2", True)
+
+
+def test_anything_else_is_begun_anew_from_what_is_stored() -> None:
+    subject = camera()
+    assert not subject.takes(replace(SMALL, config_hash="h3", station="elsewhere"))
+    assert not subject.takes(replace(LARGE, change=None))  # a camera's own recipe: no changeover
+
+
+def test_frames_cut_out_for_another_recipe_are_no_evidence() -> None:
+    run = run_of()
+    run.work([replace(one, roi=(0.0, 0.0, 1.0, 0.9)) for one in passes(0)])
+    (verdict,) = run.verdicts
+    assert (verdict["verdict"], verdict["votes"]["usable"]) == ("indeterminate", 0)
+
+
+def test_what_is_cut_out_follows_the_recipe_that_is_in_force() -> None:
+    waits = replace(LARGE, roi=(0.1, 0.1, 0.9, 0.9))
+    told = Told.of({CAM}, {CAM: waits}, {CAM: InForce("r", "h")})
+    assert (dict(told.rois), told.jobs[CAM].before) == ({}, SMALL)
+    told = Told.of({CAM}, {CAM: waits}, {CAM: InForce("large", "h-large", "change-1", waits.roi)})
+    assert (dict(told.rois), told.jobs[CAM].before) == ({CAM: waits.roi}, None)  # nobody needs the one before
+    assert dict(Told.of({CAM}, {CAM: waits}, {}).rois) == {CAM: waits.roi}
+
+
+def test_a_part_at_the_end_of_the_stream_is_judged_by_its_own_recipe_though_a_change_waits() -> None:
+    source = "file:0123456789abcdef"
+    run = run_of()
+    frames = passes(0, source, until=190)
+    run.work(frames)
+    assert run.subject.takes(LARGE)
+    end = EndOfStream(CAM, frames[-1].frame.seq, "over", frames[-1].frame.position)
+    run.subject.work([], [], end, MODEL, NOW)
+    assert [one["recipe"] for one in messages(run.subject.loose().verdicts)] in ([], ["r"])
