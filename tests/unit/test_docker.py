@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fnmatch
 import importlib.util
+import ipaddress
 import re
 import tomllib
 from pathlib import Path
@@ -14,6 +15,8 @@ import yaml
 
 from pipeline.config import load_config
 from pipeline.config_checks import Machine, review
+from pipeline.control.limits.heads import MOST_HEADER_BYTES
+from pipeline.control.settings import ApiSettings
 from pipeline.demo import server
 from pipeline.local_ray import ENVIRONMENT
 from tests.unit.command_line import parse
@@ -23,6 +26,8 @@ DOCKER = ROOT / "docker"
 DOCKERFILE = (DOCKER / "Dockerfile").read_text()
 COMPOSE: dict[str, Any] = yaml.safe_load((DOCKER / "compose.yaml").read_text())
 SERVICES: dict[str, Any] = COMPOSE["services"]
+PROXIES = {name: service for name, service in SERVICES.items() if "profiles" in service}
+TRAEFIK = ("traefik.yaml", "rayline.yaml")  # what it starts with, what it may read again
 
 
 def instructions(name: str) -> list[str]:
@@ -91,12 +96,12 @@ def test_nothing_the_package_needs_stays_behind() -> None:
 
 
 def test_compose_has_rayline_a_redis_and_cameras() -> None:
-    assert SERVICES.keys() == {"rayline", "redis", "cameras"}
+    assert SERVICES.keys() - PROXIES.keys() == {"rayline", "redis", "cameras"}
     assert all(
         set(service["depends_on"]) <= SERVICES.keys() for service in SERVICES.values() if "depends_on" in service
     )
     named = {volume.split(":")[0] for service in SERVICES.values() for volume in service.get("volumes", [])}
-    assert {name for name in named if not name.startswith(".")} == COMPOSE["volumes"].keys()
+    assert {name for name in named if not name.startswith((".", "$"))} == COMPOSE["volumes"].keys()
     for service in SERVICES.values():
         assert "/" not in service["image"]  # no registry is named here
 
@@ -112,9 +117,56 @@ def test_redis_keeps_what_is_older_than_a_second() -> None:
 
 
 def test_only_this_machine_reaches_the_ports() -> None:
-    ports = [port for service in SERVICES.values() for port in service.get("ports", [])]
+    services = [service for name, service in SERVICES.items() if name not in PROXIES]
+    ports = [port for service in services for port in service.get("ports", [])]
     assert ports
     assert all(port.startswith("127.0.0.1:") for port in ports)
+
+
+def test_the_api_is_reached_through_a_proxy_alone_and_believes_that_one() -> None:
+    config = load_config(DOCKER / "rayline.yaml", environment("rayline"))
+    assert config.api is not None
+    assert config.api.open_to_loopback is False
+    (subnet,) = [part["subnet"] for part in COMPOSE["networks"]["default"]["ipam"]["config"]]
+    for proxy in PROXIES.values():
+        address = proxy["networks"]["default"]["ipv4_address"]
+        assert config.api.trusted_proxies == (address,)
+        assert ipaddress.ip_address(address) in ipaddress.ip_network(subnet)
+        assert proxy["ports"] == ["80:80", "443:443"]
+    assert not any(f":{config.api.port}" in port for port in SERVICES["rayline"].get("ports", []))
+
+
+def test_the_proxies_have_the_apis_limits() -> None:
+    """nginx is run in tests/services/api/test_nginx.py; of Traefik only the file is at hand."""
+    api = ApiSettings()
+    conf = (DOCKER / "nginx.conf").read_text()
+    assert f"client_max_body_size {api.max_body_bytes};" in conf
+    static, dynamic = (yaml.safe_load((DOCKER / "traefik" / name).read_text()) for name in TRAEFIK)
+    assert dynamic["http"]["middlewares"]["bodies"]["buffering"]["maxRequestBodyBytes"] == api.max_body_bytes
+    entry = static["entryPoints"]["websecure"]
+    assert entry["http"]["maxHeaderBytes"] == MOST_HEADER_BYTES
+    assert int(entry["transport"]["respondingTimeouts"]["readTimeout"].rstrip("s")) > api.body_timeout_s
+    waits = static["serversTransport"]["forwardingTimeouts"]["responseHeaderTimeout"]
+    assert int(waits.rstrip("s")) > api.request_timeout_s
+    assert f"proxy_read_timeout {waits};" in conf
+
+
+def test_what_traefik_is_told_is_there() -> None:
+    static, dynamic = (yaml.safe_load((DOCKER / "traefik" / name).read_text()) for name in TRAEFIK)
+    mounts = dict(volume.rsplit(":ro", 1)[0].rsplit(":", 1) for volume in PROXIES["traefik"]["volumes"])
+    folder = mounts["./traefik"]
+    assert static["providers"]["file"]["filename"] == f"{folder}/{TRAEFIK[1]}"
+    assert (DOCKER / "traefik" / "traefik.yaml").exists(), "it looks for this name in /etc/traefik by itself"
+    for certificate in dynamic["tls"]["certificates"]:
+        assert all(path.startswith(tuple(mounts.values())) for path in certificate.values())
+    http = dynamic["http"]
+    for router in http["routers"].values():
+        assert set(router["entryPoints"]) <= static["entryPoints"].keys()
+        assert set(router["middlewares"]) <= http["middlewares"].keys()
+        assert router["service"] in http["services"]
+    (backend,) = http["services"]["rayline"]["loadBalancer"]["servers"]
+    assert backend["url"] == f"http://rayline:{ApiSettings().port}"
+    assert "insecure" not in static["entryPoints"]["websecure"].get("forwardedHeaders", {})
 
 
 def test_what_rayline_is_told_to_do_it_can() -> None:

@@ -34,7 +34,7 @@ def test_the_server_made_next_is_guarded_and_believes_nobody() -> None:
     config = Config(_app, log_config=None)
     config.load()
     assert config.http_protocol_class.func is GuardedHttp  # type: ignore[attr-defined]
-    assert "127.0.0.1" not in config.loaded_app.trusted_hosts  # type: ignore[attr-defined,operator]
+    assert "127.0.0.1" not in config.loaded_app.trusted_hosts
     assert os.environ["FORWARDED_ALLOW_IPS"] == ""
 
 
