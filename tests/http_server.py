@@ -20,7 +20,12 @@ from pipeline.deployments.http_protocol import GuardedHttp, Places
 def served(app: ASGIApp, places: Places | None = None, **options: Any) -> Iterator[int]:
     """Its port; `options` are uvicorn's."""
     places = places or Places(1000, TrustedProxies(()))
-    settings: dict[str, Any] = {"lifespan": "off", "log_config": None, "proxy_headers": False}
+    settings: dict[str, Any] = {
+        "lifespan": "off",
+        "log_config": None,
+        "proxy_headers": False,
+        "loop": "asyncio",  # uvloop may refuse to close where connections were just torn down
+    }
     config = uvicorn.Config(app, http=partial(GuardedHttp, places), **(settings | options))  # type: ignore[arg-type]
     server = uvicorn.Server(config)
     listener = socket.create_server(("127.0.0.1", 0), backlog=2048)
