@@ -32,6 +32,9 @@ def anchored(data: dict[str, Any], base: Path) -> dict[str, Any]:
             _anchor(topic, key, base)
         for messages in _mappings({"messages": topic.get("messages")}):
             _anchor(messages, "uri_root", base)
+    for tls in _mappings({"tls": data["redis"].get("tls")} if isinstance(data.get("redis"), dict) else {}):
+        for key in ("ca_file", "cert_file", "key_file"):
+            _anchor(tls, key, base)
     for section, key in (("snapshots", "uri"), ("redis", "data_dir"), ("spool", "dir")):
         if isinstance(data.get(section), dict):
             _anchor(data[section], key, base)
