@@ -57,3 +57,9 @@ async def test_what_is_not_allowed_is_told_with_all_that_is(redis: RedisSettings
             answer = await asks.request(method, path)
             assert (answer.status_code, answer.headers["allow"]) == (405, allowed), method
             assert answer.headers["content-type"] == "application/problem+json"
+
+
+async def test_nobody_is_sent_where_the_host_header_says(redis: RedisSettings, config: RaylineConfig) -> None:
+    async with api_client(redis, config) as asks:
+        answer = await asks.get("/v1/cameras/", headers={"host": "elsewhere.example"})
+    assert (answer.status_code, "location" in answer.headers) == (404, False)
