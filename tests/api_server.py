@@ -7,14 +7,21 @@ import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
+from typing import Any
 
 import uvicorn
 
 from pipeline.config import RaylineConfig
+from pipeline.control.access.addresses import TrustedProxies
 from pipeline.control.access.loopback import OpenToLoopback
 from pipeline.control.api import make_api
+from pipeline.control.limits.bodies import BodyLimit
+from pipeline.control.limits.heads import HeadLimit
 from pipeline.control.services import Authenticator, Services
 from pipeline.control.settings import ApiSettings
+from pipeline.deployments.http_guard import FrontDoor
+from pipeline.deployments.http_protocol import GuardedHttp, Places
 from pipeline.orchestrate.desired_store import DesiredStore
 from pipeline.sinks.redis_client import RedisSettings
 from pipeline.sinks.redis_pool import RedisPool
@@ -43,8 +50,12 @@ async def api_server(
     *,
     settings: ApiSettings | None = None,
     authenticator: Authenticator | None = None,
+    guarded: bool = False,
 ) -> AsyncIterator[ApiServer]:
-    """Answers in this loop, over the config as `up` would publish it; stopped on leaving, which hangs up on clients."""
+    """Answers in this loop, over the config as `up` would publish it; stopped on leaving, which hangs up on clients.
+
+    `guarded`: with what stands before it in Serve's proxies.
+    """
     pool = RedisPool(redis)
     async with pool.use() as client:
         await DesiredStore(client).publish(config)
@@ -55,8 +66,13 @@ async def api_server(
         models=config.models_in_use(),
         authenticator=authenticator or OpenToLoopback(),
     )
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        options = uvicorn.Config(make_api(services), log_level="warning", timeout_graceful_shutdown=1, ws="auto")
+    app = make_api(services)
+    more: dict[str, Any] = {}
+    if guarded:
+        app = FrontDoor(HeadLimit(BodyLimit(app, services.settings.max_body_bytes, services.settings.body_timeout_s)))
+        more["http"] = partial(GuardedHttp, Places(1000, TrustedProxies(())))
+    with socket.create_server(("127.0.0.1", 0), backlog=2048) as listening:
+        options = uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=1, ws="auto", **more)
         server = uvicorn.Server(options)
         serving = asyncio.create_task(server.serve([listening]))
         while not server.started:  # noqa: ASYNC110 - uvicorn has no event for it

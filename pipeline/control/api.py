@@ -80,6 +80,7 @@ def make_api(services: Services) -> ASGIApp:
         description=_DESCRIPTION,
         docs_url=None,  # their pages fetch scripts from elsewhere
         redoc_url=None,
+        redirect_slashes=False,  # the way it would show leads to whatever `Host` names
         lifespan=_lifespan,
     )
     app.state.services = services

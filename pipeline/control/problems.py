@@ -12,6 +12,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
+from starlette.routing import Match, Route
 
 from pipeline.config_errors import ConfigError, dotted
 from pipeline.ingest.address import mask
@@ -89,7 +90,10 @@ def tell_problems(app: FastAPI) -> None:
 
     @app.exception_handler(HTTPException)
     async def _http(request: Request, exc: HTTPException) -> JSONResponse:
-        return answer(request, exc.status_code, str(exc.detail), headers=exc.headers)
+        headers = dict(exc.headers or {})
+        if exc.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+            headers["Allow"] = ", ".join(_methods_at(request))
+        return answer(request, exc.status_code, str(exc.detail), headers=headers)
 
     @app.exception_handler(RequestValidationError)
     async def _invalid(request: Request, exc: RequestValidationError) -> JSONResponse:
@@ -122,6 +126,14 @@ def tell_problems(app: FastAPI) -> None:
     async def _unforeseen(request: Request, exc: Exception) -> JSONResponse:
         logger.error("request %s failed in a way nobody foresaw", request_id_of(request.scope), exc_info=exc)
         return answer(request, 500, "a fault of Rayline's: its log tells more under this request_id")
+
+
+def _methods_at(request: Request) -> list[str]:
+    """Of all routes with this path: the framework tells those of the first alone."""
+    routes = [
+        one for one in request.app.routes if isinstance(one, Route) and one.matches(request.scope)[0] != Match.NONE
+    ]
+    return sorted({method for route in routes for method in route.methods or ()})
 
 
 def log_refusal(scope: Mapping[str, Any], status: int, detail: str) -> None:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from redis.asyncio import Redis
     from redis.asyncio.client import Pipeline
 
+_LARGEST = 2**64 - 1  # either half of an entry's id
 _LONGEST_TEXT = 500  # of one value: an entry stays small whatever was set
 
 
@@ -104,14 +105,24 @@ class AuditLog:
     async def read(self, limit: int, before: str | None = None) -> tuple[list[AuditEntry], str | None]:
         """At most `limit` entries, newest first, and the id to give as `before` for older ones; None: there are none.
 
-        `before`: only those older than the one of this id. Raises redis.RedisError. An entry that another version wrote
-        and we cannot read is passed over.
+        `before`: only those older than the one of this id, `digits-digits`. Raises redis.RedisError. An entry that
+        another version wrote and we cannot read is passed over.
         """
-        newest = "+" if before is None else f"({before}"
+        newest = "+" if before is None else _id_before(before)
+        if newest is None:
+            return [], None
         found: Any = await self._redis.xrevrange(self._key, max=newest, count=limit + 1)
         entries = (_entry_of(entry_id.decode(), fields.get(b"data", b"")) for entry_id, fields in found[:limit])
         oldest = found[limit - 1][0].decode() if len(found) > limit else None
         return [entry for entry in entries if entry is not None], oldest
+
+
+def _id_before(entry_id: str) -> str | None:
+    """The largest id below it; None where there is none. Redis refuses `(0-0`, and numbers that it cannot hold."""
+    at, number = (min(int(part), _LARGEST) for part in entry_id.split("-"))
+    if number:
+        return f"{at}-{number - 1}"
+    return f"{at - 1}-{_LARGEST}" if at else None
 
 
 def _entry_of(entry_id: str, data: bytes) -> AuditEntry | None:

@@ -13,7 +13,7 @@ from pipeline.orchestrate.audit import AuditEntry, AuditLog
 router = APIRouter(tags=["audit"])
 
 MOST_ENTRIES = 1000
-_ENTRY_ID = r"^\d{1,20}-\d{1,20}$"
+_ENTRY_ID = r"^[0-9]{1,20}-[0-9]{1,20}$"
 EXAMPLE: dict[str, Any] = {
     "entries": [
         {

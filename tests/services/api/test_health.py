@@ -46,3 +46,20 @@ async def test_every_answer_carries_its_request_id(redis: RedisSettings) -> None
         made = await asks.get("/v1/nothing-here", headers={"x-request-id": "no\tgood"})
     assert given.headers["x-request-id"] == "abc-1"
     assert made.headers["x-request-id"] == made.json()["request_id"] != "no\tgood"
+
+
+@pytest.mark.parametrize(
+    ("path", "allowed"), [("/healthz", "GET"), ("/v1/cameras", "GET, POST"), ("/v1/cameras/a", "DELETE, GET, PATCH")]
+)
+async def test_what_is_not_allowed_is_told_with_all_that_is(redis: RedisSettings, path: str, allowed: str) -> None:
+    async with api_client(redis) as asks:
+        for method in ("OPTIONS", "HEAD", "TRACE", "PUT", "PURGE"):
+            answer = await asks.request(method, path)
+            assert (answer.status_code, answer.headers["allow"]) == (405, allowed), method
+            assert answer.headers["content-type"] == "application/problem+json"
+
+
+async def test_nobody_is_sent_where_the_host_header_says(redis: RedisSettings, config: RaylineConfig) -> None:
+    async with api_client(redis, config) as asks:
+        answer = await asks.get("/v1/cameras/", headers={"host": "elsewhere.example"})
+    assert (answer.status_code, "location" in answer.headers) == (404, False)
