@@ -7,6 +7,7 @@ import sys
 import typer
 
 from pipeline.commands import (
+    audit,
     cameras,
     changeover,
     check,
@@ -40,6 +41,7 @@ app.command("status")(status.status)
 app.command("profile")(profile.profile)
 app.add_typer(cameras.app, name="cameras")
 app.add_typer(changeover.app, name="lines")
+app.command("audit")(audit.audit)
 app.command("snapshot")(snapshot.snapshot)
 app.command("consume")(consume.consume)
 app.add_typer(dead_letters.app, name="dead-letters")

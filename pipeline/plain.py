@@ -53,7 +53,7 @@ def shown(value: Any, *, defaults: bool = False) -> Any:
         case SecretStr():
             return MASK
         case str() if not isinstance(value, Enum):
-            return mask(value)
+            return mask(value) if "=" in value or "://" in value else value  # nowhere else is anything masked
         case PurePath():
             return mask(str(value))
         case Mapping():

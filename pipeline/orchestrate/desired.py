@@ -15,7 +15,7 @@ from pipeline.config import CameraConfig, RaylineConfig, ResolvedCamera
 from pipeline.config_errors import ConfigError, Problem, dotted, problems_of
 from pipeline.masking import mask
 from pipeline.orchestrate.base_overrides import BaseOverrides, LineOverride, with_base
-from pipeline.plain import plain
+from pipeline.plain import plain, shown
 from stages.settings import Settings
 from stages.values import CameraId
 
@@ -65,11 +65,18 @@ class DesiredState:
     run_id: str = ""  # of the `up` that published the file
     base: BaseOverrides = field(default_factory=BaseOverrides)  # what was changed of lines and models
     base_problems: Mapping[str, str] = field(default_factory=dict)  # `line NAME`, `model NAME` -> why not in force
+    _shown: dict[CameraId, Mapping[str, Any]] = field(default_factory=dict, repr=False, compare=False)
 
     @cached_property
     def cameras(self) -> Mapping[CameraId, ResolvedCamera]:
         """The cameras of `config`, each with everything it names."""
         return self.config.resolved()
+
+    def shown(self, camera_id: CameraId) -> Mapping[str, Any]:
+        """The settings of a camera that is to run, for people: secrets are masked, which takes its time once."""
+        if camera_id not in self._shown:
+            self._shown[camera_id] = shown(self.config.cameras[camera_id])
+        return self._shown[camera_id]
 
     def is_paused(self, camera_id: CameraId) -> bool:
         """True where the camera keeps its place and is not read."""

@@ -34,6 +34,7 @@ __all__ = ["DesiredCache", "DesiredConflict", "DesiredError", "DesiredStore", "N
 
 TRIES = 20
 _CONFIG, _VERSION, _RUN, _CAMERA, _LINE, _MODEL = "config", "version", "run", "camera:", "line:", "model:"
+_CONFIG_FIELD = _CONFIG.encode()  # as Redis gives it
 
 _Override = TypeVar("_Override", bound=Settings)
 
@@ -260,10 +261,19 @@ class DesiredStore:
         raise DesiredConflict(f"{TRIES} tries to change {what} met other changes: try again")
 
     def _meant(self, stored: Mapping[Any, Any]) -> DesiredState:
+        """What is stored, looked up anew only where it is not what it was; the file only where that is another."""
         known = self._cache.read
-        if known is None or known[0] != stored:
-            known = self._cache.read = (stored, _state_of(stored))
-        return known[1]
+        if known is not None and known[0] == stored:
+            return known[1]
+        config = stored.get(_CONFIG_FIELD)
+        same_file = (
+            known[1].file
+            if known is not None and config is not None and known[0].get(_CONFIG_FIELD) == config
+            else None
+        )
+        state = _state_of(stored, same_file)
+        self._cache.read = (stored, state)
+        return state
 
     def _note(self, pipe: Pipeline, file: RaylineConfig, by: Author, action: str, **what: Any) -> None:
         """Into the audit log, with the change that is queued in `pipe` or not at all."""

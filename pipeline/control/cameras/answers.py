@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Literal
 
 from pydantic import BaseModel, Field
@@ -9,7 +10,6 @@ from pydantic import BaseModel, Field
 from pipeline.masking import MASK
 from pipeline.orchestrate.desired import DesiredState, OverrideKind
 from pipeline.orchestrate.state import CameraReport, SystemReport
-from pipeline.plain import shown
 from stages.values import CameraId
 
 STARTING, UNKNOWN = "starting", "unknown"
@@ -138,7 +138,7 @@ def versions(desired: DesiredState, report: SystemReport | None) -> dict[str, An
 def _fields(
     desired: DesiredState, report: SystemReport | None, camera: CameraId, reported: CameraReport | None
 ) -> dict[str, Any]:
-    resolved, settings = desired.cameras[camera], desired.config.cameras[camera]
+    resolved, settings = desired.cameras[camera], desired.shown(camera)
     override, kind = desired.overrides.get(camera), desired.kind(camera)
     problem = desired.problems.get(camera) or (report.problems.get(camera) if report is not None else None)
     changed = override.version if override is not None and override.version else desired.version
@@ -148,8 +148,8 @@ def _fields(
         "station": resolved.station,
         "recipe": resolved.recipe_name,
         "model": resolved.model_name,
-        "url": str(settings.url),
-        "settings": _shown(shown(settings)),
+        "url": settings["url"],
+        "settings": _without_places(settings),
         "override": kind,
         "changed_at": override.at if override is not None else None,
         "problem": problem,
@@ -162,6 +162,6 @@ def _fields(
     return fields
 
 
-def _shown(settings: dict[str, Any]) -> dict[str, Any]:
+def _without_places(settings: Mapping[str, Any]) -> dict[str, Any]:
     """Where this machine keeps its secrets is nobody's affair either."""
     return {name: MASK if name.endswith("_file") and value else value for name, value in settings.items()}

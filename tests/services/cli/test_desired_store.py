@@ -160,6 +160,14 @@ async def test_the_tag_of_a_camera_changes_with_it_alone(store: DesiredStore) ->
     assert (await store.read()).tag("gate") != first.tag("gate")
 
 
+async def test_a_store_that_has_looked_sees_what_one_that_has_not_sees(store: DesiredStore, client: Redis) -> None:
+    await store.read()
+    await store.set("gate", {"fps": 5})
+    assert await store.read() == await DesiredStore(client).read()
+    await store.publish(config_from(SITE.replace("fps: 15", "fps: 3")))
+    assert (await store.read()).config.cameras["cam-1"].fps == 3
+
+
 async def test_a_lines_recipe_is_for_the_cameras_that_take_it_from_the_line(store: DesiredStore) -> None:
     state = await store.set_recipe("filling", "watch")
     cameras = state.cameras
