@@ -153,7 +153,9 @@ BELT = COUNTED.replace("counts: true", "counts: true\n    belt_speed: 2.0")
             id="a part that is never tracked",
         ),
         pytest.param(
-            COUNTED.replace("  watch:", "  spare: {model: parts}\n  watch:"),
+            COUNTED.replace("  watch:", "  spare: {model: idle}\n  watch:").replace(
+                "recipes:", "  idle: {weights: i.pt}\nrecipes:"
+            ),
             Severity.WARNING,
             "recipes.spare",
             "is used by nothing",
@@ -222,3 +224,8 @@ def test_errors_come_first(folder: Path) -> None:
     severities = [s for s, _, _ in found(SITE.replace("parts.pt", "gone.pt").replace("2.3/c", "2.2/b"), folder)]
     assert severities == sorted(severities, key=lambda s: s is Severity.WARNING)
     assert len(set(severities)) == 2
+
+
+def test_a_recipe_that_a_line_may_change_over_to_is_of_use(folder: Path) -> None:
+    text = COUNTED.replace("  watch:", "  spare: {model: parts}\n  watch:")
+    assert found(text, folder) == []
