@@ -259,6 +259,8 @@ def _unused(config: RaylineConfig) -> Iterator[Finding]:
     cameras = list(config.resolved().values())
     used_recipes = {camera.recipe_name for camera in cameras} | {line.recipe for line in config.lines.values()}
     used_models = {config.recipes[name].model for name in used_recipes}
+    on_lines = {config.recipes[line.recipe].model for line in config.lines.values()}
+    used_recipes |= {name for name, recipe in config.recipes.items() if recipe.model in on_lines}  # to change over to
     used_lines = {camera.line for camera in cameras}
     sections = (("models", config.models, used_models), ("recipes", config.recipes, used_recipes))
     for section, there, used in (*sections, ("lines", config.lines, used_lines)):

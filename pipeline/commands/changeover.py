@@ -93,5 +93,7 @@ def _tell(camera: CameraChangeover) -> None:
         complain(f"{camera.camera}: stays with {camera.recipe}: {camera.reason}")
     elif camera.state == "own":
         typer.echo(f"{camera.camera}: keeps its own recipe, {camera.recipe}")
+    elif camera.state == "away":
+        typer.echo(f"{camera.camera}: {camera.reason}")
     else:
         typer.echo(f"{camera.camera}: works by {camera.recipe}")

@@ -7,11 +7,12 @@ from typing import Literal
 
 from pydantic import BaseModel, Field
 
-from pipeline.config import ResolvedCamera
-from pipeline.ingest.camera_state import CameraState
+from pipeline.ingest.camera_state import FINAL, CameraState
 from pipeline.orchestrate.desired import DesiredState
 from pipeline.orchestrate.state import CameraReport, SystemReport
 from stages.values import CameraId
+
+_AWAY = (CameraState.PAUSED, *FINAL)  # no frame comes until a person acts
 
 
 class CameraChangeover(BaseModel):
@@ -19,9 +20,10 @@ class CameraChangeover(BaseModel):
 
     camera: str
     recipe: str | None = Field(description="In force there, by the last report. null: nothing reports of it.")
-    state: Literal["in_force", "pending", "refused", "own"] = Field(
+    state: Literal["in_force", "pending", "away", "refused", "own"] = Field(
         description="in_force: it works by the new recipe. pending: by the one before, until a gap between parts. "
-        "refused: its model does not know the recipe's classes. own: it names a recipe of its own and keeps it."
+        "away: paused, ended or failed; it changes with its next frame. refused: its model does not know the recipe's "
+        "classes. own: it names a recipe of its own and keeps it."
     )
     reason: str | None = Field(None, description="Why it is not in force yet, where that is known.")
 
@@ -34,7 +36,9 @@ class Changeover(BaseModel):
     before: str = Field(alias="from", description="The recipe that was desired before.")
     to: str
     asked_at: float | None = Field(description="Unix seconds UTC.")
-    state: Literal["done", "pending", "refused"] = Field(description="done: in force at each camera it is for.")
+    state: Literal["done", "pending", "refused"] = Field(
+        description="done: in force at each camera it is for that gives frames."
+    )
     cameras: list[CameraChangeover]
 
     model_config = {"populate_by_name": True, "serialize_by_alias": True}
@@ -75,10 +79,11 @@ def _camera(
         return CameraChangeover(camera=camera_id, recipe=recipe, state="refused", reason=told.recipe_refused)
     if told.recipe == camera.recipe_name and told.change_id == change_id:
         return CameraChangeover(camera=camera_id, recipe=recipe, state="in_force")
-    return CameraChangeover(camera=camera_id, recipe=recipe, state="pending", reason=_why_not_yet(camera, told))
+    state: Literal["away", "pending"] = "away" if told.state in _AWAY else "pending"
+    return CameraChangeover(camera=camera_id, recipe=recipe, state=state, reason=_why_not_yet(told))
 
 
-def _why_not_yet(camera: ResolvedCamera, told: CameraReport) -> str:
+def _why_not_yet(told: CameraReport) -> str:
     if told.state != CameraState.RUNNING:
         return f"it is {told.state}: it changes with its next frame"
     return (

@@ -66,6 +66,15 @@ async def test_a_changeover_is_pending_until_each_camera_works_by_it(
     assert (await asks.get("/v1/lines/l2")).json()["changeover"] is None
 
 
+async def test_nobody_waits_for_a_camera_that_gives_no_frame(redis: RedisSettings, asks: httpx.AsyncClient) -> None:
+    change = (await asks.put("/v1/lines/l1/recipe", json={"recipe": "large"})).json()["change_id"]
+    paused = works("a", "small", recipe_desired="large").model_copy(update={"state": "paused"})
+    await report(redis, paused, works("b", "large", change_id=change))
+    told = (await asks.get("/v1/lines/l1")).json()["changeover"]
+    assert (told["state"], told["cameras"][0]["state"]) == ("done", "away")
+    assert told["cameras"][0]["reason"] == "it is paused: it changes with its next frame"
+
+
 async def test_a_recipe_that_does_not_fit_a_camera_is_told(redis: RedisSettings, asks: httpx.AsyncClient) -> None:
     await asks.put("/v1/lines/l1/recipe", json={"recipe": "large"})
     no = "the model knows no class 'jar'"

@@ -153,7 +153,9 @@ BELT = COUNTED.replace("counts: true", "counts: true\n    belt_speed: 2.0")
             id="a part that is never tracked",
         ),
         pytest.param(
-            COUNTED.replace("  watch:", "  spare: {model: parts}\n  watch:"),
+            COUNTED.replace("  watch:", "  spare: {model: idle}\n  watch:").replace(
+                "recipes:", "  idle: {weights: i.pt}\nrecipes:"
+            ),
             Severity.WARNING,
             "recipes.spare",
             "is used by nothing",
@@ -245,4 +247,9 @@ def test_files_without_which_the_api_would_not_start_are_told(folder: Path) -> N
     assert "32 to 4096 bytes" in found(text, folder)[0][2]
     (folder / "jwt.secret").write_text("0123456789abcdef" * 4)
     (folder / "jwks.json").write_text("{}")
+    assert found(text, folder) == []
+
+
+def test_a_recipe_that_a_line_may_change_over_to_is_of_use(folder: Path) -> None:
+    text = COUNTED.replace("  watch:", "  spare: {model: parts}\n  watch:")
     assert found(text, folder) == []
