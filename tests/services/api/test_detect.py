@@ -252,22 +252,32 @@ async def test_a_model_that_never_answers_is_a_503_and_is_let_go_of(
     assert detector.let_go == 1
 
 
+async def until_room(asks: httpx.AsyncClient, is_free: bool) -> None:
+    """Until a request finds room or none; what it asks is refused where there is some."""
+    async with asyncio.timeout(10):
+        while ((await asks.post("/v1/detect", json={})).status_code != 503) is not is_free:  # noqa: ASYNC110 - it is asked
+            await asyncio.sleep(0.02)
+
+
 async def test_who_left_is_let_go_of_and_what_had_not_begun_is_not_worked_on(
     redis: RedisSettings, config: RaylineConfig
 ) -> None:
     detector = HeldDetector()
-    settings = ApiSettings.model_validate({"open_to_loopback": True, "detect": {"max_batch": 1, "max_waiting": 16}})
-    async with api_server(redis, config, settings=settings, detector=detector) as port:
+    limits = {"max_images": 1, "max_batch": 1, "max_waiting": 2}
+    settings = ApiSettings.model_validate({"open_to_loopback": True, "detect": limits})
+    async with (
+        api_server(redis, config, settings=settings, detector=detector) as port,
+        httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}") as asks,
+    ):
         begun, waiting = await sent(port, JPEG), await sent(port, PNG)
         await detector.begun.wait()
-        await asyncio.sleep(0.1)
+        await until_room(asks, False)
         waiting.close()
-        await asyncio.sleep(0.1)
+        await until_room(asks, True)
         begun.close()
         await eventually(lambda: detector.let_go == 1)
         detector.let.set()
-        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}") as asks:
-            images(await asks.post("/v1/detect", files=files(JPEG)))
+        images(await asks.post("/v1/detect", files=files(JPEG)))
     assert len(detector.asked) == 1  # that of the one who stayed
 
 
