@@ -22,7 +22,7 @@ demo: setup ## the main job, end to end: make demo [DURATION=90] [JSON=out.json]
 
 test: setup-test ## all tests: unit, contracts, wiring, services, e2e (under 15 minutes on 2 cores)
 	$(PY) -m pytest tests --ignore=tests/wiring --ignore=tests/e2e -m "not slow and not gpu" -n 4 --dist worksteal
-	$(PY) -m pytest tests/wiring tests/e2e -m "not slow and not gpu"
+	scripts/test-whole
 
 check: setup ## format, lint, types, unit tests (under a minute)
 	.venv/bin/ruff format --check .

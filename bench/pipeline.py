@@ -29,7 +29,7 @@ WINDOWS = 3  # a median and its spread
 def main() -> None:
     """Measure and tell."""
     options = _options()
-    here, path = machine(), weights()
+    here, path = machine(), options.weights or weights()
     before = bare_fps(path, options.runtimes)
     with farm(options.cameras) as urls:
         saturated = measure(coco_config(urls, path), options.seconds, WINDOWS).report()
@@ -56,7 +56,7 @@ def main() -> None:
         "bare": {"before": before, "between": between, "after": after},
         "dropped": saturated["dropped"],
         "cameras": options.cameras,
-        "weights": weights_name(path),
+        "weights": weights_name(path) if options.weights is None else Path(path).name,
         "machine": here,
     }
     if in_8_bits is not None:
@@ -107,6 +107,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--cameras", type=int, default=4)
     parser.add_argument("--seconds", type=float, default=30.0, help="measured at each load")
     parser.add_argument("--runtimes", default="openvino,onnx,torch", help="runtimes the bare model is measured with")
+    parser.add_argument("--weights", help="a .pt file instead of COCO yolo11n")
     parser.add_argument("--int8", type=Path, metavar="X.onnx", help="the same model in 8 bits, run as well")
     parser.add_argument("--json", type=Path)
     return parser.parse_args()

@@ -379,8 +379,8 @@ def config_of(document: Document) -> RaylineConfig:
     data = anchored(document.data, document.base)
     try:
         return RaylineConfig.model_validate(data)
-    except ValidationError as exc:
-        raise ConfigError(problems_of(exc, RaylineConfig, data, document.lines), document.file) from exc
+    except ValidationError as exc:  # which tells what was given, passwords and all
+        raise ConfigError(problems_of(exc, RaylineConfig, data, document.lines), document.file) from None
     except ConfigError as exc:
         placed = [Problem(p.path, p.message, p.hint, line_of(p.path, document.lines)) for p in exc.problems]
         raise ConfigError(placed, document.file) from exc

@@ -24,12 +24,16 @@ _SECRET_KEYS = ("password", "token", "secret", "url")
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One thing that is wrong, and what would be right."""
+    """One thing that is wrong, and what would be right; passwords of addresses in it are masked."""
 
     path: YamlPath
     message: str
     hint: str = ""
     line: int | None = None
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "message", mask(self.message))
+        object.__setattr__(self, "hint", mask(self.hint))
 
     def text(self, file: str) -> str:
         """`file:line: path: message` and, indented below, the hint."""
@@ -95,7 +99,7 @@ def _given(detail: ErrorDetails, path: YamlPath) -> str:
         return ""
     if path and any(word in str(path[-1]).lower() for word in _SECRET_KEYS):
         return " (not shown)"
-    text = repr(value)
+    text = repr(mask(value) if isinstance(value, str) else value)  # before it is cut: half a password is one too
     return f", not {text[:60]}{'...' if len(text) > 60 else ''}"
 
 

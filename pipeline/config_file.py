@@ -154,7 +154,7 @@ def _compose(text: str, file: str) -> yaml.Node | None:
     try:
         node: yaml.Node | None = yaml.compose(text, Loader=yaml.SafeLoader)
     except yaml.YAMLError as exc:
-        raise ConfigError([_yaml_problem(exc)], file) from exc
+        raise ConfigError([_yaml_problem(exc)], file) from None  # it shows the line, passwords and all
     return node
 
 
@@ -162,7 +162,7 @@ def _construct(text: str, file: str) -> dict[str, Any]:
     try:
         data = yaml.safe_load(text)
     except yaml.YAMLError as exc:
-        raise ConfigError([_yaml_problem(exc)], file) from exc
+        raise ConfigError([_yaml_problem(exc)], file) from None  # it shows the line, passwords and all
     if data is None:
         return {}
     if not isinstance(data, dict):

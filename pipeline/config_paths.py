@@ -36,6 +36,9 @@ def anchored(data: dict[str, Any], base: Path) -> dict[str, Any]:
         for tokens in _mappings(auth):
             for key in ("secret_file", "jwks_file"):
                 _anchor(tokens, key, base)
+    for tls in _mappings({"tls": data["redis"].get("tls")} if isinstance(data.get("redis"), dict) else {}):
+        for key in ("ca_file", "cert_file", "key_file"):
+            _anchor(tls, key, base)
     for section, key in (("snapshots", "uri"), ("redis", "data_dir"), ("spool", "dir")):
         if isinstance(data.get(section), dict):
             _anchor(data[section], key, base)

@@ -95,7 +95,7 @@ def started(
 def _redis(config: RaylineConfig, stack: ExitStack) -> str:
     if not config.redis.embedded:
         require_redis(config)
-        return config.redis.url.get_secret_value()
+        return config.redis.whole_url.get_secret_value()
     server = stack.enter_context(EmbeddedRedis(config.redis.data_dir, config.redis.port))
     stack.enter_context(RedisKeeper(server))
     return server.url

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import socket
 import threading
 from collections.abc import Iterator
@@ -20,11 +21,15 @@ from pipeline.deployments.http_protocol import GuardedHttp, Places
 def served(app: ASGIApp, places: Places | None = None, **options: Any) -> Iterator[int]:
     """Its port; `options` are uvicorn's."""
     places = places or Places(1000, TrustedProxies(()))
-    settings: dict[str, Any] = {"lifespan": "off", "log_config": None, "proxy_headers": False}
+    settings: dict[str, Any] = {
+        "lifespan": "off",
+        "log_config": None,
+        "proxy_headers": False,
+    }
     config = uvicorn.Config(app, http=partial(GuardedHttp, places), **(settings | options))  # type: ignore[arg-type]
     server = uvicorn.Server(config)
     listener = socket.create_server(("127.0.0.1", 0), backlog=2048)
-    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, name="http-server")
+    thread = threading.Thread(target=_run, args=(server, listener), name="http-server")
     thread.start()
     try:
         yield listener.getsockname()[1]
@@ -33,3 +38,11 @@ def served(app: ASGIApp, places: Places | None = None, **options: Any) -> Iterat
         server.force_exit = True
         thread.join(10)
         listener.close()
+
+
+def _run(server: uvicorn.Server, listener: socket.socket) -> None:
+    try:
+        server.run(sockets=[listener])
+    except OSError as exc:
+        if exc.errno != errno.EBUSY:  # uvloop's word where connections are torn down as its loop closes: it is over
+            raise

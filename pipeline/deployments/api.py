@@ -18,6 +18,7 @@ from pipeline.control.detector import DetectorBusy, DetectorUnavailable
 from pipeline.control.services import Services
 from pipeline.control.settings import ApiSettings
 from pipeline.deployments.identity import set_up_replica_logs
+from pipeline.deployments.leaving import LeavingIsNoFailure
 from pipeline.deployments.serve_graph import APP, DetectRoad
 from pipeline.observe.settings import LogSettings
 from pipeline.sinks.redis_client import RedisSettings
@@ -56,7 +57,7 @@ class ApiReplica:
 
     def __serve_build_asgi_app__(self) -> ASGIApp:
         """Called by Serve, once, behind the constructor."""
-        return make_api(self._services)
+        return LeavingIsNoFailure(make_api(self._services))
 
 
 class ServeDetector:

@@ -7,9 +7,9 @@ import re
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import Any, Self
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, unquote, urlencode, urlsplit, urlunsplit
 
-from pydantic import ConfigDict, Field, SecretStr, field_validator
+from pydantic import ConfigDict, Field, SecretStr, field_validator, model_validator
 from redis import exceptions
 from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
@@ -17,6 +17,7 @@ from redis.backoff import ExponentialBackoff
 
 from pipeline.masking import mask
 from pipeline.sinks.errors import SinkRefused, SinkUnavailable
+from pipeline.sinks.redis_tls import CHECK_HOSTNAME, QUERY, RedisTls, tls_trouble, unreadable
 from stages.settings import Settings
 
 EMBEDDED = "embedded"
@@ -46,6 +47,9 @@ class RedisSettings(Settings):
         SecretStr("redis://127.0.0.1:6379/0"),
         description="redis://[user:password@]host:port/db, rediss:// for TLS, unix:///path, or `embedded` for a server "
         "of Rayline's own on this machine. Take the password from ${ENV}; it is masked wherever settings are shown.",
+    )
+    tls: RedisTls | None = Field(
+        None, description="rediss:// only: the certificates. null trusts whom the machine trusts and shows none."
     )
     maxlen_detections: int = Field(
         10_000,
@@ -112,7 +116,16 @@ class RedisSettings(Settings):
             port_fits = False
         if parts.scheme not in _SCHEMES or not (parts.hostname or parts.path) or not port_fits:
             raise ValueError("must be redis://host:port/db, rediss://host:port/db, unix:///path or `embedded`")
+        known = {"db", *QUERY.values(), CHECK_HOSTNAME} if parts.scheme == "rediss" else {"db"}
+        if not {name for name, _ in parse_qsl(parts.query, keep_blank_values=True)} <= known:
+            raise ValueError(f"behind its ? a {parts.scheme}:// address may have {', '.join(sorted(known))}")
         return url
+
+    @model_validator(mode="after")
+    def _has_tls_to_speak_of(self) -> Self:
+        if self.tls is not None and urlsplit(self.url.get_secret_value()).scheme != "rediss":
+            raise ValueError("certificates are of no use without TLS: write the address as rediss://")
+        return self
 
     @property
     def embedded(self) -> bool:
@@ -130,19 +143,34 @@ class RedisSettings(Settings):
         host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname
         return f"{host}:{parts.port or 6379}"
 
+    @property
+    def whole_url(self) -> SecretStr:
+        """The address with what `tls` says in it, for who is given an address alone."""
+        if self.tls is None:
+            return self.url
+        parts = urlsplit(self.url.get_secret_value())
+        query = dict(parse_qsl(parts.query)) | self.tls.query()
+        return SecretStr(urlunsplit(parts._replace(query=urlencode(query))))
+
     def at(self, url: str) -> Self:
         """The same settings for another address, such as that of an embedded server."""
         return self.model_copy(update={"url": SecretStr(url)})
 
 
 def connect(settings: RedisSettings) -> Redis:
-    """A client by the settings; connects at its first command. Its answers are bytes."""
+    """A client by the settings; connects at its first command. Its answers are bytes.
+
+    Raises SinkRefused where a certificate's file cannot be read.
+    """
     if settings.embedded:
         raise ValueError("start an EmbeddedRedis first and pass settings.at(server.url)")
+    url = settings.whole_url.get_secret_value()
+    if trouble := unreadable(dict(parse_qsl(urlsplit(url).query))):
+        raise SinkRefused(f"redis at {settings.address}: {trouble}")
     # redis-py would retry 10 times and hide a dead server for most of a minute.
     retry = Retry(ExponentialBackoff(cap=0.5, base=0.05), settings.retries)
     client: Redis = Redis.from_url(
-        settings.url.get_secret_value(),
+        url,
         socket_connect_timeout=settings.connect_timeout_s,
         socket_timeout=settings.answer_timeout_s,
         retry=retry,
@@ -217,7 +245,8 @@ def _cancellation_kept() -> Iterator[None]:
 
 def sink_error(settings: RedisSettings, exc: exceptions.RedisError) -> SinkUnavailable:
     """What a redis-py error means for a writer."""
-    text = f"redis at {settings.address}: {_clean(settings, str(exc)) or type(exc).__name__}"
+    said = tls_trouble(exc) or _clean(settings, str(exc)) or type(exc).__name__
+    text = f"redis at {settings.address}: {said}"
     if isinstance(exc, exceptions.AuthenticationError | exceptions.NoPermissionError):
         return SinkRefused(text)
     if isinstance(exc, _PASSING_ERRORS):
@@ -228,4 +257,6 @@ def sink_error(settings: RedisSettings, exc: exceptions.RedisError) -> SinkUnava
 def _clean(settings: RedisSettings, text: str) -> str:
     parts: Any = urlsplit(settings.url.get_secret_value())
     text = mask(text)
-    return text.replace(parts.password, "***") if parts.password else text
+    for secret in {parts.password, unquote(parts.password)} if parts.password else ():
+        text = text.replace(secret, "***")
+    return text

@@ -98,7 +98,10 @@ class EventMessage(Part):
     message_id: str = Field(description="Equals event_id.")
     schema_: str = Field(alias="schema", pattern=r"^rayline\.event/1\.\d+$")
     event_id: str
-    kind: str = Field(description="line_crossed, zone_entered, zone_left, camera_health, camera_state, system.")
+    kind: str = Field(
+        description="line_crossed, zone_entered, zone_left, camera_health, camera_state, recipe_changed, "
+        "recipe_refused, system."
+    )
     camera: str
     line: str
     station: str

@@ -109,6 +109,7 @@ class Rayline:
 
     def __init__(self, folder: Path, cache: Path) -> None:
         self._folder = folder
+        folder.mkdir()
         runtime = folder / "run"
         runtime.mkdir(mode=0o700)
         self.note = runtime / "rayline" / "instance.json"

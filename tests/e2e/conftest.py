@@ -23,9 +23,7 @@ def exports(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def rayline(tmp_path: Path, exports: Path) -> Rayline:
     """Runs `rayline ...`; what it would find of another Rayline on this machine is hidden from it."""
-    folder = tmp_path / "rayline"
-    folder.mkdir()
-    return Rayline(folder, exports)
+    return Rayline(tmp_path / "rayline", exports)
 
 
 @pytest.fixture(scope="session")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import signal
 from pathlib import Path
 
 import pytest
@@ -46,15 +45,3 @@ def test_every_part_of_a_short_demo_gets_its_one_verdict(rayline: Rayline, tmp_p
     assert figures["verdicts_correct"] >= SHORT_RUN_CORRECT * truth, told
     assert figures["frames_published"] > 2 * 12 * 20, told
     assert "bottles@" not in demo.output  # its cameras' password
-
-
-def test_ctrl_c_ends_a_demo_without_end(rayline: Rayline) -> None:
-    with rayline.running("demo") as demo:
-        demo.wait_for("a verdict", lambda: "PASS" in demo.stdout or "REJECT" in demo.stdout, timeout_s=120)
-        assert rayline.json("status", "--once", "--json")["running"]
-        demo.interrupt(signal.SIGINT)
-        assert demo.finish(20) == 0, demo.output
-        demo.assert_nothing_left()
-    assert "parts_truth" in demo.stdout
-    assert "Traceback" not in demo.output
-    assert not rayline.note.exists()

@@ -26,7 +26,7 @@ SIZE_HW = (256, 416)
 def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("pictures")
     renderer = Renderer(BottleLine(4))
-    for number in range(24):
+    for number in range(18):
         rgb = renderer.render(10 + number * 1.7)
         assert cv2.imwrite(str(folder / f"{number}.png"), rgb[..., ::-1])
     return folder
@@ -42,18 +42,18 @@ def test_an_8_bit_model_finds_what_the_32_bit_one_does(
     command = ["quantize", "builtin:bottles", str(pictures), "-o", str(target), "--image-size", "416x256", "--json"]
     result = CliRunner().invoke(cli.app, command, catch_exceptions=False)
     told = json.loads(result.stdout)
-    assert (told["calibrated"], told["agreement"]["pictures"]) == (16, 8)
-    assert told["agreement"]["boxes"] > 50
+    assert (told["calibrated"], told["agreement"]["pictures"]) == (12, 6)
+    assert told["agreement"]["boxes"] > 40
     assert told["agreement"]["found_share"] > 0.9
     assert told["agreement"]["extra_share"] < 0.1
-    assert target.stat().st_size < 0.6 * builtin_weights("bottles").stat().st_size * 2  # that one is in 16 bit
+    assert target.stat().st_size < 1.2 * builtin_weights("bottles").stat().st_size  # that one holds 16 bits
     assert not list(tmp_path.glob(".*")), "something half-made was left"
 
-    for runtime in (Runtime.AUTO, Runtime.ONNX):
-        settings = ModelSettings(weights=str(target), image_size=SIZE_HW, sha256=told["sha256"], runtime=runtime)
-        detector = Detector.load(settings, "small")
-        assert " int8, " in detector.info.runtime
-        assert "cap" in detector.info.class_names
+    assert told["runtime"].startswith("openvino cpu int8, ")
+    settings = ModelSettings(weights=str(target), image_size=SIZE_HW, sha256=told["sha256"], runtime=Runtime.ONNX)
+    detector = Detector.load(settings, "small")
+    assert detector.info.runtime.startswith("onnxruntime cpu int8, ")
+    assert "cap" in detector.info.class_names
 
     again = CliRunner().invoke(cli.app, ["quantize", str(target), str(pictures), "-o", str(tmp_path / "twice.onnx")])
     assert "it computes in 8 bits already" in str(again.exception)

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import re
 import time
-from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 
 import httpx
@@ -22,30 +20,12 @@ from pipeline.sinks.redis_client import RedisSettings
 from pipeline.sinks.redis_client import connect as redis_connect
 from tests.api_client import api_client
 from tests.api_server import api_server
+from tests.services.api.mjpeg import is_jpeg, parts
 from tests.services.api.shown import report, shown
 
 pytestmark = pytest.mark.services
 
-JPEG = (b"\xff\xd8", b"\xff\xd9")
 LIVE = "/v1/cameras/a/live"
-
-
-def is_jpeg(data: bytes) -> bool:
-    return data.startswith(JPEG[0]) and data.endswith(JPEG[1])
-
-
-async def parts(answer: httpx.Response) -> AsyncIterator[tuple[dict[str, str], bytes]]:
-    """The parts of multipart/x-mixed-replace, by their Content-Length."""
-    data = b""
-    async for chunk in answer.aiter_raw():
-        data += chunk
-        while found := re.match(rb"(?:\r\n)?--rayline-picture\r\n(.*?)\r\n\r\n", data, re.DOTALL):
-            headers = dict(line.split(": ", 1) for line in found[1].decode().split("\r\n"))
-            end = found.end() + int(headers["Content-Length"])
-            if len(data) < end:
-                break
-            yield headers, data[found.end() : end]
-            data = data[end:]
 
 
 async def readers(client: Redis) -> int:

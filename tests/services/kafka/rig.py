@@ -153,8 +153,8 @@ async def reading(
         await graph.close()
 
 
-async def make_topic(address: str, partitions: int) -> None:
-    admin = AIOKafkaAdminClient(bootstrap_servers=address)
+async def make_topic(address: str, partitions: int, **options: Any) -> None:
+    admin = AIOKafkaAdminClient(bootstrap_servers=address, **options)
     await admin.start()
     try:
         await admin.create_topics([NewTopic(TOPIC, partitions, 1)])

@@ -171,3 +171,16 @@ def test_the_live_table_follows_and_outlives_a_redis_that_goes_away(monkeypatch:
     shown_in_turn = ["no video there", "pass 12", "trying again", "nothing runs here"]
     places = [stream.getvalue().index(text) for text in shown_in_turn]
     assert places == sorted(places)
+
+
+def test_the_recipe_that_waits_is_told_beside_the_one_in_force() -> None:
+    waits = RUNNING.model_copy(update={"recipe": "small", "recipe_desired": "large"})
+    refused = FAILED.model_copy(
+        update={"recipe": "small", "recipe_desired": "jars", "recipe_refused": "no class 'jar'"}
+    )
+    told = table(
+        report(RUNNING.model_copy(update={"recipe": "small"}), waits, refused, base_problems={"line l": "why"})
+    )
+    assert "cam-1: small until a gap between parts, then large" in told
+    assert "gate: stays with small: no class 'jar'" in told
+    assert "line l: its change is not in force: why" in told

@@ -37,9 +37,7 @@ def present(weights: Path) -> UltralyticsBackend:
 
 @pytest.fixture(scope="module", params=[CpuStream, SameMemory], ids=["no graphs", "as graphs answer"])
 def backend(weights: Path, request: pytest.FixtureRequest) -> TorchBackend:
-    return torch_backend(
-        weights, 6, 0.0, lambda device: SameMemory(device) if request.param is SameMemory else CpuStream()
-    )
+    return torch_backend(weights, 6, lambda device: SameMemory(device) if request.param is SameMemory else CpuStream())
 
 
 @pytest.mark.parametrize(
@@ -99,8 +97,8 @@ def test_detections_are_those_of_the_whole_answer(weights: Path, present: Ultral
     """Across thresholds that cut all, some and none of the anchors."""
     tensor = pictures(4, seed=3)
     scores = np.sort(present.infer(tensor)[:, 4:].max(axis=1).ravel())
+    reduced = torch_backend(weights)
     for min_score in (float(scores[0]), float(scores[-40]), float(scores[-1]) + 0.01):
-        reduced = torch_backend(weights)
         assert reduced.infer(tensor, min_score).shape[2] <= 126
         for one, other in zip(_found(reduced, tensor, min_score), _found(present, tensor, min_score), strict=True):
             np.testing.assert_allclose(one.xyxy, other.xyxy, atol=1e-2)
@@ -147,7 +145,7 @@ def test_what_runs_it_is_told(weights: Path) -> None:
 def test_where_a_size_cannot_be_captured_all_run_without_and_one_warning_says_so(
     weights: Path, present: UltralyticsBackend, caplog: pytest.LogCaptureFixture
 ) -> None:
-    backend = torch_backend(weights, 4, 0.0, NoCapture)
+    backend = torch_backend(weights, 4, NoCapture)
     assert [record.message for record in caplog.records] == [
         "no CUDA graphs, batches take longer to launch: operation not permitted when stream is capturing"
     ]
