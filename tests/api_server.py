@@ -50,6 +50,7 @@ async def api_server(
     *,
     settings: ApiSettings | None = None,
     authenticator: Authenticator | None = None,
+    detector: OneBoxDetector | None = None,
     guarded: bool = False,
 ) -> AsyncIterator[ApiServer]:
     """Answers in this loop, over the config as `up` would publish it; stopped on leaving, which hangs up on clients.
@@ -62,7 +63,7 @@ async def api_server(
     services = Services(
         settings=settings or ApiSettings(open_to_loopback=True),
         redis=pool,
-        detector=OneBoxDetector(),
+        detector=detector or OneBoxDetector(),
         models=config.models_in_use(),
         authenticator=authenticator or OpenToLoopback(),
     )

@@ -15,7 +15,7 @@ from pipeline.control.access.addresses import ClientAddress
 from pipeline.control.access.gate import Gate, unruled
 from pipeline.control.access.rules import RULES
 from pipeline.control.detect.desk import DetectDesk
-from pipeline.control.limits.bodies import BodyLimit
+from pipeline.control.limits.bodies import BodyLimit, ShortBodies
 from pipeline.control.limits.deadline import Deadline
 from pipeline.control.limits.heads import HeadLimit
 from pipeline.control.live.places import Places
@@ -96,7 +96,12 @@ def make_api(services: Services) -> ASGIApp:
     settings = services.settings
     # From the inside out: a request meets the last one first. The gate counts by address, recognises, counts by name,
     # and compares role and lines.
-    gated = Gate(app, app.routes, services, RateLimits(settings.rate_limits, services.redis))
+    gated = Gate(
+        ShortBodies(app, settings.body_timeout_s),
+        app.routes,
+        services,
+        RateLimits(settings.rate_limits, services.redis),
+    )
     in_time = Deadline(gated, settings.request_timeout_s)
     bounded = HeadLimit(BodyLimit(in_time, settings.max_body_bytes, settings.body_timeout_s))
     return RequestIds(ClientAddress(bounded, settings.trusted_proxies))

@@ -72,9 +72,14 @@ def problem_response(
         title = HTTPStatus(status).phrase
     except ValueError:
         title = "Error"
-    told = [FieldProblem(at=one.at, message=mask(one.message)) for one in errors[:_MOST_ERRORS]]
-    problem = Problem(title=title, status=status, detail=mask(detail), request_id=request_id, errors=told)
+    told = [FieldProblem(at=_written(one.at), message=_written(mask(one.message))) for one in errors[:_MOST_ERRORS]]
+    problem = Problem(title=title, status=status, detail=_written(mask(detail)), request_id=request_id, errors=told)
     return JSONResponse(problem.model_dump(), status, dict(headers or {}), media_type=MEDIA_TYPE)
+
+
+def _written(text: str) -> str:
+    """JSON may hold halves of signs (`\\ud800`), which no answer can repeat."""
+    return text.encode("utf-8", "backslashreplace").decode()
 
 
 def tell_problems(app: FastAPI) -> None:

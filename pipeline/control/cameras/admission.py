@@ -14,6 +14,7 @@ from pipeline.ingest.address import SecretUrl
 from pipeline.masking import MASK
 
 LONGEST_SETTINGS = 16_384  # characters, as JSON: they are kept in Redis and read at every look
+MOST_SETTINGS = 100  # more than there are: for each that is unknown the nearest name is looked for
 OF_THIS_MACHINE = ("username_file", "password_file")
 # FFmpeg's options reach files, open ports and send headers; these only tune.
 TUNING_OPTIONS = frozenset(
@@ -47,6 +48,8 @@ def require_admissible(camera: str, given: Mapping[str, Any], schemes: Collectio
     """Raises ConfigError where the API does not take these settings, each reason with its path."""
     if _length(given) > LONGEST_SETTINGS:  # before they are looked at
         raise ConfigError([Problem((), f"the settings are too long: at most {LONGEST_SETTINGS} characters")], "request")
+    if len(given) > MOST_SETTINGS:
+        raise ConfigError([Problem((), f"these are too many settings: at most {MOST_SETTINGS}")], "request")
     problems = [*_file_problems(given), *_masked(given), *_url_problems(given.get("url"), schemes)]
     problems += _option_problems(given.get("options"))
     if problems:

@@ -9,6 +9,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from pipeline.control.limits.refusing import TRY_AGAIN, refuse
 
+MOST_SETTINGS_BYTES = 64 * 1024
+_NO_MORE = {"Connection": "close"}
+
 
 class BodyBudget:
     """Bytes that the bodies of all requests under way may take together, in this process."""
@@ -48,7 +51,7 @@ class BodyLimit:
             return
         declared = _declared(scope)
         if declared is None:
-            await refuse(scope, send, 400, "Content-Length is no number")
+            await refuse(scope, send, 400, "Content-Length is no number, or not alone", _NO_MORE)
         elif declared > self._most_bytes:
             await refuse(scope, send, 413, self._too_long)
         else:
@@ -71,6 +74,20 @@ class BodyLimit:
     @property
     def _too_long(self) -> str:
         return f"a body is at most {self._most_bytes} bytes long"
+
+
+class ShortBodies:
+    """Stands behind the gate: only images are long. Other bodies are parsed where everybody waits for it."""
+
+    def __init__(self, app: ASGIApp, timeout_s: float) -> None:
+        self._app = app
+        self._limited = BodyLimit(app, MOST_SETTINGS_BYTES, timeout_s)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """One request."""
+        rule = scope.get("state", {}).get("rule")  # the gate puts it there
+        is_long = rule is not None and rule.detects
+        await (self._app if is_long else self._limited)(scope, receive, send)
 
 
 class _Body:
@@ -145,7 +162,13 @@ class _Body:
 
 
 def _declared(scope: Scope) -> int | None:
-    """What Content-Length says, 0 without one; None where it is no number or says two things."""
+    """What Content-Length says, 0 without one; None where it is no number or says two things, or is not alone.
+
+    With Transfer-Encoding too, a proxy may see another end of the body than we do: what lies between is a request.
+    """
+    names = {name for name, _ in scope["headers"]}
+    if {b"content-length", b"transfer-encoding"} <= names:
+        return None
     values = {value for name, value in scope["headers"] if name == b"content-length"}
     if not values:
         return 0

@@ -10,8 +10,8 @@ import pytest
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from pipeline.control.access.roles import Role
-from pipeline.control.access.rules import Rule
-from pipeline.control.limits.bodies import BodyBudget, BodyLimit
+from pipeline.control.access.rules import RULES, Rule
+from pipeline.control.limits.bodies import MOST_SETTINGS_BYTES, BodyBudget, BodyLimit, ShortBodies
 from pipeline.control.limits.deadline import Deadline
 from pipeline.control.limits.heads import HeadLimit
 from pipeline.control.limits.refusing import refuse
@@ -90,6 +90,7 @@ async def never(scope: Scope, receive: Receive, send: Send) -> None:
         pytest.param([END], [(b"content-length", b"9" * 30)], 400, id="a length of thirty digits"),
         pytest.param([END], [(b"content-length", b"-1")], 400, id="a length below nothing"),
         pytest.param([END], [(b"content-length", b"1"), (b"content-length", b"2")], 400, id="two lengths"),
+        pytest.param([END], [(b"content-length", b"0"), (b"transfer-encoding", b"chunked")], 400, id="two ends"),
         pytest.param([part(b"12345")], [], 408, id="one that stops half-way"),
         pytest.param([], [(b"content-length", b"5")], 408, id="one that never begins"),
     ],
@@ -98,6 +99,15 @@ async def test_a_body_has_a_length_and_a_time(messages: list[Message], headers: 
     asked = Asked(*messages, headers=headers)
     assert await asked.of(BodyLimit(echo, 10, 0.05)) == status
     assert len([sent for sent in asked.sent if sent["type"] == "http.response.start"]) == 1
+
+
+@pytest.mark.parametrize(
+    ("rule", "status"), [(RULES["POST", "/v1/detect"], 200), (RULES["POST", "/v1/cameras"], 413), (None, 413)]
+)
+async def test_only_images_are_long(rule: Rule | None, status: int) -> None:
+    asked = Asked(part(bytes(MOST_SETTINGS_BYTES)), part(b"x", False))
+    asked.scope["state"]["rule"] = rule
+    assert await asked.of(ShortBodies(echo, 1)) == status
 
 
 async def test_who_reads_no_body_waits_for_none() -> None:
