@@ -13,14 +13,25 @@ from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 from urllib.parse import quote
 
+import httpx
 import pytest
 import structlog
 import yaml
 from typer.testing import CliRunner
+from websockets.asyncio.client import connect as connect_socket
+from websockets.exceptions import InvalidStatus
+from websockets.typing import Subprotocol
 
 from pipeline.cli import app
 from pipeline.config import RaylineConfig, config_of_data, load_config
 from pipeline.config_errors import ConfigError
+from pipeline.control.access.api_keys import ApiKey
+from pipeline.control.access.authenticator import authenticator_for
+from pipeline.control.access.roles import Role
+from pipeline.control.access.rules import RULES, WEBSOCKET
+from pipeline.control.access.token_settings import OwnTokenSettings
+from pipeline.control.access.tokens import sign
+from pipeline.control.live import pictures
 from pipeline.control.services import Services
 from pipeline.control.settings import ApiSettings
 from pipeline.ingest.camera import make_source
@@ -34,13 +45,22 @@ from pipeline.sinks.errors import SinkUnavailable
 from pipeline.sinks.redis_client import RedisLink, RedisSettings, connect
 from pipeline.sinks.redis_pool import RedisPool
 from tests.api_client import OneBoxDetector, api_client
+from tests.api_server import api_server
 from tests.redis_server import RedisServer, redis_server
 
 pytestmark = pytest.mark.services
 
+QUIET = logging.getLogger("tests.nobody")  # the test's own client, which may say what it likes
+QUIET.setLevel(logging.CRITICAL + 1)
 CAMERA, REDIS, KAFKA = "cam3ra/p@ss#1", "r3dis-pa55", "k4fka-pa55"
 KEY, TOKEN = "rk_live_51H8xQ2eZvKYlo2C", "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJlcnAifQ.dBjftJeZ4CVPmB92K27uhbUJU1p1r"
-SECRETS = (CAMERA, quote(CAMERA, safe=""), REDIS, KAFKA, KEY, TOKEN, TOKEN.rpartition(".")[2])
+SIGNING, API_KEY = "hs256-" + "5ecret" * 8, ApiKey.new()
+OWN = OwnTokenSettings.model_validate({"secret": SIGNING})
+SIGNED = sign(OWN, "night-shift", Role.ADMIN, ("*",), 3600)
+SECRETS = (
+    *(CAMERA, quote(CAMERA, safe=""), REDIS, KAFKA, KEY, TOKEN, TOKEN.rpartition(".")[2], SIGNING),
+    *(API_KEY.text, API_KEY.text.rpartition("_")[2], SIGNED, SIGNED.rpartition(".")[2]),
+)
 CAMERA_URL = f"rtsp://viewer:{quote(CAMERA, safe='')}@127.0.0.1:1/stream"
 
 
@@ -222,7 +242,7 @@ def _asked() -> list[tuple[str, str, dict[str, str], str]]:
     """(method, path, headers, body)."""
     bearer = {"Authorization": f"Bearer {TOKEN}"}
     key = {"Authorization": f"Bearer {KEY}"}
-    camera = f'{{"name": "b", "url": "{CAMERA_URL}", "fps": "{KEY}", "{TOKEN}": 1}}'
+    camera = f'{{"name": "b", "url": "{CAMERA_URL}", "fps": 0, "password": "{KEY}", "passwrd": "{TOKEN}"}}'
     return [
         ("GET", "/openapi.json", bearer, ""),
         ("GET", "/v1/cameras", key, ""),
@@ -249,6 +269,78 @@ async def test_answers_hold_none(published: RaylineConfig, heard: Heard, client:
     broken = RedisSettings.model_validate({"url": f"redis://:{REDIS}@127.0.0.1:1/0", "retries": 0})
     async with api_client(broken) as asks:
         heard((await asks.get("/readyz")).text)
+
+
+ASKERS = {
+    "a key": {"Authorization": f"Bearer {API_KEY.text}"},
+    "a token": {"X-API-Key": SIGNED},
+    "a key of elsewhere": {"X-API-Key": KEY},
+    "a token that is cut off": {"Authorization": f"Bearer {SIGNED[:-1]}"},
+    "both": {"Authorization": f"Bearer {SIGNED}", "X-API-Key": API_KEY.text},
+    "none": {"Authorization": f"Basic {API_KEY.text}", "Cookie": f"token={SIGNED}"},
+}
+BODIES: dict[str, list[object]] = {
+    "POST /v1/detect": [{"image_url": CAMERA_URL}, {"image_base64": TOKEN}, {"passwrd": TOKEN}],
+    "PATCH /v1/models/m": [{"iou": 0.4}, {"iou": KEY}],
+    "POST /v1/cameras": [
+        {"name": "door", "url": f"{CAMERA_URL}/2", "recipe": "r"},
+        {"name": "No Name", "url": CAMERA_URL},
+    ],
+    "PATCH /v1/cameras/gate": [{"url": f"{CAMERA_URL}/3"}, {"url": KAFKA}, {"options": {"headers": TOKEN}}],
+    "PUT /v1/lines/gate/recipe": [{"recipe": "r"}, {"recipe": KEY}],
+}
+STRICT = {
+    "auth": {"keys": [{"name": "root", "sha256": API_KEY.sha256, "role": "admin"}], "own": {"secret": SIGNING}},
+    "rate_limits": {"failed": "1000/second"},
+    "stream_max_s": 1,
+}
+NAMES = {"camera": "gate", "line": "gate", "model": "m", "topic": "events"}
+
+
+@pytest.mark.parametrize("is_there", [True, False], ids=["Redis is there", "Redis refuses"])
+async def test_every_route_keeps_its_callers_secrets(
+    published: RaylineConfig, server: RedisServer, heard: Heard, is_there: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pictures, "FIRST_WITHIN_S", 0.05)
+    settings = ApiSettings.model_validate(STRICT)
+    url = server.url if is_there else server.url.replace(REDIS, f"{REDIS}x")
+    redis = RedisSettings.model_validate({"url": url, "retries": 0})
+    pool = RedisPool(redis)
+    authenticator = authenticator_for(settings, pool)
+    heard(settings, settings.model_dump_json(), settings.for_proxies, authenticator, vars(authenticator), pool)
+    loaded = published if is_there else None
+    async with api_client(redis, loaded, settings=settings, authenticator=authenticator) as asks:
+        for asker, headers in ASKERS.items():
+            for (method, path), rule in RULES.items():
+                if method != WEBSOCKET and not (rule.streams and asker == "a token"):  # one such second is enough
+                    await _ask(asks, heard, method, path.format(**NAMES), headers)
+        statuses = {one for one in heard.said if one.isdigit()}
+    assert statuses >= ({"200", "201", "204", "400", "401", "404", "422", "503"} if is_there else {"401", "503"})
+    await pool.close()
+
+
+async def _ask(asks: httpx.AsyncClient, heard: Heard, method: str, path: str, headers: dict[str, str]) -> None:
+    for body in BODIES.get(f"{method} {path}", [None]):
+        answer = await asks.request(method, path, headers={"If-Match": "*", **headers}, json=body)
+        heard(answer.status_code, answer.text, dict(answer.headers))
+
+
+@pytest.mark.parametrize("token", [API_KEY.text, SIGNED, KEY])
+async def test_a_sockets_token_is_not_repeated(
+    published: RaylineConfig, server: RedisServer, heard: Heard, token: str
+) -> None:
+    redis = RedisSettings.model_validate({"url": server.url})
+    settings = ApiSettings.model_validate(STRICT)
+    pool = RedisPool(redis)
+    made = api_server(redis, published, settings=settings, authenticator=authenticator_for(settings, pool))
+    async with made as api:
+        try:
+            offered = [Subprotocol("rayline.bearer"), Subprotocol(token)]
+            async with connect_socket(f"{api.ws}/v1/cameras/gate/live", subprotocols=offered, logger=QUIET) as socket:
+                heard(await socket.recv(), socket.subprotocol)
+        except InvalidStatus as refused:
+            heard(refused.response.body, refused.response.headers)
+    await pool.close()
 
 
 @pytest.mark.parametrize("command", [["status", "--once"], ["status", "--json"], ["cameras", "list"], ["doctor"]])
