@@ -325,7 +325,7 @@ async def _ask(asks: httpx.AsyncClient, heard: Heard, method: str, path: str, he
         heard(answer.status_code, answer.text, dict(answer.headers))
 
 
-@pytest.mark.parametrize("token", [API_KEY.text, SIGNED, KEY])
+@pytest.mark.parametrize("token", [API_KEY.text, SIGNED, KEY], ids=["an API key", "a signed token", "a stranger's key"])
 async def test_a_sockets_token_is_not_repeated(
     published: RaylineConfig, server: RedisServer, heard: Heard, token: str
 ) -> None:
