@@ -22,7 +22,7 @@ _MOST_FIELDS = 1000
 _MOST_PARTS = 10_000  # of JSON, by its commas: each that is wrong costs a hundred times its bytes
 _READ_HERE = 64 * 1024  # bytes of JSON; longer ones take so long that others should go on meanwhile
 
-# Not `X | None`: leaving it out is how nothing is said, and a null is taken as well. The limits stand with the type
+# Not `X | None`: leaving it out is how nothing is said, and `_leave_out` refuses a null. The limits stand with the type
 # inside, for at the whole they would not be understood in the schema.
 Absent = SkipJsonSchema[None]
 ModelName = Annotated[str, Field(max_length=63)]
@@ -45,10 +45,18 @@ def _exactly_one_of(*names: str) -> JsonDict:
     return {"oneOf": [{"required": [name]} for name in names]}
 
 
+def _leave_out(data: Any) -> Any:
+    if isinstance(data, dict) and any(value is None for value in data.values()):
+        raise ValueError("null says nothing here: leave it out")
+    return data
+
+
 class Wishes(BaseModel):
     """What is wanted of the images."""
 
     model_config = ConfigDict(extra="forbid")
+
+    _no_nulls = model_validator(mode="before")(_leave_out)
 
     model: ModelName | Absent = Field(
         None, description="Which of the models that run. Not needed where one runs alone."
@@ -71,6 +79,8 @@ class ImageSource(BaseModel):
 
     image_url: ImageUrl | Absent = None
     image_base64: ImageText | Absent = None
+
+    _no_nulls = model_validator(mode="before")(_leave_out)
 
     @model_validator(mode="after")
     def _from_one_place(self) -> Self:

@@ -140,6 +140,7 @@ async def test_threshold_and_classes_choose_what_is_told(redis: RedisSettings, c
     ("sent", "status"),
     [
         pytest.param({"json": {}}, 422, id="no image"),
+        pytest.param({"json": {"image_base64": "AA==", "images": None}}, 422, id="a null beside it"),
         pytest.param({"json": {"image_base64": "AA==", "image_url": "http://a/"}}, 422, id="two sources"),
         pytest.param({"json": {"images": []}}, 422, id="none of several"),
         pytest.param({"json": {"images": [{}]}}, 422, id="an image from nowhere"),
