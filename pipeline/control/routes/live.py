@@ -13,6 +13,7 @@ from starlette.datastructures import QueryParams
 from starlette.requests import HTTPConnection
 from starlette.routing import WebSocketRoute
 
+from pipeline.control.access.subprotocol import chosen_subprotocol
 from pipeline.control.live.endless import EndlessResponse
 from pipeline.control.live.pictures import BOUNDARY, first_picture, multipart, picture_headers
 from pipeline.control.live.socket import Told, converse, told
@@ -24,7 +25,6 @@ from stages.values import CameraId
 if TYPE_CHECKING:
     from starlette.types import Receive, Scope, Send
 
-BEARER = "rayline.bearer"  # the subprotocol under which browsers bring their token
 LEAST_FPS, DEFAULT_FPS, MOST_FPS = 1.0, 5.0, 15.0
 
 router = APIRouter(tags=["live"])
@@ -93,8 +93,7 @@ class LiveSocket:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One connection."""
         here: Services = scope["app"].state.services
-        offered: list[str] = scope.get("subprotocols", [])
-        subprotocol = BEARER if BEARER in offered else None
+        subprotocol = chosen_subprotocol(HTTPConnection(scope))
         await converse(_told(scope, here), here.settings.stream_max_s, subprotocol, scope, receive, send)
 
 
