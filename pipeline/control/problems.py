@@ -60,6 +60,23 @@ def busy(detail: str, retry_after_s: int = TRY_AGAIN_S) -> ApiError:
     return ApiError(503, detail, {"Retry-After": str(max(1, retry_after_s))})
 
 
+Expected = DesiredError | SinkUnavailable  # what the stores raise, wherever a request asks them
+
+
+def refusal_of(exc: ApiError | Expected) -> ApiError:
+    """What callers are told of it: the same before a route and in one."""
+    match exc:
+        case ApiError():
+            return exc
+        case SinkUnavailable():
+            return busy("Redis does not answer: try again")
+        case NothingDesired():
+            return busy(str(exc))
+        case DesiredConflict():
+            return ApiError(412, str(exc))
+    return ApiError(409, str(exc))
+
+
 def problem_response(
     status: int,
     detail: str,
@@ -89,9 +106,14 @@ def tell_problems(app: FastAPI) -> None:
         return problem_response(status, detail, request_id_of(request.scope), **more)
 
     @app.exception_handler(ApiError)
-    async def _ours(request: Request, exc: ApiError) -> JSONResponse:
-        log_refusal(request.scope, exc.status, str(exc))
-        return answer(request, exc.status, str(exc), headers=exc.headers)
+    @app.exception_handler(DesiredError)
+    @app.exception_handler(SinkUnavailable)
+    async def _expected(request: Request, exc: ApiError | Expected) -> JSONResponse:
+        if isinstance(exc, SinkUnavailable):
+            logger.warning("request %s: %s", request_id_of(request.scope), exc)
+        told = refusal_of(exc)
+        log_refusal(request.scope, told.status, str(told))
+        return answer(request, told.status, str(told), headers=told.headers)
 
     @app.exception_handler(HTTPException)
     async def _http(request: Request, exc: HTTPException) -> JSONResponse:
@@ -113,19 +135,6 @@ def tell_problems(app: FastAPI) -> None:
             for p in exc.problems
         ]
         return answer(request, 422, "the settings do not fit", errors=errors)
-
-    @app.exception_handler(DesiredError)
-    async def _desired(request: Request, exc: DesiredError) -> JSONResponse:
-        if isinstance(exc, NothingDesired):
-            return answer(request, 503, str(exc), headers={"Retry-After": str(TRY_AGAIN_S)})
-        status = 412 if isinstance(exc, DesiredConflict) else 409
-        log_refusal(request.scope, status, str(exc))
-        return answer(request, status, str(exc))
-
-    @app.exception_handler(SinkUnavailable)
-    async def _away(request: Request, exc: SinkUnavailable) -> JSONResponse:
-        logger.warning("request %s: %s", request_id_of(request.scope), exc)
-        return answer(request, 503, "Redis does not answer: try again", headers={"Retry-After": str(TRY_AGAIN_S)})
 
     @app.exception_handler(Exception)
     async def _unforeseen(request: Request, exc: Exception) -> JSONResponse:

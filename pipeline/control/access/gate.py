@@ -11,10 +11,11 @@ from pipeline.control.access.refusals import BadCredential
 from pipeline.control.access.roles import Principal
 from pipeline.control.access.rules import RULES, WEBSOCKET, Rule
 from pipeline.control.access.rules import Scope as LineScope
-from pipeline.control.problems import ApiError, log_refusal, problem_response, request_id_of
+from pipeline.control.problems import ApiError, log_refusal, problem_response, refusal_of, request_id_of
 from pipeline.control.rates.address import address_of
 from pipeline.control.rates.limiter import RateLimits, with_rate_headers
 from pipeline.control.services import Services
+from pipeline.orchestrate.desired_errors import DesiredError
 from pipeline.sinks.errors import SinkUnavailable
 
 POLICY_VIOLATION = 1008  # the WebSocket code for "you may not"
@@ -37,8 +38,8 @@ class Gate:
         send = with_rate_headers(send, scope)
         try:
             await self._admit(scope)
-        except (ApiError, SinkUnavailable) as exc:
-            await _refuse(exc, scope, receive, send)
+        except (ApiError, DesiredError, SinkUnavailable) as exc:
+            await _refuse(refusal_of(exc), scope, receive, send)
             return
         await self._app(scope, receive, send)
 
@@ -117,12 +118,11 @@ def routes_of(routes: list[BaseRoute]) -> list[tuple[str, str]]:
     return found
 
 
-async def _refuse(exc: ApiError | SinkUnavailable, scope: Scope, receive: Receive, send: Send) -> None:
-    status, headers = (exc.status, exc.headers) if isinstance(exc, ApiError) else (503, {"Retry-After": "2"})
-    detail = str(exc) if isinstance(exc, ApiError) else "Redis does not answer: try again"
-    log_refusal(scope, status, detail)
+async def _refuse(exc: ApiError, scope: Scope, receive: Receive, send: Send) -> None:
+    detail = str(exc)
+    log_refusal(scope, exc.status, detail)
     if scope["type"] == "websocket":
         await receive()
         await send({"type": "websocket.close", "code": POLICY_VIOLATION, "reason": detail[:120]})
         return
-    await problem_response(status, detail, request_id_of(scope), headers)(scope, receive, send)
+    await problem_response(exc.status, detail, request_id_of(scope), exc.headers)(scope, receive, send)

@@ -12,7 +12,7 @@ import orjson
 
 from pipeline.control.live.endless import MOST_UNDER_WAY, STALLED_S, first_of
 from pipeline.control.live.flow import Flow
-from pipeline.control.problems import ApiError
+from pipeline.control.problems import ApiError, refusal_of
 from pipeline.masking import mask
 from pipeline.orchestrate.desired_store import DesiredError
 from pipeline.sinks.errors import SinkUnavailable
@@ -89,7 +89,7 @@ async def _speak(parts: AsyncGenerator[Told, None], longest_s: float, flow: Flow
     except OSError:  # as in EndlessResponse
         return
     except (ApiError, DesiredError, SinkUnavailable) as exc:
-        code, reason = AGAIN_LATER, _reason(exc)
+        code, reason = AGAIN_LATER, mask(str(refusal_of(exc)))
     # A page's script is shown neither status nor body of a refused WebSocket: so it is let in and told.
     async with asyncio.timeout(STALLED_S):
         await flow.send({"type": "websocket.send", "text": _text({"type": "end", "reason": reason})})
@@ -110,7 +110,3 @@ async def _speak_on(parts: AsyncGenerator[Told, None], longest_s: float, flow: F
 
 def _text(data: dict[str, Any]) -> str:
     return orjson.dumps(data).decode()
-
-
-def _reason(exc: ApiError | DesiredError | SinkUnavailable) -> str:
-    return "Redis does not answer: try again" if isinstance(exc, SinkUnavailable) else mask(str(exc))

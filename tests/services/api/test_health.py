@@ -33,6 +33,12 @@ async def test_it_is_ready_once_the_supervisor_reports(redis: RedisSettings, con
     assert (before.status_code, after.status_code) == (503, 200)
 
 
+async def test_before_anything_is_desired_a_camera_is_a_503_and_no_fault(redis: RedisSettings) -> None:
+    async with api_client(redis) as asks:
+        answers = [await asks.get(path) for path in ("/v1/cameras", "/v1/cameras/a", "/v1/cameras/a/snapshot")]
+    assert [(answer.status_code, answer.headers["retry-after"]) for answer in answers] == [(503, "2")] * 3
+
+
 async def test_a_redis_that_is_away_is_a_503_that_says_when_to_come_again() -> None:
     nowhere = RedisSettings(url="redis://127.0.0.1:1/0", retries=0)
     async with api_client(nowhere) as asks:
