@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
-import socket
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 
 import httpx
 import numpy as np
-import uvicorn
 from starlette.types import ASGIApp
 
 from pipeline.config import RaylineConfig
@@ -93,25 +90,3 @@ async def api_client(
         transport = httpx.ASGITransport(app, raise_app_exceptions=False, client=client)
         async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1:8000", headers=headers) as asks:
             yield asks
-
-
-@asynccontextmanager
-async def api_server(
-    redis: RedisSettings,
-    config: RaylineConfig | None = None,
-    *,
-    settings: ApiSettings | None = None,
-    detector: OneBoxDetector | None = None,
-) -> AsyncIterator[int]:
-    """Its port, behind a real server on this machine that tells it of clients who leave."""
-    async with api_app(redis, config, settings=settings, detector=detector) as app:
-        with socket.create_server(("127.0.0.1", 0)) as listener:
-            server = uvicorn.Server(uvicorn.Config(app, log_level="warning", lifespan="on"))
-            serving = asyncio.create_task(server.serve([listener]))
-            try:
-                while not server.started:  # noqa: ASYNC110 - nothing of uvicorn tells it otherwise
-                    await asyncio.sleep(0.01)
-                yield listener.getsockname()[1]
-            finally:
-                server.should_exit = True
-                await serving

@@ -14,18 +14,14 @@ import uvicorn
 
 from pipeline.config import RaylineConfig
 from pipeline.control.access.addresses import TrustedProxies
-from pipeline.control.access.loopback import OpenToLoopback
-from pipeline.control.api import make_api
 from pipeline.control.limits.bodies import BodyLimit
 from pipeline.control.limits.heads import HeadLimit
-from pipeline.control.services import Authenticator, Services
+from pipeline.control.services import Authenticator
 from pipeline.control.settings import ApiSettings
 from pipeline.deployments.http_guard import FrontDoor
 from pipeline.deployments.http_protocol import GuardedHttp, Places
-from pipeline.orchestrate.desired_store import DesiredStore
 from pipeline.sinks.redis_client import RedisSettings
-from pipeline.sinks.redis_pool import RedisPool
-from tests.api_client import OneBoxDetector
+from tests.api_client import OneBoxDetector, api_app
 
 
 @dataclass(frozen=True)
@@ -57,30 +53,21 @@ async def api_server(
 
     `guarded`: with what stands before it in Serve's proxies.
     """
-    pool = RedisPool(redis)
-    async with pool.use() as client:
-        await DesiredStore(client).publish(config)
-    services = Services(
-        settings=settings or ApiSettings(open_to_loopback=True),
-        redis=pool,
-        detector=detector or OneBoxDetector(),
-        models=config.models_in_use(),
-        authenticator=authenticator or OpenToLoopback(),
-    )
-    app = make_api(services)
-    more: dict[str, Any] = {}
-    if guarded:
-        app = FrontDoor(HeadLimit(BodyLimit(app, services.settings.max_body_bytes, services.settings.body_timeout_s)))
-        more["http"] = partial(GuardedHttp, Places(1000, TrustedProxies(())))
-    with socket.create_server(("127.0.0.1", 0), backlog=2048) as listening:
-        options = uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=1, ws="auto", **more)
-        server = uvicorn.Server(options)
-        serving = asyncio.create_task(server.serve([listening]))
-        while not server.started:  # noqa: ASYNC110 - uvicorn has no event for it
-            await asyncio.sleep(0.01)
-        try:
-            yield ApiServer(listening.getsockname()[1])
-        finally:
-            server.should_exit = True
-            await serving
-            await pool.close()
+    settings = settings or ApiSettings(open_to_loopback=True)
+    made = api_app(redis, config, settings=settings, detector=detector, authenticator=authenticator)
+    async with made as app:
+        more: dict[str, Any] = {}
+        if guarded:
+            app = FrontDoor(HeadLimit(BodyLimit(app, settings.max_body_bytes, settings.body_timeout_s)))
+            more["http"] = partial(GuardedHttp, Places(1000, TrustedProxies(())))
+        with socket.create_server(("127.0.0.1", 0), backlog=2048) as listening:
+            options = uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=1, ws="auto", **more)
+            server = uvicorn.Server(options)
+            serving = asyncio.create_task(server.serve([listening]))
+            while not server.started:  # noqa: ASYNC110 - uvicorn has no event for it
+                await asyncio.sleep(0.01)
+            try:
+                yield ApiServer(listening.getsockname()[1])
+            finally:
+                server.should_exit = True
+                await serving

@@ -7,6 +7,7 @@ import pytest
 from pipeline.config import RaylineConfig, config_of_data
 from pipeline.control.rates import counting
 from pipeline.sinks.redis_client import RedisSettings, connect
+from pipeline.sinks.redis_pool import RedisPool
 from tests.redis_server import RedisServer, redis_server
 
 
@@ -29,6 +30,13 @@ async def redis(server: RedisServer) -> AsyncIterator[RedisSettings]:
 def _patience(monkeypatch: pytest.MonkeyPatch) -> None:
     """A machine that is busy with other tests is no reason to count in memory."""
     monkeypatch.setattr(counting, "ANSWER_S", 10.0)
+
+
+@pytest.fixture
+async def pool(redis: RedisSettings) -> AsyncIterator[RedisPool]:
+    made = RedisPool(redis)
+    yield made
+    await made.close()
 
 
 @pytest.fixture

@@ -21,7 +21,8 @@ from pipeline.control.detector import DetectorBusy, DetectorUnavailable
 from pipeline.control.settings import ApiSettings
 from pipeline.sinks.redis_client import RedisSettings
 from stages.values import Detected, Picture
-from tests.api_client import OneBoxDetector, api_client, api_server
+from tests.api_client import OneBoxDetector, api_client
+from tests.api_server import api_server
 from tests.messages import blocks, encoded
 
 pytestmark = pytest.mark.services
@@ -267,11 +268,12 @@ async def test_who_left_is_let_go_of_and_what_had_not_begun_is_not_worked_on(
     limits = {"max_images": 1, "max_batch": 1, "max_waiting": 2}
     settings = ApiSettings.model_validate({"open_to_loopback": True, "detect": limits})
     async with (
-        api_server(redis, config, settings=settings, detector=detector) as port,
-        httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}") as asks,
+        api_server(redis, config, settings=settings, detector=detector) as server,
+        httpx.AsyncClient(base_url=server.http) as asks,
     ):
-        begun, waiting = await sent(port, JPEG), await sent(port, PNG)
-        await detector.begun.wait()
+        begun = await sent(server.port, JPEG)
+        await detector.begun.wait()  # sent at once with the other, either might be decoded first
+        waiting = await sent(server.port, PNG)
         await until_room(asks, False)
         waiting.close()
         await until_room(asks, True)
@@ -284,9 +286,9 @@ async def test_who_left_is_let_go_of_and_what_had_not_begun_is_not_worked_on(
 
 async def test_who_leaves_while_sending_gives_the_place_back(redis: RedisSettings, config: RaylineConfig) -> None:
     settings = ApiSettings.model_validate({"open_to_loopback": True, "detect": {"max_images": 1, "max_waiting": 1}})
-    async with api_server(redis, config, settings=settings) as port:
-        writer = await sent(port, JPEG, cut=100)
-        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}") as asks:
+    async with api_server(redis, config, settings=settings) as server:
+        writer = await sent(server.port, JPEG, cut=100)
+        async with httpx.AsyncClient(base_url=server.http) as asks:
             await asyncio.sleep(0.1)
             assert (await asks.post("/v1/detect", files=files(JPEG))).status_code == 503
             writer.close()

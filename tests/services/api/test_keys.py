@@ -28,27 +28,12 @@ from pipeline.sinks.redis_client import RedisSettings
 from pipeline.sinks.redis_pool import RedisPool
 from tests.api_client import api_client
 from tests.redis_server import redis_server
+from tests.services.api.clock import Clock
 
 pytestmark = pytest.mark.services
 
 SECRET = "0123456789abcdef" * 4
 DAY_S = 86_400.0
-
-
-class Clock:
-    """A clock that goes on when told."""
-
-    now = 1_000_000.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
-@pytest.fixture
-async def pool(redis: RedisSettings) -> AsyncIterator[RedisPool]:
-    made = RedisPool(redis)
-    yield made
-    await made.close()
 
 
 async def make(

@@ -3,7 +3,6 @@
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -14,26 +13,11 @@ from pipeline.control.rates.settings import Rate
 from pipeline.sinks.redis_client import RedisSettings, connect
 from pipeline.sinks.redis_pool import RedisPool
 from tests.redis_server import redis_server
+from tests.services.api.clock import Clock
 
 pytestmark = pytest.mark.services
 
 HOURLY = Rate(10, 3600)
-
-
-class Clock:
-    """A monotonic clock that goes on when told."""
-
-    now = 1000.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
-@pytest.fixture
-async def pool(redis: RedisSettings) -> AsyncIterator[RedisPool]:
-    made = RedisPool(redis)
-    yield made
-    await made.close()
 
 
 async def allowed(counting: Counting, times: int, who: str = "a", rate: Rate = HOURLY) -> int:
