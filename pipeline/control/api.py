@@ -109,9 +109,10 @@ def make_api(services: Services) -> ASGIApp:
 
 @asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
-    """What was made for the app is closed with it."""
+    """What was made for the app, and what it alone asks, is closed with it."""
     yield
     app.state.desk.close()
+    await app.state.services.redis.close()
 
 
 def _openapi(app: FastAPI) -> dict[str, Any]:
