@@ -123,9 +123,17 @@ class RedisSettings(Settings):
 
     @model_validator(mode="after")
     def _has_tls_to_speak_of(self) -> Self:
-        if self.tls is not None and urlsplit(self.url.get_secret_value()).scheme != "rediss":
+        parts = urlsplit(self.url.get_secret_value())
+        if parts.scheme == "rediss":
+            RedisTls.of_query(self._query())  # an address may say no more than the settings may
+        elif self.tls is not None:
             raise ValueError("certificates are of no use without TLS: write the address as rediss://")
         return self
+
+    def _query(self) -> dict[str, str]:
+        """What stands behind the address's ?, and over it what `tls` says."""
+        said = dict(parse_qsl(urlsplit(self.url.get_secret_value()).query))
+        return said if self.tls is None else said | self.tls.query()
 
     @property
     def embedded(self) -> bool:
@@ -149,8 +157,7 @@ class RedisSettings(Settings):
         if self.tls is None:
             return self.url
         parts = urlsplit(self.url.get_secret_value())
-        query = dict(parse_qsl(parts.query)) | self.tls.query()
-        return SecretStr(urlunsplit(parts._replace(query=urlencode(query))))
+        return SecretStr(urlunsplit(parts._replace(query=urlencode(self._query()))))
 
     def at(self, url: str) -> Self:
         """The same settings for another address, such as that of an embedded server."""

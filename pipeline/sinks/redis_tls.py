@@ -44,7 +44,13 @@ class RedisTls(Settings):
     def query(self) -> dict[str, str]:
         """The same for an address."""
         found = {QUERY[name]: str(path) for name in QUERY if (path := getattr(self, name)) is not None}
-        return found if self.check_hostname else {**found, CHECK_HOSTNAME: "false"}
+        return {**found, CHECK_HOSTNAME: str(self.check_hostname).lower()}
+
+    @classmethod
+    def of_query(cls, query: Mapping[str, str]) -> Self:
+        """What an address says. Raises ValidationError where it does not fit together, as for the settings."""
+        names = {**QUERY, "check_hostname": CHECK_HOSTNAME}
+        return cls.model_validate({name: query[parameter] for name, parameter in names.items() if parameter in query})
 
 
 def unreadable(query: Mapping[str, str]) -> str | None:

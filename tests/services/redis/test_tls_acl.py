@@ -304,9 +304,20 @@ def test_an_address_may_not_switch_the_check_off(url: str) -> None:
         RedisSettings(url=url)  # type: ignore[arg-type]
 
 
+def test_certificates_in_the_settings_bring_the_check_of_the_name_back() -> None:
+    settings = RedisSettings.model_validate(
+        {"url": "rediss://h/0?ssl_check_hostname=false&ssl_ca_certs=a", "tls": {"ca_file": "a"}}
+    )
+    assert "ssl_check_hostname=true" in settings.whole_url.get_secret_value()
+
+
 @pytest.mark.parametrize(
     ("settings", "why"),
     [
+        ({"url": "rediss://h/0?ssl_check_hostname=false"}, "ca_file"),
+        ({"url": "rediss://h/0?ssl_check_hostname=no&ssl_certfile=a"}, "ca_file"),
+        ({"url": "rediss://h/0?ssl_check_hostname=perhaps&ssl_ca_certs=a"}, "check_hostname"),
+        ({"url": "rediss://h/0?ssl_keyfile=a"}, "cert_file"),
         ({"url": "redis://h/0", "tls": {"ca_file": "a"}}, "rediss://"),
         ({"url": "embedded", "tls": {}}, "rediss://"),
         ({"url": "rediss://h/0", "tls": {"key_file": "a"}}, "cert_file"),
