@@ -151,7 +151,7 @@ def _unpacked_length(packed: Iterable[bytes], most: int) -> int:
     try:
         for piece in packed:
             got += len(unpack.decompress(piece))
-            if got > most:
+            if got > most or unpack.eof:  # each piece behind the end would be copied with all before it
                 break
     except zlib.error:
         return 0
