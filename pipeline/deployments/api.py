@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 API = "api"  # the deployment
 API_APP = "rayline-api"  # its Serve application: the graph runs on where this one is redeployed
+READY_FOR_S = 1.0  # an answer to /readyz, which anybody may ask as often as they like
 NOBODY = CameraId("api")  # whose the pictures are
 
 
@@ -65,6 +66,7 @@ class ServeDetector:
 
     def __init__(self, models: Mapping[str, ModelSettings], fused: bool) -> None:
         self._models, self._fused = models, fused
+        self._looking, self._looked_at, self._is_ready = asyncio.Lock(), -READY_FOR_S, False
         self._roads: dict[str, DetectRoad] = {}  # made when first asked for: the graph may start after this
 
     async def detect(self, model: str, pictures: Sequence[Picture]) -> Detected:
@@ -78,10 +80,13 @@ class ServeDetector:
             raise DetectorUnavailable(f"model {model!r} does not answer: {type(exc).__name__}") from exc
 
     async def is_ready(self) -> bool:
-        """See ImageDetector."""
-        status = await asyncio.to_thread(serve.status)
-        app = status.applications.get(APP)
-        return app is not None and app.status == "RUNNING"
+        """See ImageDetector. Serve's controller is asked once a second at most, however many ask here."""
+        async with self._looking:
+            if time.monotonic() - self._looked_at > READY_FOR_S:
+                status = await asyncio.to_thread(serve.status)
+                app = status.applications.get(APP)
+                self._is_ready, self._looked_at = app is not None and app.status == "RUNNING", time.monotonic()
+            return self._is_ready
 
     def _road(self, model: str) -> DetectRoad:
         if model not in self._roads:
