@@ -167,9 +167,14 @@ async def run_script(link: RedisLink, calls: Sequence[tuple[Any, ...]]) -> list[
     return answers
 
 
+_GLOB = frozenset("*?[\\")  # what Redis takes for more than itself
+
+
 async def find_streams(link: RedisLink, pattern: str) -> set[str]:
-    """Streams whose name matches now."""
+    """Streams whose name matches now. One that is named whole is looked for without a walk over all keys."""
     async with link.use() as client:
+        if not _GLOB & set(pattern):
+            return {pattern} if await client.type(pattern) == b"stream" else set()
         return {key.decode() async for key in client.scan_iter(match=pattern, count=1000, _type="stream")}
 
 
