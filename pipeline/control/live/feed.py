@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from pipeline.orchestrate.state import CameraReport, StateStore
 from pipeline.sinks.errors import SinkUnavailable
 from pipeline.sinks.preview_reader import Preview, PreviewReader
+from pipeline.sinks.preview_settings import PREVIEW_TTL_S
 
 if TYPE_CHECKING:
     from pipeline.sinks.redis_client import RedisSettings
@@ -30,6 +31,7 @@ class Feed:
         self._state_at = -float("inf")
         self.watchers = 0
         self.picture: Preview | None = None
+        self.came_at = -float("inf")  # the picture, by the monotonic clock
         self.number = 0  # of the picture: rises with each
         self.report: CameraReport | None = None
         self.over: str | None = None  # why there will be no more
@@ -38,6 +40,11 @@ class Feed:
     def state(self) -> str:
         """The camera's, as last reported."""
         return UNKNOWN if self.report is None else self.report.state
+
+    @property
+    def is_live(self) -> bool:
+        """True where the picture is one of now."""
+        return time.monotonic() - self.came_at <= PREVIEW_TTL_S
 
     async def newer(self, number: int, timeout_s: float) -> bool:
         """Wait for a picture behind that number; False where there was none, or there will be none."""
@@ -73,7 +80,7 @@ class Feed:
             await asyncio.sleep(_AGAIN_S)
             return
         if picture is not None:
-            self.picture, self.number = picture, self.number + 1
+            self.picture, self.number, self.came_at = picture, self.number + 1, time.monotonic()
         if picture is not None or self.over is not None:
             self._tell()
 

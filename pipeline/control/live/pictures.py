@@ -23,9 +23,10 @@ _LONG_S = 10
 
 
 async def first_picture(feed: Feed, camera: str) -> Preview:
-    """The first to come. Raises ApiError 503 with the camera's state where none does."""
+    """The one of now, or the first to come. Raises ApiError 503 with the camera's state where none does."""
     deadline = time.monotonic() + FIRST_WITHIN_S
-    while not await feed.newer(0, 0.25):
+    seen = 0 if feed.is_live else feed.number  # others may have watched it since before it stopped
+    while not await feed.newer(seen, 0.25):
         if feed.over is not None:
             raise busy(f"camera {camera!r}: {feed.over}")
         if feed.state in WILL_SHOW_NOTHING or time.monotonic() > deadline:

@@ -12,7 +12,7 @@ import orjson
 
 from pipeline.control.live.endless import MOST_UNDER_WAY, STALLED_S, first_of
 from pipeline.control.live.flow import Flow
-from pipeline.control.problems import ApiError, refusal_of
+from pipeline.control.problems import ApiError, busy, refusal_of
 from pipeline.masking import mask
 from pipeline.orchestrate.desired_store import DesiredError
 from pipeline.sinks.errors import SinkUnavailable
@@ -34,21 +34,22 @@ Told = tuple[dict[str, Any], bytes | None]  # a text message, and the picture be
 async def told(watching: Watching, line: str, camera: str, fps: float) -> AsyncGenerator[Told, None]:
     """Pictures as they come, at most `fps`, and a word of the camera's state at least every BEAT_EVERY_S.
 
-    Raises ApiError where all places are taken.
+    Raises ApiError where all places are taken, and where there will be no more pictures.
     """
     async with watching.watch(line, camera) as feed:
-        number, state = 0, ""
+        number, state, said_at = 0, "", -float("inf")
         while feed.over is None:
             began_at = time.monotonic()
             # Before the first picture the state is looked at more often: it is all there is to show.
             is_new = await feed.newer(number, BEAT_EVERY_S if number else 1.0)
             if is_new and feed.picture is not None:
-                number, state = feed.number, feed.state
+                number, state, said_at = feed.number, feed.state, began_at
                 yield _picture(feed.picture, feed), feed.picture.jpeg
                 await asyncio.sleep(max(0.0, began_at + 1 / fps - time.monotonic()))
-            elif number or feed.state != state:
-                state = feed.state
+            elif feed.state != state or time.monotonic() - said_at >= BEAT_EVERY_S:
+                state, said_at = feed.state, time.monotonic()
                 yield _state(feed), None
+    raise busy(feed.over)
 
 
 def _picture(picture: Preview, feed: Feed) -> dict[str, Any]:

@@ -13,7 +13,8 @@ from redis.asyncio import Redis
 from websockets.asyncio.client import ClientConnection, connect
 
 from pipeline.config import RaylineConfig, config_data, config_of_data
-from pipeline.control.live import pictures
+from pipeline.control.live import feed, pictures
+from pipeline.control.live import socket as live_socket
 from pipeline.control.settings import ApiSettings
 from pipeline.sinks.keys import watch_key
 from pipeline.sinks.redis_client import RedisSettings
@@ -64,6 +65,24 @@ async def test_a_camera_that_shows_nothing_is_told_at_once_with_its_state(
     assert state in answer.json()["detail"]
     assert "no such stream" in answer.json()["detail"]
     assert "hunter2" not in answer.text
+
+
+async def test_what_others_saw_before_the_camera_stopped_is_no_snapshot_of_now(
+    redis: RedisSettings, config: RaylineConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(feed, "PREVIEW_TTL_S", 0.5)
+    async with (
+        api_server(redis, config) as server,
+        httpx.AsyncClient(base_url=server.http) as asks,
+        connect(f"{server.ws}{LIVE}") as socket,
+    ):
+        async with shown(redis, "l1", "a"):
+            while not isinstance(await socket.recv(), bytes):
+                pass
+        await report(redis, "a", "l1", "paused")
+        await asyncio.sleep(1.2)  # the state is looked at once a second
+        answer = await asks.get("/v1/cameras/a/snapshot")
+    assert (answer.status_code, "paused" in answer.json()["detail"]) == (503, True)
 
 
 async def test_a_camera_that_gives_no_picture_in_time_is_told_too(
@@ -121,12 +140,14 @@ async def test_a_camera_that_stops_keeps_its_watchers_and_they_see_it_again(
         async with shown(redis, "l1", "a"):
             answer = await stack.enter_async_context(asks.stream("GET", f"{server.http}{LIVE}"))
             stream = parts(answer)
-            last, _ = await anext(stream)
-        while (again := (await anext(stream))[0])["X-Rayline-Seq"] != last["X-Rayline-Seq"]:
-            last = again
+            last, jpeg = await anext(stream)
+        while (again := await anext(stream))[0]["X-Rayline-Seq"] != last["X-Rayline-Seq"]:
+            last, jpeg = again
+        assert (again[0]["X-Rayline-Captured-At"], again[1]) == (last["X-Rayline-Captured-At"], jpeg)
         async with shown(redis, "l1", "a"):
-            while (await anext(stream))[0]["X-Rayline-Seq"] == last["X-Rayline-Seq"]:
+            while (fresh := await anext(stream))[0]["X-Rayline-Seq"] == last["X-Rayline-Seq"]:
                 pass
+        assert fresh[1] != jpeg
 
 
 async def test_many_watch_one_camera_through_one_reader_and_the_last_closes_it(
@@ -159,8 +180,9 @@ async def test_many_watch_one_camera_through_one_reader_and_the_last_closes_it(
 
 
 async def test_a_socket_tells_the_state_where_there_is_no_picture_and_echoes_the_token_protocol(
-    redis: RedisSettings, config: RaylineConfig
+    redis: RedisSettings, config: RaylineConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(live_socket, "BEAT_EVERY_S", 1.5)
     await report(redis, "a", "l1", "paused")
     async with api_server(redis, config) as server:
         protocols = ["rayline.bearer", "abc"]
@@ -169,6 +191,7 @@ async def test_a_socket_tells_the_state_where_there_is_no_picture_and_echoes_the
             async with asyncio.timeout(10):
                 while (told := orjson.loads(await socket.recv()))["state"] != "paused":
                     pass
+                assert orjson.loads(await socket.recv()) == told  # and again, lest a proxy takes it for dead
         async with connect(f"{server.ws}{LIVE}?fps=nan") as socket:
             assert "fps" in orjson.loads(await socket.recv())["reason"]
     assert told == {"type": "state", "state": "paused", "error": None}
