@@ -120,6 +120,10 @@ class DesiredState:
         line = {**override.added, **override.changed}.get("line")
         return line if isinstance(line, str) else camera_id
 
+    def cameras_on(self, line: str) -> list[CameraId]:
+        """The cameras of a line that are to run, paused ones included, in the order of their names."""
+        return [camera_id for camera_id, camera in self.cameras.items() if camera.line == line]
+
     def removed(self) -> tuple[CameraId, ...]:
         """Cameras of the file that are not to run."""
         return tuple(sorted(camera for camera, override in self.overrides.items() if override.removed))

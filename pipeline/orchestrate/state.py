@@ -113,6 +113,11 @@ class SystemReport(Report):
         return next((report for report in self.cameras if report.camera == name), None)
 
 
+def by_name(report: SystemReport | None) -> dict[str, CameraReport]:
+    """Each camera's own; none where nothing reports."""
+    return {} if report is None else {camera.camera: camera for camera in report.cameras}
+
+
 class _Index(Report):
     """The small record that names the others, so that reading needs no SCAN."""
 

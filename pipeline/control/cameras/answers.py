@@ -9,7 +9,7 @@ from pydantic import BaseModel, Field
 
 from pipeline.masking import MASK
 from pipeline.orchestrate.desired import DesiredState, OverrideKind
-from pipeline.orchestrate.state import CameraReport, SystemReport
+from pipeline.orchestrate.state import CameraReport, SystemReport, by_name
 from stages.values import CameraId
 
 STARTING, UNKNOWN = "starting", "unknown"
@@ -119,7 +119,7 @@ def answer_of(desired: DesiredState, report: SystemReport | None, camera: Camera
 
 def views(desired: DesiredState, report: SystemReport | None, cameras: list[CameraId]) -> list[CameraView]:
     """Of these cameras, which are to run, in their order."""
-    reports = {} if report is None else {each.camera: each for each in report.cameras}
+    reports = by_name(report)
     return [CameraView(**_fields(desired, report, camera, reports.get(camera))) for camera in cameras]
 
 

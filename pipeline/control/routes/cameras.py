@@ -19,6 +19,7 @@ from pipeline.control.services import Caller, Here, Services
 from pipeline.names import NAME_PATTERN
 from pipeline.orchestrate.desired import DesiredState
 from pipeline.orchestrate.desired_store import DesiredConflict, DesiredError, Expect
+from pipeline.orchestrate.state import by_name
 from stages.values import CameraId
 
 router = APIRouter(tags=["cameras"])
@@ -42,13 +43,13 @@ async def list_cameras(
     async with here.desired() as store:
         desired = await store.read()
     async with here.state() as states:
-        report = await states.read()
+        report = await states.read(None if line is None else desired.cameras_on(line))
 
     def is_asked_for(camera: str) -> bool:
         line_of_it = desired.line_of(camera) or camera
         return caller.may_see(line_of_it) and line in (None, line_of_it)
 
-    states_of = {} if report is None else {each.camera: each for each in report.cameras}
+    states_of = by_name(report)
     found = [
         camera
         for camera in desired.config.camera_ids()
@@ -100,9 +101,9 @@ async def get_camera(
     async with here.desired() as store:
         desired = await store.read()
     _require_running(desired, caller, camera)
-    etag = quoted(desired.tag(CameraId(camera)))
-    if is_known(if_none_match, desired.tag(CameraId(camera))):
-        return Response(status_code=304, headers={"ETag": etag})
+    tag = desired.tag(CameraId(camera))
+    if is_known(if_none_match, tag):
+        return Response(status_code=304, headers={"ETag": quoted(tag)})
     return await _answer(here, desired, camera, response)
 
 

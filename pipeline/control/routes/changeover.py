@@ -64,7 +64,7 @@ async def change_recipe(
     async with here.desired() as store:
         desired = await store.set_recipe(line, given.recipe, expect, by)
     async with here.state() as states:
-        changeover = changeover_of(desired, await states.read(), line)
+        changeover = changeover_of(desired, await states.read(desired.cameras_on(line)), line)
     if changeover.state == "done":
         response.status_code = 200
     return changeover

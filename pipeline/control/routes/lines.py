@@ -17,7 +17,7 @@ from pipeline.ingest.camera_state import CameraState
 from pipeline.orchestrate.changeover import Changeover, changeover_of
 from pipeline.orchestrate.desired import DesiredState
 from pipeline.orchestrate.line_count import CountStore, LineCount
-from pipeline.orchestrate.state import CameraReport, SystemReport
+from pipeline.orchestrate.state import CameraReport, SystemReport, by_name
 
 router = APIRouter(tags=["lines"])
 
@@ -126,7 +126,7 @@ async def list_lines(here: Here, caller: Caller) -> LineList:
 @router.get("/v1/lines/{line}", summary="One line, and how it does")
 async def get_line(here: Here, caller: Caller, line: LineName) -> LineAnswer:
     """Its cameras, what was counted and judged, and whether parts pass unseen."""
-    desired, report = await _read(here)
+    desired, report = await _read(here, line)
     names = caller.visible(desired.config.line_ids())
     if line not in names:
         raise unknown("line", line, names)
@@ -134,11 +134,12 @@ async def get_line(here: Here, caller: Caller, line: LineName) -> LineAnswer:
     return LineAnswer(**view.model_dump(), **versions(desired, report))
 
 
-async def _read(here: Services) -> tuple[DesiredState, SystemReport | None]:
+async def _read(here: Services, line: str | None = None) -> tuple[DesiredState, SystemReport | None]:
+    """With `line`, no other line's cameras are in the report."""
     async with here.desired() as store:
         desired = await store.read()
     async with here.state() as states:
-        return desired, await states.read()
+        return desired, await states.read(None if line is None else desired.cameras_on(line))
 
 
 async def _views(
@@ -150,7 +151,7 @@ async def _views(
     cameras: dict[str, list[ResolvedCamera]] = {}
     for camera in desired.cameras.values():
         cameras.setdefault(camera.line, []).append(camera)
-    reports = {} if report is None else {each.camera: each for each in report.cameras}
+    reports = by_name(report)
     return [_view(desired, report, name, cameras.get(name, []), reports, counts.get(name)) for name in names]
 
 
