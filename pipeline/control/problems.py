@@ -63,8 +63,16 @@ def busy(detail: str, retry_after_s: int = TRY_AGAIN_S) -> ApiError:
 Expected = DesiredError | SinkUnavailable  # what the stores raise, wherever a request asks them
 
 
-def refusal_of(exc: ApiError | Expected) -> ApiError:
-    """What callers are told of it: the same before a route and in one."""
+def refusal_of(exc: ApiError | Expected, scope: Mapping[str, Any]) -> ApiError:
+    """What callers are told of it, the same before a route and in one; what is not for them goes into the log."""
+    if isinstance(exc, SinkUnavailable):
+        logger.warning("request %s: %s", request_id_of(scope), exc)
+    told = _told(exc)
+    log_refusal(scope, told.status, str(told))
+    return told
+
+
+def _told(exc: ApiError | Expected) -> ApiError:
     match exc:
         case ApiError():
             return exc
@@ -75,6 +83,12 @@ def refusal_of(exc: ApiError | Expected) -> ApiError:
         case DesiredConflict():
             return ApiError(412, str(exc))
     return ApiError(409, str(exc))
+
+
+def fault(exc: Exception, scope: Mapping[str, Any]) -> ApiError:
+    """What callers are told of what nobody foresaw; the log has all of it."""
+    logger.error("request %s failed in a way nobody foresaw", request_id_of(scope), exc_info=exc)
+    return ApiError(500, "a fault of Rayline's: its log tells more under this request_id")
 
 
 def problem_response(
@@ -109,10 +123,7 @@ def tell_problems(app: FastAPI) -> None:
     @app.exception_handler(DesiredError)
     @app.exception_handler(SinkUnavailable)
     async def _expected(request: Request, exc: ApiError | Expected) -> JSONResponse:
-        if isinstance(exc, SinkUnavailable):
-            logger.warning("request %s: %s", request_id_of(request.scope), exc)
-        told = refusal_of(exc)
-        log_refusal(request.scope, told.status, str(told))
+        told = refusal_of(exc, request.scope)
         return answer(request, told.status, str(told), headers=told.headers)
 
     @app.exception_handler(HTTPException)
@@ -138,8 +149,8 @@ def tell_problems(app: FastAPI) -> None:
 
     @app.exception_handler(Exception)
     async def _unforeseen(request: Request, exc: Exception) -> JSONResponse:
-        logger.error("request %s failed in a way nobody foresaw", request_id_of(request.scope), exc_info=exc)
-        return answer(request, 500, "a fault of Rayline's: its log tells more under this request_id")
+        told = fault(exc, request.scope)
+        return answer(request, told.status, str(told))
 
 
 def _methods_at(request: Request) -> list[str]:

@@ -11,7 +11,7 @@ from pipeline.control.access.refusals import BadCredential
 from pipeline.control.access.roles import Principal
 from pipeline.control.access.rules import RULES, WEBSOCKET, Rule
 from pipeline.control.access.rules import Scope as LineScope
-from pipeline.control.problems import ApiError, log_refusal, problem_response, refusal_of, request_id_of
+from pipeline.control.problems import ApiError, fault, problem_response, refusal_of, request_id_of
 from pipeline.control.rates.address import address_of
 from pipeline.control.rates.limiter import RateLimits, with_rate_headers
 from pipeline.control.services import Services
@@ -39,7 +39,10 @@ class Gate:
         try:
             await self._admit(scope)
         except (ApiError, DesiredError, SinkUnavailable) as exc:
-            await _refuse(refusal_of(exc), scope, receive, send)
+            await _refuse(refusal_of(exc, scope), scope, receive, send)
+            return
+        except Exception as exc:  # the top of the gate: it stands outside what the app does for its routes
+            await _refuse(fault(exc, scope), scope, receive, send)
             return
         await self._app(scope, receive, send)
 
@@ -120,7 +123,6 @@ def routes_of(routes: list[BaseRoute]) -> list[tuple[str, str]]:
 
 async def _refuse(exc: ApiError, scope: Scope, receive: Receive, send: Send) -> None:
     detail = str(exc)
-    log_refusal(scope, exc.status, detail)
     if scope["type"] == "websocket":
         await receive()
         await send({"type": "websocket.close", "code": POLICY_VIOLATION, "reason": detail[:120]})

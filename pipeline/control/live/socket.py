@@ -81,16 +81,16 @@ async def converse(
     await flow.listen()  # websocket.connect
     await flow.send({"type": "websocket.accept", "subprotocol": subprotocol, "headers": []})
     async with aclosing(parts):
-        await first_of(_speak(parts, longest_s, flow), flow.until_gone())
+        await first_of(_speak(parts, longest_s, flow, scope), flow.until_gone())
 
 
-async def _speak(parts: AsyncGenerator[Told, None], longest_s: float, flow: Flow) -> None:
+async def _speak(parts: AsyncGenerator[Told, None], longest_s: float, flow: Flow, scope: Scope) -> None:
     try:
         code, reason = await _speak_on(parts, longest_s, flow)
     except OSError:  # as in EndlessResponse
         return
     except (ApiError, DesiredError, SinkUnavailable) as exc:
-        code, reason = AGAIN_LATER, mask(str(refusal_of(exc)))
+        code, reason = AGAIN_LATER, mask(str(refusal_of(exc, scope)))
     # A page's script is shown neither status nor body of a refused WebSocket: so it is let in and told.
     async with asyncio.timeout(STALLED_S):
         await flow.send({"type": "websocket.send", "text": _text({"type": "end", "reason": reason})})

@@ -69,3 +69,13 @@ async def test_nobody_is_sent_where_the_host_header_says(redis: RedisSettings, c
     async with api_client(redis, config) as asks:
         answer = await asks.get("/v1/cameras/", headers={"host": "elsewhere.example"})
     assert (answer.status_code, "location" in answer.headers) == (404, False)
+
+
+async def test_a_fault_before_a_route_is_a_problem_like_any_other(redis: RedisSettings, config: RaylineConfig) -> None:
+    async with api_client(redis, config) as asks:
+        client = connect(redis)
+        await client.hset("rayline:desired", "config", "no JSON")
+        await client.aclose()
+        answer = await asks.get("/v1/cameras/a")
+    assert (answer.status_code, answer.headers["content-type"]) == (500, "application/problem+json")
+    assert answer.json()["request_id"] == answer.headers["x-request-id"]

@@ -27,6 +27,7 @@ async def test_this_machine_is_let_in(client: str) -> None:
         pytest.param("127.0.0.1", {"host": "localhost:8000", "origin": "http://evil.example"}, id="another's page"),
         pytest.param("127.0.0.1", {"host": "localhost:8000", "origin": "http://localhost:9"}, id="another port's page"),
         pytest.param("127.0.0.1", {"host": "localhost:8000", "origin": "null"}, id="a page without a place"),
+        pytest.param("127.0.0.1", {"host": "localhost:8000", "origin": "http://["}, id="an origin that is none"),
         pytest.param("127.0.0.1", {"host": "127.0.0.1", "sec_fetch_site": "cross-site"}, id="a link from elsewhere"),
     ],
 )
