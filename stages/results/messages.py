@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -174,8 +176,8 @@ def object_list(tracks: Tracks, class_names: tuple[str, ...]) -> list[dict[str, 
     if not len(tracks):
         return []
     # + 0.0 turns -0.0 into 0.0; float64 first, or 12.3 would leave as 12.300000190734863
-    boxes = (np.round(tracks.xyxy.astype(np.float64), 1) + 0.0).tolist()
-    scores = np.round(tracks.score.astype(np.float64), 4).tolist()
+    boxes = (tracks.xyxy.astype(np.float64).round(1) + 0.0).tolist()
+    scores = tracks.score.astype(np.float64).round(4).tolist()
     known = len(class_names)
     return [
         {
@@ -193,7 +195,15 @@ def object_list(tracks: Tracks, class_names: tuple[str, ...]) -> list[dict[str, 
 
 def rfc3339(unix_s: float) -> str:
     """Unix seconds as RFC 3339 in UTC with milliseconds, `2026-11-22T10:00:00.123Z`."""
-    return datetime.fromtimestamp(unix_s, UTC).isoformat(timespec="milliseconds")[:-6] + "Z"
+    fraction, whole = math.modf(unix_s)
+    carried, micros = divmod(round(fraction * 1e6), 1_000_000)  # rounded as datetime does
+    return f"{_second(int(whole) + carried)}.{micros // 1000:03d}Z"
+
+
+@lru_cache(maxsize=64)
+def _second(unix_s: int) -> str:
+    """Frames of one second, and of all cameras, share it."""
+    return datetime.fromtimestamp(unix_s, UTC).isoformat()[:-6]
 
 
 def _event(
