@@ -49,9 +49,9 @@ async def _change(line: str, change: Change, wait_s: float, redis: str | None) -
     from pipeline.orchestrate.audit import Author
     from pipeline.orchestrate.changeover import changeover_of
 
-    async with stores(redis) as here:
+    async with stores(redis, wait_s) as here:
         desired = await change(here, Author.of_this_user("cli"))
-        report = await here.state.read()
+        report = await here.state.read(desired.cameras_on(line))
         told = changeover_of(desired, report, line)
         typer.echo(_asked(told))
         if report is None:
@@ -79,7 +79,7 @@ async def _followed(here: Stores, desired: DesiredState, told: Changeover, wait_
         if told.state != "pending" or time.monotonic() >= until:
             return told
         await asyncio.sleep(LOOK_EVERY_S)
-        told = changeover_of(desired, await here.state.read(), told.line)
+        told = changeover_of(desired, await here.state.read(desired.cameras_on(told.line)), told.line)
 
 
 def _asked(told: Changeover) -> str:

@@ -67,8 +67,11 @@ def redis_settings(url: str | None) -> RedisSettings:
 
 
 @asynccontextmanager
-async def stores(url: str | None) -> AsyncIterator[Stores]:
-    """All stores on one connection; Redis' errors inside become sentences (SinkUnavailable)."""
+async def stores(url: str | None, wait_s: float = 0.0) -> AsyncIterator[Stores]:
+    """All stores on one connection; Redis' errors inside become sentences (SinkUnavailable).
+
+    `wait_s`: what the command itself waits inside, beside Redis.
+    """
     from pipeline.orchestrate.desired_store import DesiredStore
     from pipeline.orchestrate.line_count import CountStore
     from pipeline.orchestrate.state import StateStore
@@ -76,7 +79,7 @@ async def stores(url: str | None) -> AsyncIterator[Stores]:
 
     link = RedisLink(redis_settings(url))
     try:
-        async with link.use() as client:
+        async with link.use(wait_s) as client:
             yield Stores(DesiredStore(client), StateStore(client), CountStore(client))
     finally:
         await link.close()

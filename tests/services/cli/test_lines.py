@@ -36,6 +36,7 @@ def test_it_waits_until_each_camera_works_by_the_recipe(rayline: Rayline, site: 
     def acknowledge() -> None:
         while (change := site.desired().line_change("cam-1")) is None:
             time.sleep(0.02)
+        time.sleep(5.5)  # longer than one answer of Redis may take
         report(site, recipe="watch", change_id=change.change_id)
 
     camera = threading.Thread(target=acknowledge)
