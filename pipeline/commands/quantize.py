@@ -38,6 +38,8 @@ def quantize(
     if output.suffix.lower() != ".onnx" or not os.access(output.absolute().parent, os.W_OK):
         raise typer.BadParameter("an .onnx file in a folder that is there", param_hint="--output")
     settings = _settings(weights, image_size, min_score, sha256)
+    if output.resolve() == Path(settings.weights).resolve():
+        raise typer.BadParameter("that is the model itself: name another file", param_hint="--output")
     from pipeline.quantizing.making import Job, make
 
     err.print(

@@ -79,6 +79,7 @@ def test_what_is_to_be_minded_is_said(monkeypatch: pytest.MonkeyPatch, tmp_path:
         pytest.param(("parts.pt", "-o", "x.onnx"), "PICTURES", id="no pictures"),
         pytest.param(("parts.pt", "clips"), "--output", id="nowhere to write"),
         pytest.param(("parts.pt", "clips", "-o", "x.xml"), "an .onnx file", id="another format"),
+        pytest.param(("./x.onnx", "clips", "-o", "x.onnx"), "the model itself", id="onto the model"),
         pytest.param(("parts.pt", "clips", "-o", "/absent/x.onnx"), "folder that is there", id="no such folder"),
         pytest.param(
             ("parts.pt", "clips", "-o", "x.onnx", "--image-size", "640x400"), "image_size", id="no multiple of 32"
