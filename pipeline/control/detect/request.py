@@ -150,7 +150,8 @@ async def asked_of(request: Request, limits: DetectLimits) -> AsyncIterator[Aske
     """The request, its files open inside. Raises ApiError or RequestValidationError where it does not fit."""
     match kind_of(request):
         case "application/json":
-            found = await _json(await request.body())
+            # Not `request.body()`: the request keeps that, beside what was read out of it, until it is answered.
+            found = await _json(b"".join([piece async for piece in request.stream()]))
             yield _limited(Asked(found.sources(), found), limits)
         case _:
             async with request.form(max_files=limits.max_images + 1, max_fields=_MOST_FIELDS) as form:
