@@ -55,26 +55,22 @@ class _Heard:
         self._receive = receive
         self._asked: asyncio.Future[Message] | None = None
         self._left = 0
-        self._news = asyncio.Event()
+        self._news: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     def left(self, length: int) -> None:
         self._left += length
-        if self._left:
-            self._news.set()
+        if self._left and not self._news.done():
+            self._news.set_result(None)
 
     async def receive(self) -> Message:
         self._asked = self._asked or asyncio.ensure_future(self._receive())
-        news = asyncio.ensure_future(self._news.wait())
-        try:
-            waiting: list[asyncio.Future[Any]] = [self._asked, news]
-            await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            news.cancel()
+        waiting: list[asyncio.Future[Any]] = [self._asked, self._news]
+        await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
         if self._asked.done():
             asked, self._asked = self._asked, None
             return asked.result()
         left, self._left = self._left, 0
-        self._news.clear()
+        self._news = asyncio.get_running_loop().create_future()
         return {"type": EXTENSION, "bytes": left}
 
     def close(self) -> None:
