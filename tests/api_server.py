@@ -64,9 +64,9 @@ async def api_server(
             options = uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=1, ws="auto", **more)
             server = uvicorn.Server(options)
             serving = asyncio.create_task(server.serve([listening]))
-            while not server.started:  # noqa: ASYNC110 - uvicorn has no event for it
-                await asyncio.sleep(0.01)
             try:
+                while not (server.started or serving.done()):  # noqa: ASYNC110 - uvicorn has no event for it
+                    await asyncio.sleep(0.01)
                 yield ApiServer(listening.getsockname()[1])
             finally:
                 server.should_exit = True

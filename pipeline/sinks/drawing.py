@@ -8,8 +8,7 @@ from typing import cast
 import cv2
 import numpy as np
 
-from pipeline.sinks.snapshots import to_bgr
-from stages.values import Float32, FrameResult, Inspection, Picture, Tracks, UInt8, Verdict
+from stages.values import Float32, FrameResult, Inspection, Tracks, UInt8, Verdict
 
 Colour = tuple[int, int, int]  # B G R
 
@@ -31,10 +30,9 @@ _VERDICTS: dict[Verdict, Colour] = {
 _AS_IT_IS = np.ones(4, np.float32)
 
 
-def canvas_of(picture: Picture) -> UInt8:
-    """(H, W, 3) uint8 B G R, grey pictures too."""
-    image = to_bgr(picture)
-    return cast(UInt8, cv2.cvtColor(image, cv2.COLOR_GRAY2BGR)) if image.ndim == 2 else image
+def canvas_of(image: UInt8) -> UInt8:
+    """A copy to draw on (H, W, 3), of an image that is B G R or (H, W) grey."""
+    return cast(UInt8, cv2.cvtColor(image, cv2.COLOR_GRAY2BGR)) if image.ndim == 2 else image.copy()
 
 
 def draw_objects(canvas: UInt8, tracks: Tracks, names: Sequence[str], scale: Float32 = _AS_IT_IS) -> None:
@@ -58,7 +56,7 @@ def draw(image: UInt8, result: FrameResult, judged: Sequence[Inspection] | None 
 
     `judged`: None for those of this very frame. The picture may be of another size than the frame: boxes are scaled.
     """
-    canvas = cast(UInt8, cv2.cvtColor(image, cv2.COLOR_GRAY2BGR)) if image.ndim == 2 else image.copy()
+    canvas = canvas_of(image)
     scale = _scale(canvas, result)
     draw_objects(canvas, result.tracks, result.model.class_names, scale)
     for inspection in result.inspections if judged is None else judged:

@@ -50,7 +50,6 @@ class PreviewDesk:
         self._waiting: dict[CameraKey, Shot] = {}
         self._changed = threading.Condition()
         self._closed = False
-        self.replaced = 0  # frames that were due and never shown, for a newer one came first
 
     def offer(self, line: str, frame: Frame, result: FrameResult) -> None:
         """A frame was worked on."""
@@ -64,7 +63,6 @@ class PreviewDesk:
             return
         watched.due_at = max(watched.due_at + self._period_s, now)  # on the beat, but never two at once
         with self._changed:
-            self.replaced += key in self._waiting
             self._waiting[key] = Shot(frame, result, watched.lately(frame.captured_at))
             self._changed.notify()
 

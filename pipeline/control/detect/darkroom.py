@@ -19,6 +19,7 @@ from pipeline.control.detect.settings import DetectLimits
 from pipeline.ingest.av_images import decode_image
 from pipeline.ingest.still_image import Flaw, ImageRefused
 from pipeline.sinks.drawing import canvas_of, draw_objects
+from pipeline.sinks.snapshots import to_bgr
 from stages.values import Picture, Tracks
 
 _NICE = 10  # a camera's thread gets nine times as much of a core that both want
@@ -73,9 +74,7 @@ def _of_base64(text: str) -> bytes:
 
 
 def _annotate(picture: Picture, tracks: Tracks, names: tuple[str, ...]) -> bytes:
-    canvas = canvas_of(picture)
-    if canvas is picture.data:  # still the caller's own
-        canvas = canvas.copy()
+    canvas = canvas_of(to_bgr(picture))
     draw_objects(canvas, tracks, names)
     try:
         fine, jpeg = cv2.imencode(".jpg", canvas, [cv2.IMWRITE_JPEG_QUALITY, _QUALITY])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, Coroutine, Mapping
+from collections.abc import AsyncGenerator, Coroutine
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Any
 
@@ -26,16 +26,14 @@ class EndlessResponse(Response):
     leaves or stops taking anything; the parts are closed then.
     """
 
-    def __init__(
-        self, parts: AsyncGenerator[bytes, None], media_type: str, longest_s: float, headers: Mapping[str, str]
-    ) -> None:
+    def __init__(self, parts: AsyncGenerator[bytes, None], media_type: str, longest_s: float) -> None:
         self.status_code = 200
         self.media_type = media_type
         self.background = None
         self.body = b""
         self._parts = parts
         self._longest_s = longest_s
-        self.init_headers({"Cache-Control": "no-store", "X-Accel-Buffering": "no", **headers})
+        self.init_headers({"Cache-Control": "no-store", "X-Accel-Buffering": "no"})
         del self.headers["content-length"]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

@@ -36,11 +36,6 @@ class Watching:
                 if not feed.watchers:
                     self._close(line, camera, feed)
 
-    @property
-    def cameras(self) -> int:
-        """How many are watched here."""
-        return len(self._feeds)
-
     def _open(self, line: str, camera: str) -> Feed:
         feed = self._feeds.get((line, camera))
         if feed is None or feed.over is not None:

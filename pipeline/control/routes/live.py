@@ -73,7 +73,7 @@ async def live(camera: str, here: Here, watching: Pictures, fps: Fps = DEFAULT_F
     """
     line = await line_shown(here, camera)
     media_type = f"multipart/x-mixed-replace; boundary={BOUNDARY}"
-    return EndlessResponse(multipart(watching, line, camera, fps), media_type, here.settings.stream_max_s, {})
+    return EndlessResponse(multipart(watching, line, camera, fps), media_type, here.settings.stream_max_s)
 
 
 async def line_shown(here: Services, camera: str) -> str:

@@ -73,7 +73,7 @@ async def stream(
     async with here.desired() as desired:
         wanted = wanted_of(topic, line, camera, await desired.read(), caller)
     parts = events(listeners, here.redis.settings, wanted, place)
-    return EndlessResponse(parts, EVENT_STREAM, here.settings.stream_max_s, {})
+    return EndlessResponse(parts, EVENT_STREAM, here.settings.stream_max_s)
 
 
 def wanted_of(topic: Topic, line: str | None, camera: str | None, state: DesiredState, caller: Principal) -> Wanted:

@@ -180,9 +180,11 @@ def _until(holds: Callable[[], bool]) -> None:
 
 def test_of_one_address_a_quarter_of_the_places_work_at_once() -> None:
     with served(APP, Places(8, TrustedProxies(()))) as port:
-        at_work = _open(port, 2)
-        for connection in at_work:
-            connection.sendall(b"POST /read HTTP/1.1\r\nhost: x\r\ncontent-length: 9\r\n\r\n")
+        at_work, body = _open(port, 2), b"POST /read HTTP/1.1\r\nhost: x\r\ncontent-length: 9\r\n\r\n"
+        at_work[0].sendall(body)
+        at_work[1].sendall(HELLO)
+        assert at_work[1].recv(4096).startswith(b"HTTP/1.1 200 ")  # beside the first
+        at_work[1].sendall(body)
         _until(lambda: talk(port).startswith(b"HTTP/1.1 503 "))
         for connection in at_work:
             connection.close()

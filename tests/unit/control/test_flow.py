@@ -52,7 +52,7 @@ class Parts:
 
 
 def response(parts: Parts) -> EndlessResponse:
-    return EndlessResponse(parts(), "text/event-stream", 60.0, {})
+    return EndlessResponse(parts(), "text/event-stream", 60.0)
 
 
 async def turns(count: int = 200) -> None:
