@@ -35,6 +35,11 @@ class Problem:
         object.__setattr__(self, "message", mask(self.message))
         object.__setattr__(self, "hint", mask(self.hint))
 
+    @property
+    def advice(self) -> str:
+        """The message and, in brackets, the hint."""
+        return f"{self.message} ({self.hint})" if self.hint else self.message
+
     def text(self, file: str) -> str:
         """`file:line: path: message` and, indented below, the hint."""
         where = f"{file}:{self.line}" if self.line else file
@@ -50,6 +55,11 @@ class ConfigError(RaylineError):
         self.problems = tuple(problems)
         self.file = file
         super().__init__("\n".join(problem.text(file) for problem in self.problems))
+
+    @property
+    def in_a_line(self) -> str:
+        """Every problem with its path and what would be right, for where there is no file to point into."""
+        return "; ".join(f"{dotted(problem.path)}: {problem.advice}" for problem in self.problems)
 
 
 def dotted(path: YamlPath) -> str:

@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 app = typer.Typer(no_args_is_help=True, help="Make, list and revoke keys for the HTTP API, and sign tokens.")
 
 DAY_S = 86_400
-_LONGEST_SUBJECT = 200
 
 RoleOption = Annotated[
     str, typer.Option(metavar="ROLE", help="viewer, operator, engineer or admin; each may what those before it may.")
@@ -127,11 +126,12 @@ def sign_token(
     redis: RedisOption = None,
 ) -> None:
     """Sign a token (JWT) with the secret of `api.auth.own` and print it."""
+    from pipeline.control.access.claims import LONGEST_NAME, is_subject
     from pipeline.control.access.tokens import sign
 
     known, lines = _role(role), _lines(line)
-    if not 0 < len(subject) <= _LONGEST_SUBJECT or not subject.isprintable():
-        raise typer.BadParameter(f"1 to {_LONGEST_SUBJECT} printable characters", param_hint="SUBJECT")
+    if not is_subject(subject):
+        raise typer.BadParameter(f"1 to {LONGEST_NAME} printable characters", param_hint="SUBJECT")
     settings = _own_tokens(config, redis)
     typer.echo(sign(settings, subject, known, lines, hours * 3600))
     err.print(f"{subject} is {known.value} on {_told(lines)} with it for {hours:g} h.", markup=False, soft_wrap=True)

@@ -141,10 +141,7 @@ def tell_problems(app: FastAPI) -> None:
 
     @app.exception_handler(ConfigError)
     async def _config(request: Request, exc: ConfigError) -> JSONResponse:
-        errors = [
-            FieldProblem(at=dotted(p.path), message=f"{p.message}{f' ({p.hint})' if p.hint else ''}")
-            for p in exc.problems
-        ]
+        errors = [FieldProblem(at=dotted(problem.path), message=problem.advice) for problem in exc.problems]
         return answer(request, 422, "the settings do not fit", errors=errors)
 
     @app.exception_handler(Exception)

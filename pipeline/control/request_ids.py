@@ -17,6 +17,11 @@ SAFE_HEADERS = {
 }
 
 
+def is_usable(given: str) -> bool:
+    """True for an id that may go into answers and logs as it is."""
+    return _USABLE.fullmatch(given) is not None
+
+
 class RequestIds:
     """Outermost: takes the caller's X-Request-Id where it is a plain one, else makes one."""
 
@@ -29,7 +34,7 @@ class RequestIds:
             await self._app(scope, receive, send)
             return
         given = Headers(scope=scope).get("x-request-id", "")
-        request_id = given if _USABLE.fullmatch(given) else uuid.uuid4().hex
+        request_id = given if is_usable(given) else uuid.uuid4().hex
         scope.setdefault("state", {})["request_id"] = request_id
 
         async def tell(message: Message) -> None:

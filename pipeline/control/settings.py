@@ -7,6 +7,7 @@ from typing import Self
 
 from pydantic import Field, field_validator, model_validator
 
+from pipeline.control.access.addresses import is_this_machine
 from pipeline.control.access.settings import AuthSettings
 from pipeline.control.detect.settings import DetectLimits
 from pipeline.control.rates.settings import RateLimitSettings
@@ -132,12 +133,7 @@ class ApiSettings(Settings):
     @property
     def is_loopback(self) -> bool:
         """True where nobody else can reach it."""
-        if self.host == "localhost":
-            return True
-        try:
-            return ipaddress.ip_address(self.host).is_loopback
-        except ValueError:
-            return False
+        return is_this_machine(self.host)
 
     @property
     def url(self) -> str:

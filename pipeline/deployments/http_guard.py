@@ -17,6 +17,7 @@ from pipeline.control.limits.bodies import BodyBudget, BodyLimit
 from pipeline.control.limits.heads import HeadLimit
 from pipeline.control.limits.refusing import refuse
 from pipeline.control.live.flow import TellWhatLeft
+from pipeline.control.request_ids import is_usable
 from pipeline.control.settings import ApiSettings
 from pipeline.deployments.http_protocol import GuardedHttp, Places
 from pipeline.local_ray import HTTP_LIMITS
@@ -121,7 +122,7 @@ _ID = b"x-request-id"
 def _steers_serve(name: bytes, value: bytes) -> bool:
     """Serve takes - and _ for the same."""
     if name == _ID:  # it goes into Serve's log as it is
-        return not (0 < len(value) <= 64 and value.replace(b"-", b"").replace(b"_", b"").replace(b".", b"").isalnum())
+        return not is_usable(value.decode("latin-1"))
     return name.replace(b"_", b"-") in _STEERING
 
 

@@ -6,7 +6,6 @@ import asyncio
 from collections import Counter
 from collections.abc import Callable
 from functools import partial
-from ipaddress import IPv6Address, ip_network
 from typing import Any
 
 import h11
@@ -14,7 +13,7 @@ from uvicorn.config import Config
 from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
-from pipeline.control.access.addresses import TrustedProxies, parse
+from pipeline.control.access.addresses import TrustedProxies, site_of
 
 HEAD_TIMEOUT_S = 10.0  # from the connection, or a request's first byte, to the end of its headers
 BODY_LEFT_S = 5.0  # for a body that nobody reads any more: hanging up at once would lose the answer on its way
@@ -40,7 +39,7 @@ class Places:
 
     def take(self, transport: asyncio.Transport, peer: str) -> bool:
         """False where there is none."""
-        owner = _owner(peer)
+        owner = site_of(peer)
         if self._by_peer[owner] >= self._most_each and peer not in self._proxies and not self._make_room(owner):
             return False
         if len(self._peers) >= self._most and not self._make_room():
@@ -74,14 +73,6 @@ class Places:
         self.leave(longest)
         longest.abort()
         return True
-
-
-def _owner(peer: str) -> str:
-    """Of IPv6 addresses everybody has a network full."""
-    address = parse(peer)
-    if isinstance(address, IPv6Address):
-        return str(ip_network((int(address) >> 64 << 64, 64)).network_address)
-    return peer
 
 
 class Alarm:

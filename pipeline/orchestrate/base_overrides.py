@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import Field, ValidationError
 
 from pipeline.config import LineSettings, RaylineConfig, unknown_name
-from pipeline.config_errors import ConfigError, Problem, dotted, problems_of
+from pipeline.config_errors import ConfigError, Problem, problems_of
 from pipeline.names import did_you_mean
 from pipeline.plain import plain
 from stages.detect.settings import ModelSettings
@@ -59,12 +59,12 @@ def with_base(file: RaylineConfig, overrides: BaseOverrides) -> tuple[RaylineCon
         try:
             lines[line] = _line_with(file, line, of_line)
         except ConfigError as exc:
-            problems[f"line {line}"] = _told(exc)
+            problems[f"line {line}"] = exc.in_a_line
     for model, of_model in overrides.models.items():
         try:
             models[model] = model_with(file, model, of_model.changed)
         except ConfigError as exc:
-            problems[f"model {model}"] = _told(exc)
+            problems[f"model {model}"] = exc.in_a_line
     if lines == file.lines and models == file.models:
         return file, problems
     return file.with_base(lines, models), problems
@@ -107,8 +107,3 @@ def _line_with(file: RaylineConfig, line: str, override: LineOverride) -> LineSe
         return file.lines[line]
     require_recipe(file, line, override.recipe)
     return file.lines[line].model_copy(update={"recipe": override.recipe})
-
-
-def _told(exc: ConfigError) -> str:
-    problems = (f"{dotted(p.path)}: {p.message}{f' ({p.hint})' if p.hint else ''}" for p in exc.problems)
-    return "; ".join(problems)

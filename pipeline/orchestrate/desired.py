@@ -12,8 +12,7 @@ from typing import Any
 from pydantic import Field, ValidationError
 
 from pipeline.config import CameraConfig, RaylineConfig, ResolvedCamera
-from pipeline.config_errors import ConfigError, Problem, dotted, problems_of
-from pipeline.masking import mask
+from pipeline.config_errors import ConfigError, Problem, problems_of
 from pipeline.orchestrate.base_overrides import BaseOverrides, LineOverride, with_base
 from pipeline.plain import plain, shown
 from stages.settings import Settings
@@ -177,7 +176,7 @@ def _one_by_one(
         try:
             config = _overridden(file, config.cameras, {camera_id: override})
         except ConfigError as exc:
-            problems[camera_id] = "; ".join(_told(problem) for problem in exc.problems)
+            problems[camera_id] = exc.in_a_line
     return config
 
 
@@ -209,11 +208,6 @@ def _with_overrides(
         base = override.added if override.added is not None else _of_file(cameras, camera_id)
         changed[camera_id] = camera_of_data({**base, **override.changed}, camera_id)
     return changed
-
-
-def _told(problem: Problem) -> str:
-    hint = f" ({problem.hint})" if problem.hint else ""
-    return mask(f"{dotted(problem.path)}: {problem.message}{hint}")
 
 
 def _of_file(cameras: Mapping[str, CameraConfig], camera_id: CameraId) -> dict[str, Any]:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from starlette.types import ASGIApp, Receive, Scope, Send
+if TYPE_CHECKING:
+    from starlette.types import ASGIApp, Receive, Scope, Send
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
@@ -85,6 +86,20 @@ def parse(host: str) -> Address | None:
     except ValueError:
         return None
     return getattr(address, "ipv4_mapped", None) or address
+
+
+def site_of(host: str) -> str:
+    """Whom callers of that address count as: itself, or of IPv6 the /64 that one customer numbers as they like."""
+    address = parse(host.partition("%")[0])
+    if isinstance(address, ipaddress.IPv6Address):
+        return str(ipaddress.ip_network((int(address), 64), strict=False))
+    return host if address is None else str(address)
+
+
+def is_this_machine(host: str) -> bool:
+    """True for a name or address that nobody else reaches."""
+    address = parse(host)
+    return host == "localhost" or (address is not None and address.is_loopback)
 
 
 def _tells(name: bytes) -> bool:

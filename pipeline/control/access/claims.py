@@ -10,15 +10,20 @@ from pipeline.control.access.roles import Principal, Role
 from pipeline.control.access.token_settings import ClaimSettings
 from pipeline.control.problems import ApiError
 
-_LONGEST_NAME = 200
+LONGEST_NAME = 200
 _MOST_VALUES = 1000
+
+
+def is_subject(name: str) -> bool:
+    """True for what may name somebody in the audit log."""
+    return 0 < len(name) <= LONGEST_NAME and name.isprintable()
 
 
 def principal_of_claims(claims: Mapping[str, Any], settings: ClaimSettings) -> Principal:
     """Raises ApiError: 401 where it names nobody, 403 where it gives no role."""
     name = claims["sub"]
-    if not isinstance(name, str) or not 0 < len(name) <= _LONGEST_NAME or not name.isprintable():
-        raise refused(f"`sub` must be 1 to {_LONGEST_NAME} printable characters")
+    if not isinstance(name, str) or not is_subject(name):
+        raise refused(f"`sub` must be 1 to {LONGEST_NAME} printable characters")
     known = {role.value: role for role in Role} | dict(settings.roles)
     roles = [known[value] for value in _values(claims, settings.role_claim) if value in known]
     if not roles:

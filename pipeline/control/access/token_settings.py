@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import ipaddress
 from pathlib import Path
 from typing import Annotated, Literal, Self
 from urllib.parse import urlsplit
 
 from pydantic import ConfigDict, Field, SecretStr, StringConstraints, field_validator, model_validator
 
+from pipeline.control.access.addresses import is_this_machine
 from pipeline.control.access.roles import Role
 from stages.errors import RaylineError
 from stages.settings import Settings
@@ -149,7 +149,7 @@ class ProviderSettings(ClaimSettings):
             host, usable = "", False
         if not usable or not host or parts.username is not None or parts.scheme not in ("http", "https"):
             raise ValueError("must be https://host[:port]/path, without a login")
-        if parts.scheme == "http" and not _is_this_machine(host):
+        if parts.scheme == "http" and not is_this_machine(host):
             raise ValueError("must be https: whoever stands between could publish keys of their own")
         return url
 
@@ -165,12 +165,3 @@ class ProviderSettings(ClaimSettings):
         if self.jwks_url is None:
             return str(self.jwks_file)
         return self.jwks_url.partition("?")[0]
-
-
-def _is_this_machine(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
