@@ -75,6 +75,21 @@ def require_port(api: ApiSettings) -> None:
         ) from None
 
 
+def require_proxies(api: ApiSettings, host: str, port: int, proxies: int) -> None:
+    """So many proxies of Serve listen at host and port, where the API is to be. Raises PortTaken.
+
+    A Serve that ran in the cluster before keeps its own, and says so in its log alone.
+    """
+    wanted = (api.host, api.port)
+    if proxies and (host, port) == wanted:
+        return
+    what = f"listens on {host}:{port}" if proxies else "runs without HTTP"
+    raise PortTaken(
+        f"Serve runs in this cluster already and {what}, so the HTTP API cannot be on {wanted[0]}:{wanted[1]}: "
+        "set api.host and api.port to what it has, or api: null, or end it with `serve shutdown`"
+    )
+
+
 def require_cluster(address: str) -> None:
     """Something listens at host:port, or ray://host:port. Raises ClusterUnavailable.
 

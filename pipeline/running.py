@@ -16,7 +16,14 @@ from typing import TYPE_CHECKING, Any
 
 from pipeline.instance import Instance, remove_instance, write_instance
 from pipeline.local_ray import join_ray, set_environment, start_local_ray
-from pipeline.preflight import require_cluster, require_port, require_redis, require_room, require_weights
+from pipeline.preflight import (
+    require_cluster,
+    require_port,
+    require_proxies,
+    require_redis,
+    require_room,
+    require_weights,
+)
 from pipeline.sinks.embedded_redis import EmbeddedRedis
 from pipeline.sinks.redis_keeper import RedisKeeper
 from pipeline.sinks.spool_settings import folder_of
@@ -130,6 +137,8 @@ def _ray(config: RaylineConfig, address: str | None, stack: ExitStack) -> bool:
         if address is not None:
             join_ray(address)
         else:
+            if config.api is not None:
+                require_port(config.api)
             start_local_ray(config.observe.metrics_port)
     shared = is_in_one or address is not None
     if shared:
@@ -141,15 +150,21 @@ def _ray(config: RaylineConfig, address: str | None, stack: ExitStack) -> bool:
 
 
 def _serve(config: RaylineConfig) -> None:
-    """Serve's own processes. Where there is no API there is no proxy either: a process less, and no open port."""
+    """Serve's own processes. Where there is no API there is no proxy either: a process less, and no open port.
+
+    A Serve that runs in the cluster already stays as it is. Raises PortTaken where the API cannot be reached by it.
+    """
     from ray import serve
+    from ray.serve.context import _get_global_client  # Serve tells what it listens on nowhere else
 
     if config.api is None:
         serve.start(proxy_location="Disabled", logging_config=QUIET)
         return
-    require_port(config.api)
     options = {"host": config.api.host, "port": config.api.port, "keep_alive_timeout_s": 30}
     serve.start(proxy_location="EveryNode", http_options=options, logging_config=QUIET)
+    client = _get_global_client()
+    assert client is not None  # noqa: S101 - it was started just now
+    require_proxies(config.api, client.http_config.host, client.http_config.port, len(serve.status().proxies))
 
 
 @contextmanager

@@ -6,7 +6,17 @@ from pathlib import Path
 import pytest
 
 from pipeline.config_urls import config_for_urls
-from pipeline.preflight import ClusterUnavailable, NoRoom, require_cluster, require_room, require_weights
+from pipeline.control.settings import ApiSettings
+from pipeline.preflight import (
+    ClusterUnavailable,
+    NoRoom,
+    PortTaken,
+    require_cluster,
+    require_port,
+    require_proxies,
+    require_room,
+    require_weights,
+)
 from stages.errors import ModelError
 from tests.unit.config.site import SITE, config_from
 
@@ -77,3 +87,22 @@ def test_a_redis_that_only_one_machine_reaches_is_refused_for_a_cluster_of_two()
     require_room(config_from(SITE), [{"CPU": 4}])
     with pytest.raises(NoRoom, match=r"2 machines .* set redis\.url"):
         require_room(config_from(SITE), [{"CPU": 4}, {"CPU": 4}])
+
+
+@pytest.mark.parametrize(
+    ("host", "port", "proxies", "why"),
+    [
+        pytest.param("0.0.0.0", 8000, 1, "listens on 0.0.0.0:8000", id="another address"),
+        pytest.param("127.0.0.1", 9000, 1, "listens on 127.0.0.1:9000", id="another port"),
+        pytest.param("127.0.0.1", 8000, 0, "runs without HTTP", id="no proxies"),
+    ],
+)
+def test_a_serve_that_runs_already_and_listens_elsewhere_is_told(host: str, port: int, proxies: int, why: str) -> None:
+    require_proxies(ApiSettings(), "127.0.0.1", 8000, 2)
+    with pytest.raises(PortTaken, match=why):
+        require_proxies(ApiSettings(), host, port, proxies)
+
+
+def test_a_port_that_is_taken_is_told_before_anything_starts() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken, pytest.raises(PortTaken, match=r"api\.port"):
+        require_port(ApiSettings(port=taken.getsockname()[1]))
