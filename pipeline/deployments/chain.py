@@ -117,6 +117,11 @@ class CameraChain:
         """Parts that were seen and have no verdict; 0 is a gap between parts."""
         return self._inspector.under_way if self._inspector else 0
 
+    @property
+    def has_older(self) -> bool:
+        """True while parts under way go by the recipe before."""
+        return self._inspector is not None and self._inspector.has_older
+
     def change(self, job: CameraJob, now: float) -> Judged:
         """From the next frame on by this job's recipe; identities go on. What it cut short is told, with the recipe
         before. Raises ModelError or ValueError where the model does not know its classes: then nothing has changed.

@@ -84,7 +84,7 @@ class TrackedCamera:
         self._changeover: Changeover | None = None
         self._came_from = ""  # the recipe that is stored, where the change from it is still to be told
         self._refused: tuple[CameraJob, str] | None = None  # a job whose recipe does not fit the model, and why
-        self._changed = False  # the recipe, with the write under way or one that did not land
+        self._changed = False  # the recipe, or that parts go by the one before: to be stored with the next write
         self._contexts: dict[str, ResultContext] = {}  # recipe -> who the camera was in its messages then
         self._take_up_recipe(job, stored.checkpoint)
         self._road: str | None = None  # the source whose frames the chain works on
@@ -374,9 +374,17 @@ class TrackedCamera:
     def _published(self, frames: int, latencies_s: tuple[float, ...], failed: int = 0) -> CameraAnswer:
         verdicts, self._verdicts_made = self._verdicts_made, Counter()
         health = None if self._last is None else self._last.health.value
-        works_by = in_force(self.job, self._refused[1] if self._refused is not None else "")
+        refused = self._refused[1] if self._refused is not None else ""
+        works_by = in_force(self.job, refused, older_parts=self._has_older_parts)
         made = (failed, dict(verdicts), health)
         return CameraAnswer(Outcome.PUBLISHED, self._cursor, frames, latencies_s, *made, in_force=works_by)
+
+    @property
+    def _has_older_parts(self) -> bool:
+        """True where parts may go by the recipe before, here or with whoever goes on from what is stored."""
+        if self._chain is None:
+            return self._stored_checkpoint is not None
+        return self._changed or self._chain.has_older
 
     def _not_written(self, write: CameraWrite, now: float) -> bool:
         """True where its frames are lost, and counted here."""
@@ -441,7 +449,9 @@ class TrackedCamera:
         blind = () if self._early is None else chain.notice(self._early).uninspected
         self._early = None
         is_evidence = seen.roi == self.job.roi
+        had_older = chain.has_older
         result = chain.update(frame, seen.found, seen.stats, model, seen.timings_ms, is_evidence=is_evidence)
+        self._changed = self._changed or (had_older and not chain.has_older)  # jobs bring the one before no longer
         result = replace(
             result,
             events=changed + result.events,

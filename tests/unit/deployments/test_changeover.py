@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+import msgpack
 import pytest
 
 from pipeline.answers import CameraAnswer, InForce
@@ -14,8 +15,8 @@ from pipeline.deployments.told import Told
 from pipeline.deployments.tracked_camera import Seen, TrackedCamera
 from pipeline.sinks.redis_streams import Stored
 from stages.detect.settings import ModelSettings
-from stages.values import EndOfStream
-from tests.unit.deployments.test_tracked_camera import CAM, MODEL, NOW, camera, messages, seen, written
+from stages.values import CameraNotice, Detections, EndOfStream
+from tests.unit.deployments.test_tracked_camera import CAM, FILE, MODEL, NOW, camera, messages, seen, written
 
 TIMEOUT_S = 1.0
 SMALL = camera().job  # recipe "r": a part passes x = 200, pictures of 400
@@ -38,8 +39,7 @@ def at(x: float, seq: int, source: str = "live") -> Seen:
 
 
 def empty(seq: int, source: str = "live") -> Seen:
-    one = seen(seq, source)
-    return replace(one, found=type(one.found)(one.found.xyxy[:0], one.found.score[:0], one.found.class_id[:0]))  # type: ignore[union-attr,call-arg]
+    return replace(seen(seq, source), found=Detections.empty())
 
 
 @dataclass
@@ -66,6 +66,12 @@ class Run:
     def restart(self, job: CameraJob) -> None:
         """Another replica takes over from what is stored, and knows this job alone."""
         self.subject = TrackedCamera(job, self.stored, None)
+
+    def told(self, job: CameraJob) -> CameraJob:
+        """What the next batch brings of this job, by the last answer."""
+        assert self.answer is not None
+        assert self.answer.in_force is not None
+        return Told.of({CAM}, {CAM: job}, {CAM: self.answer.in_force}).jobs[CAM]
 
     def changed(self) -> list[dict[str, Any]]:
         return [one for one in self.events if one["kind"] == "recipe_changed"]
@@ -149,6 +155,8 @@ def test_a_restart_while_a_change_waits_ends_in_it_and_tells_it_once(knows: bool
     assert len(run.changed()) == 1
     (verdict,) = run.verdicts
     assert verdict["recipe"] == ("r" if knows else "large")
+    assert verdict["verdict"] == ("pass" if knows else "indeterminate")
+    assert ("changeover" in verdict["reasons"]) is not knows
     names = [one["recipe"] for one in run.detections]
     assert names == sorted(names, reverse=True)
     run.restart(LARGE)
@@ -156,18 +164,65 @@ def test_a_restart_while_a_change_waits_ends_in_it_and_tells_it_once(knows: bool
     assert len(run.changed()) == 1
 
 
-def test_a_restart_behind_a_forced_change_leaves_the_part_to_the_recipe_it_began_with() -> None:
-    source = "file:0123456789abcdef"
+@pytest.mark.parametrize("source", ["live", FILE])
+def test_a_restart_behind_a_forced_change_leaves_the_part_to_the_recipe_it_began_with(source: str) -> None:
     run, job = run_of(), recipe("large", Change("c", 0.2))
     frames = passes(0, source)
     run.work(frames[:4])
     assert run.subject.takes(job)
     run.work(frames[4:8])
     assert len(run.changed()) == 1
-    run.restart(job)
+    run.restart(run.told(job))
     run.work(frames[8:])
     (verdict,) = run.verdicts
-    assert (verdict["recipe"], len(run.changed())) == ("r", 1)
+    assert (verdict["recipe"], verdict["verdict"], len(run.changed())) == ("r", "pass", 1)
+    assert run.told(job).before is None  # nobody needs it any more
+
+
+def test_a_replica_that_had_no_frame_yet_keeps_what_the_next_may_need() -> None:
+    run, job = run_of(), recipe("large", Change("c", 0.2))
+    frames = passes(0, FILE)
+    run.work(frames[:4])
+    assert run.subject.takes(job)
+    run.work(frames[4:8])
+    run.restart(run.told(job))
+    back = CameraNotice(CAM, 1, NOW, "running", "", seeing=True, epoch=7)
+    assert run.subject.work([], [back], None, MODEL, NOW) is None
+    run.answer = run.subject.settle(None, NOW)
+    run.restart(run.told(job))
+    run.work(frames[8:])
+    assert [one["recipe"] for one in run.verdicts] == ["r"]
+
+
+def test_what_is_stored_of_a_live_camera_names_no_recipe_before_once_it_is_not_told_any_more() -> None:
+    """A fixture was taken for a part: it is let go of without a verdict, which alone would be stored at once."""
+    run, job = run_of(), recipe("large", Change("c", 0.2))
+    run.work([at(100.0, n) for n in range(4)])
+    assert run.subject.takes(job)
+    older = []
+    for n in range(4, 40):
+        run.work([at(100.0, n) if n < 10 else empty(n)])
+        older.append(run.told(job).before is not None)
+        assert run.stored.checkpoint is not None
+        assert ("older" in msgpack.unpackb(run.stored.checkpoint)["inspector"]) <= older[-1]
+    assert older == sorted(older, reverse=True)
+    assert (older[0], older[-1], run.verdicts, len(run.changed())) == (True, False, [], 1)
+
+
+def test_a_part_by_a_recipe_that_nobody_knows_any_more_cannot_pass() -> None:
+    """Two changes, neither with a gap, and the replica's death: the recipe it began with is in no job."""
+    run, large = run_of(), recipe("large", Change("c", 0.0))
+    third = replace(recipe("third", Change("d", 0.0)), before=large)
+    frames = passes(0, FILE)
+    run.work(frames[:4])
+    assert run.subject.takes(large)
+    run.work(frames[4:5])
+    assert run.subject.takes(third)
+    run.work(frames[5:6])
+    run.restart(run.told(third))
+    run.work(frames[6:])
+    (verdict,) = run.verdicts
+    assert (verdict["verdict"], verdict["reasons"][0]) == ("indeterminate", "changeover")
 
 
 def test_a_write_that_did_not_land_takes_the_change_into_the_next() -> None:
@@ -250,6 +305,9 @@ def test_what_is_cut_out_follows_the_recipe_that_is_in_force() -> None:
     assert (dict(told.rois), told.jobs[CAM].before) == ({}, SMALL)
     told = Told.of({CAM}, {CAM: waits}, {CAM: InForce("large", "h-large", "change-1", waits.roi)})
     assert (dict(told.rois), told.jobs[CAM].before) == ({CAM: waits.roi}, None)  # nobody needs the one before
+    older = InForce("large", "h-large", "change-1", waits.roi, older_parts=True)
+    told = Told.of({CAM}, {CAM: waits}, {CAM: older})
+    assert (dict(told.rois), told.jobs[CAM].before) == ({CAM: waits.roi}, SMALL)
     assert dict(Told.of({CAM}, {CAM: waits}, {}).rois) == {CAM: waits.roi}
 
 
