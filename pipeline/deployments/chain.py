@@ -248,8 +248,10 @@ def standing_of(checkpoint: bytes | None) -> Standing | None:
 
 
 def class_names_of(job: CameraJob) -> tuple[str, ...]:
-    """Every class that the model must know."""
+    """Every class that the model must know; parts under way may go by the recipe before."""
     names = set(job.track.classes or ())
+    if job.before is not None:
+        names.update(class_names_of(job.before))
     if job.inspection is not None:
         names |= {job.inspection.part_label, *(defect.label for defect in job.inspection.defects)}
         names |= {label for feature in job.inspection.required for label in feature.labels}

@@ -15,8 +15,9 @@ from pipeline.deployments.told import Told
 from pipeline.deployments.tracked_camera import Seen, TrackedCamera
 from pipeline.sinks.redis_streams import Stored
 from stages.detect.settings import ModelSettings
-from stages.values import CameraNotice, Detections, EndOfStream
-from tests.unit.deployments.test_tracked_camera import CAM, FILE, MODEL, NOW, camera, messages, seen, written
+from stages.inspection.settings import FeatureRule
+from stages.values import CameraNotice, Detections, EndOfStream, ModelInfo
+from tests.unit.deployments.test_tracked_camera import CAM, FILE, MODEL, NO_MODEL, NOW, camera, messages, seen, written
 
 TIMEOUT_S = 1.0
 SMALL = camera().job  # recipe "r": a part passes x = 200, pictures of 400
@@ -52,10 +53,11 @@ class Run:
     events: list[dict[str, Any]] = field(default_factory=list)
     verdicts: list[dict[str, Any]] = field(default_factory=list)
     answer: CameraAnswer | None = None
+    model: ModelInfo = MODEL
 
     def work(self, frames: Sequence[Seen]) -> None:
         for one in frames:
-            write = self.subject.work([one], [], None, MODEL, NOW)
+            write = self.subject.work([one], [], None, self.model, NOW)
             assert write is not None
             self.answer = self.subject.settle(written(write), NOW)
             self.stored = Stored(write.new, write.checkpoint or self.stored.checkpoint)
@@ -192,6 +194,24 @@ def test_a_replica_that_had_no_frame_yet_keeps_what_the_next_may_need() -> None:
     run.restart(run.told(job))
     run.work(frames[8:])
     assert [one["recipe"] for one in run.verdicts] == ["r"]
+
+
+def test_where_only_the_end_comes_to_another_replica_the_part_is_judged_by_the_recipe_it_began_with() -> None:
+    """The two recipes ask for other classes. It came just over the line and was not seen far enough to be sure of."""
+    run = Run(TrackedCamera(SMALL, Stored(), None), model=replace(MODEL, class_names=("bottle", "cap", "lid")))
+    job = recipe("lids", Change("c", 0.0), required=(FeatureRule(label="lid"),))
+    frames = [at(x, n, FILE) for n, x in enumerate([192.0, 194.0, 196.0, 198.0, 201.0])]
+    run.work(frames[:3])
+    assert run.subject.takes(job)
+    run.work(frames[3:])
+    assert (len(run.changed()), run.verdicts) == (1, [])
+    last = frames[-1].frame
+    run.stored = replace(run.stored, captured_at=last.captured_at)
+    run.restart(run.told(job))
+    end = EndOfStream(CAM, last.seq, "over", last.position)
+    assert run.subject.work([], [], end, NO_MODEL, NOW) is None
+    (verdict,) = messages(run.subject.loose().verdicts)
+    assert (verdict["recipe"], verdict["reasons"]) == ("r", ["lost"])
 
 
 def test_what_is_stored_of_a_live_camera_names_no_recipe_before_once_it_is_not_told_any_more() -> None:
