@@ -332,11 +332,16 @@ def test_what_is_cut_out_follows_the_recipe_that_is_in_force() -> None:
 
 
 def test_a_part_at_the_end_of_the_stream_is_judged_by_its_own_recipe_though_a_change_waits() -> None:
-    source = "file:0123456789abcdef"
+    """The camera goes blind with the part before the line, and the belt has carried it over by the end."""
     run = run_of()
-    frames = passes(0, source, until=190)
+    frames = passes(0, until=190)
     run.work(frames)
     assert run.subject.takes(LARGE)
-    end = EndOfStream(CAM, frames[-1].frame.seq, "over", frames[-1].frame.position)
-    run.subject.work([], [], end, MODEL, NOW)
-    assert [one["recipe"] for one in messages(run.subject.loose().verdicts)] in ([], ["r"])
+    last = frames[-1].frame
+    blind = CameraNotice(CAM, 1, last.captured_at, "reconnecting", "stream ended", seeing=False, epoch=7)
+    assert run.subject.work([], [blind], None, MODEL, last.captured_at) is None
+    end = EndOfStream(CAM, last.seq, "over", last.position)
+    assert run.subject.work([], [], end, MODEL, last.captured_at + 5) is None
+    told = [one for one in messages(run.subject.loose().verdicts) if "verdict" in one]
+    assert [one["recipe"] for one in told] == ["r"]
+    assert run.changed() == []
