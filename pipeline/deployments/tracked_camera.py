@@ -219,6 +219,8 @@ class TrackedCamera:
             return True
         if job.change is None or not self.job.is_but_for_recipe(job):
             return False
+        if self.job.change is not None and self.job.change.change_id == job.change.change_id:
+            return False  # that change is made: this recipe came with a config file since
         if job.before is not None and self.job.is_but_for_thresholds(job.before):
             self._work_by(replace(job.before, change=self.job.change))
         waits = self._changeover is not None and self._changeover.job.change == job.change
@@ -227,9 +229,12 @@ class TrackedCamera:
         return True
 
     def _take_up_recipe(self, job: CameraJob, checkpoint: bytes | None) -> None:
-        """Begin by the recipe that is stored, where it is known, and change from it as the one here before would."""
+        """Begin by the recipe that is stored, where it is known, and change from it as the one here before would.
+
+        A change that is made brings no second recipe: where there is another by now, a config file brought that since.
+        """
         stood = standing_of(checkpoint)
-        if stood is None or job.change is None or stood.recipe == job.recipe:
+        if stood is None or job.change is None or job.change.change_id == stood.change_id or stood.recipe == job.recipe:
             self._work_by(job)
         elif job.before is not None and job.before.recipe == stood.recipe:
             earlier = Change(stood.change_id, 0.0) if stood.change_id else None

@@ -273,6 +273,24 @@ def test_a_change_that_is_taken_back_before_it_was_made_is_none() -> None:
     assert run.answer.in_force == InForce("r", "h", "change-2")
 
 
+def test_a_recipe_that_a_later_config_file_brings_is_not_told_as_the_change_before_it() -> None:
+    """The line went to another recipe and back; then the file says a third, and the last change still stands there."""
+    run = run_of()
+    run.work([empty(0, FILE)])
+    assert run.subject.takes(LARGE)
+    run.work([empty(1, FILE)])
+    back = Change("change-2", TIMEOUT_S)
+    assert run.subject.takes(replace(SMALL, change=back, before=LARGE))
+    run.work([empty(2, FILE)])
+    of_the_file = replace(ELSEWHERE, change=back, before=LARGE)
+    assert not run.subject.takes(of_the_file)  # begun anew from what is stored
+    run.restart(of_the_file)
+    run.work([empty(3, FILE), empty(4, FILE)])
+    told = [(one["event_id"].rpartition("/")[2], one["data"]["from"], one["data"]["to"]) for one in run.changed()]
+    assert told == [("change-1", "r", "large"), ("change-2", "large", "r")]
+    assert [one["recipe"] for one in run.detections] == ["r", "large", "r", "elsewhere", "elsewhere"]
+
+
 def test_a_recipe_of_classes_the_model_does_not_know_leaves_the_camera_at_work_by_the_one_before() -> None:
     run = run_of()
     run.work([empty(0)])
