@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from pipeline.answers import CameraAnswer, Gap, Outcome
+from pipeline.answers import CameraAnswer, Gap, InForce, Outcome
 from pipeline.deployments.chain import CameraChain, class_names_of, failed_result, standing_of, state_event
 from pipeline.deployments.changeover import Changeover, changed_event, in_force, refused_event
 from pipeline.deployments.job import CameraJob, Change
@@ -320,7 +320,8 @@ class TrackedCamera:
         if write is None:
             return self._published(0, ())
         if outcome is None or outcome.status is WriteStatus.AWAY:
-            return CameraAnswer(Outcome.UNAVAILABLE, self._cursor, keeps_count=self._not_written(write, now))
+            is_lost = self._not_written(write, now)
+            return CameraAnswer(Outcome.UNAVAILABLE, self._cursor, keeps_count=is_lost, in_force=self._in_force())
         if outcome.status is WriteStatus.REFUSED:
             self.trusted = False
             logger.error("camera %s: Redis refused its results, they are lost: %s", self.job.camera_id, outcome.error)
@@ -379,17 +380,15 @@ class TrackedCamera:
     def _published(self, frames: int, latencies_s: tuple[float, ...], failed: int = 0) -> CameraAnswer:
         verdicts, self._verdicts_made = self._verdicts_made, Counter()
         health = None if self._last is None else self._last.health.value
-        refused = self._refused[1] if self._refused is not None else ""
-        works_by = in_force(self.job, refused, older_parts=self._has_older_parts)
         made = (failed, dict(verdicts), health)
-        return CameraAnswer(Outcome.PUBLISHED, self._cursor, frames, latencies_s, *made, in_force=works_by)
+        return CameraAnswer(Outcome.PUBLISHED, self._cursor, frames, latencies_s, *made, in_force=self._in_force())
 
-    @property
-    def _has_older_parts(self) -> bool:
-        """True where parts may go by the recipe before, here or with whoever goes on from what is stored."""
+    def _in_force(self) -> InForce:
+        """Parts may go by the recipe before it here, or with whoever goes on from what is stored."""
+        refused = self._refused[1] if self._refused is not None else ""
         if self._chain is None:
-            return self._stored_checkpoint is not None
-        return self._changed or self._chain.has_older
+            return in_force(self.job, refused, older_parts=self._stored_checkpoint is not None)
+        return in_force(self.job, refused, older_parts=self._changed or self._chain.has_older)
 
     def _not_written(self, write: CameraWrite, now: float) -> bool:
         """True where its frames are lost, and counted here."""

@@ -9,7 +9,7 @@ from typing import Any
 import msgpack
 import pytest
 
-from pipeline.answers import CameraAnswer, InForce
+from pipeline.answers import CameraAnswer, InForce, Outcome
 from pipeline.deployments.job import CameraJob, Change
 from pipeline.deployments.told import Told
 from pipeline.deployments.tracked_camera import Seen, TrackedCamera
@@ -257,6 +257,18 @@ def test_a_write_that_did_not_land_takes_the_change_into_the_next() -> None:
     assert write is not None
     assert [one["kind"] for one in messages(write.events)].count("recipe_changed") == 1
     assert write.checkpoint is not None
+
+
+def test_a_live_camera_that_changes_while_the_store_is_away_says_what_is_to_be_cut_out() -> None:
+    """Else its frames would be cut out for the recipe before until the store is back, and no part would get votes."""
+    run, roi = run_of(), (0.0, 0.0, 1.0, 0.9)
+    run.work([empty(0), empty(1)])
+    assert run.subject.takes(replace(LARGE, roi=roi))
+    assert run.subject.work([empty(2)], [], None, MODEL, NOW) is not None
+    answer = run.subject.settle(None, NOW)
+    assert answer.outcome is Outcome.UNAVAILABLE
+    # What is stored is of before the change: whoever dies now, the next one must know both recipes.
+    assert answer.in_force == InForce("large", "h-large", "change-1", roi, older_parts=True)
 
 
 def test_a_change_that_is_taken_back_before_it_was_made_is_none() -> None:
