@@ -12,13 +12,14 @@ from pipeline.answers import CameraAnswer, Gap, InForce, Outcome
 from pipeline.deployments.chain import CameraChain, class_names_of, failed_result, standing_of, state_event
 from pipeline.deployments.changeover import Changeover, changed_event, in_force, refused_event
 from pipeline.deployments.job import CameraJob, Change
+from pipeline.deployments.part_pictures import PartPictures
 from pipeline.deployments.reader_cuts import ReaderCuts
 from pipeline.deployments.untold import MOST_CARRIED, Untold, tell_dropped
 from pipeline.sinks.annotated_video import AnnotatedVideo
 from pipeline.sinks.late_writes import LOST_BY_REDIS
 from pipeline.sinks.previews import Previews
 from pipeline.sinks.redis_streams import CameraWrite, Stored, WriteOutcome, WriteStatus
-from pipeline.sinks.snapshots import SnapshotFailed, Snapshots
+from pipeline.sinks.snapshots import Snapshots
 from stages.errors import ModelError, StageError
 from stages.geometry import Roi
 from stages.inspection.inspector import Judged
@@ -41,7 +42,6 @@ from stages.values import (
     FrameFailed,
     FrameResult,
     HealthState,
-    Inspection,
     ModelInfo,
     PictureStats,
     Position,
@@ -52,7 +52,6 @@ logger = logging.getLogger(__name__)
 
 LIVE_CHECKPOINT_EVERY_S = 1.0
 FAILED = "failed"  # the state, as a notice tells it, of a camera that a person must see to
-NO_PICTURE = "no picture: the stream had ended"
 MOST_RECIPES = 4  # whose names are kept for verdicts of parts that were first seen under them
 
 
@@ -75,7 +74,7 @@ class TrackedCamera:
     ) -> None:
         self.job = job
         self.trusted = True
-        self._snapshots = snapshots
+        self.pictures = PartPictures(snapshots)
         self._previews = previews
         self._cursor = stored.cursor
         self._stored_checkpoint = stored.checkpoint
@@ -94,7 +93,6 @@ class TrackedCamera:
         self._failed = 0  # of the frames in that write
         self._drops: Counter[str] = Counter()  # what the frames in that write had to tell of frames before them
         self._verdicts_made: Counter[str] = Counter()  # since the last answer that told them
-        self.snapshots_failed = 0
         self._told: deque[str] = deque(maxlen=64)  # the last notices: a resent one is not told twice
         self._early: CameraNotice | None = None  # the first that said the camera is blind, before any frame
         self._loose_events: deque[bytes] = deque(maxlen=MOST_CARRIED)
@@ -463,7 +461,7 @@ class TrackedCamera:
             uninspected=cut_short.uninspected + blind + result.uninspected,
         )
         if result.inspections:
-            result = replace(result, inspections=tuple(self._pictured(i, frame) for i in result.inspections))
+            result = replace(result, inspections=tuple(self.pictures.with_frame(i, frame) for i in result.inspections))
         self._last = result
         if self.job.annotated_to is not None:
             self._annotate(frame, result)
@@ -490,16 +488,6 @@ class TrackedCamera:
         logger.info("camera %s: recipe %r is in force, %r was", job.camera_id, job.recipe, before)
         event = changed_event(before, job, frame, waited_s, under_way, len(judged.inspections))
         return (event,), judged
-
-    def _pictured(self, inspection: Inspection, frame: Frame) -> Inspection:
-        """The verdict with the picture of its part, written before the entry, or with the reason there is none."""
-        if self._snapshots is None or not self._snapshots.wanted(inspection.inspection_id, inspection.verdict):
-            return inspection
-        written = self._snapshots.write(inspection.inspection_id, frame.image, inspection.xyxy, inspection.captured_at)
-        if isinstance(written, SnapshotFailed):
-            self.snapshots_failed += 1
-            return inspection.with_snapshot(None, None, written.reason)
-        return inspection.with_snapshot(written.uri, written.sha256)
 
     def _begin(self, position: Position, model: ModelInfo) -> CameraChain:
         """A new chain; where the store holds this road's checkpoint, it goes on from there."""
@@ -557,18 +545,10 @@ class TrackedCamera:
         """The messages; a part that was first seen under another recipe is told under that one's name."""
         self._verdicts_made.update(inspection.verdict.value for inspection in judged.inspections)
         messages = [
-            inspection_message(self._explained(i), result, self._contexts.get(i.recipe, context))
+            inspection_message(self.pictures.without(i), result, self._contexts.get(i.recipe, context))
             for i in judged.inspections
         ]
         return messages + [uninspected_message(u, result, context) for u in judged.uninspected]
-
-    def _explained(self, inspection: Inspection) -> Inspection:
-        """Where a picture was wanted and nobody had a frame to make one of, the verdict says so."""
-        if inspection.snapshot is not None or inspection.snapshot_error is not None:
-            return inspection
-        if self._snapshots is None or not self._snapshots.wanted(inspection.inspection_id, inspection.verdict):
-            return inspection
-        return inspection.with_snapshot(None, None, NO_PICTURE)
 
     def _annotate(self, frame: Frame, result: FrameResult) -> None:
         if self._video is None:
