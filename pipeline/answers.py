@@ -31,6 +31,7 @@ class InForce:
     change_id: str = ""  # of the change that brought it; empty: none did
     roi: Roi | None = None
     refused: str = ""  # why the recipe that is desired cannot be worked by
+    older_parts: bool = False  # parts may still go by the recipe before it, here or in what is stored
 
 
 @dataclass(frozen=True, slots=True)

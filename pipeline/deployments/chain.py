@@ -117,6 +117,11 @@ class CameraChain:
         """Parts that were seen and have no verdict; 0 is a gap between parts."""
         return self._inspector.under_way if self._inspector else 0
 
+    @property
+    def has_older(self) -> bool:
+        """True while parts under way go by the recipe before."""
+        return self._inspector is not None and self._inspector.has_older
+
     def change(self, job: CameraJob, now: float) -> Judged:
         """From the next frame on by this job's recipe; identities go on. What it cut short is told, with the recipe
         before. Raises ModelError or ValueError where the model does not know its classes: then nothing has changed.
@@ -243,8 +248,10 @@ def standing_of(checkpoint: bytes | None) -> Standing | None:
 
 
 def class_names_of(job: CameraJob) -> tuple[str, ...]:
-    """Every class that the model must know."""
+    """Every class that the model must know; parts under way may go by the recipe before."""
     names = set(job.track.classes or ())
+    if job.before is not None:
+        names.update(class_names_of(job.before))
     if job.inspection is not None:
         names |= {job.inspection.part_label, *(defect.label for defect in job.inspection.defects)}
         names |= {label for feature in job.inspection.required for label in feature.labels}

@@ -43,9 +43,9 @@ def refused_event(before: str, job: CameraJob, frame: Frame, reason: str) -> Eve
     return _event(RECIPE_REFUSED, before, job, frame, {"reason": reason})
 
 
-def in_force(job: CameraJob, refused: str = "") -> InForce:
+def in_force(job: CameraJob, refused: str = "", *, older_parts: bool = False) -> InForce:
     """What is told of a camera that works by this job."""
-    return InForce(job.recipe, job.config_hash, _change_id(job), job.roi, refused)
+    return InForce(job.recipe, job.config_hash, _change_id(job), job.roi, refused, older_parts)
 
 
 def _event(kind: str, before: str, job: CameraJob, frame: Frame, data: Mapping[str, object]) -> Event:

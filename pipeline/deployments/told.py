@@ -39,6 +39,10 @@ class Told:
 
 
 def _light(job: CameraJob, now: InForce | None) -> CameraJob:
-    """Without the recipe before it, where nobody will go on by that any more: jobs travel with every batch."""
-    is_there = job.before is not None and now is not None and now.config_hash == job.config_hash
-    return replace(job, before=None) if is_there else job
+    """Without the recipe before it, where nothing goes by that any more: jobs travel with every batch.
+
+    It is in force before that: without a gap, parts under way keep the recipe they were first seen under, and whoever
+    takes the camera over must know it.
+    """
+    is_over = now is not None and now.config_hash == job.config_hash and not now.older_parts
+    return replace(job, before=None) if job.before is not None and is_over else job

@@ -294,9 +294,8 @@ class TrackDeployment:
             camera.tell_lost(news.lost)  # in its next message: the one that was settled just now is on its way
             lost = Counter(answer.late_lost) + news.lost
             answer = replace(answer, late=news.stored, late_lost=lost, waiting=news.waiting)
-        for _ in range(camera.snapshots_failed):
+        for _ in range(camera.pictures.take_failed()):
             self._metrics.sink_failed(SNAPSHOTS)
-        camera.snapshots_failed = 0
         if not camera.trusted:
             self._forget(camera_id)
         return answer

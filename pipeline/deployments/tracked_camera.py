@@ -8,18 +8,19 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from pipeline.answers import CameraAnswer, Gap, Outcome
-from pipeline.deployments.chain import CameraChain, class_names_of, failed_result, standing_of, state_event
-from pipeline.deployments.changeover import Changeover, changed_event, in_force, refused_event
-from pipeline.deployments.job import CameraJob, Change
+from pipeline.answers import CameraAnswer, Gap, InForce, Outcome
+from pipeline.deployments.chain import CameraChain, class_names_of, failed_result, state_event
+from pipeline.deployments.job import CameraJob
+from pipeline.deployments.part_pictures import PartPictures
 from pipeline.deployments.reader_cuts import ReaderCuts
+from pipeline.deployments.recipe_in_force import RecipeInForce
 from pipeline.deployments.untold import MOST_CARRIED, Untold, tell_dropped
 from pipeline.sinks.annotated_video import AnnotatedVideo
 from pipeline.sinks.late_writes import LOST_BY_REDIS
 from pipeline.sinks.previews import Previews
 from pipeline.sinks.redis_streams import CameraWrite, Stored, WriteOutcome, WriteStatus
-from pipeline.sinks.snapshots import SnapshotFailed, Snapshots
-from stages.errors import ModelError, StageError
+from pipeline.sinks.snapshots import Snapshots
+from stages.errors import StageError
 from stages.geometry import Roi
 from stages.inspection.inspector import Judged
 from stages.results.messages import (
@@ -41,7 +42,6 @@ from stages.values import (
     FrameFailed,
     FrameResult,
     HealthState,
-    Inspection,
     ModelInfo,
     PictureStats,
     Position,
@@ -52,8 +52,6 @@ logger = logging.getLogger(__name__)
 
 LIVE_CHECKPOINT_EVERY_S = 1.0
 FAILED = "failed"  # the state, as a notice tells it, of a camera that a person must see to
-NO_PICTURE = "no picture: the stream had ended"
-MOST_RECIPES = 4  # whose names are kept for verdicts of parts that were first seen under them
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,20 +71,14 @@ class TrackedCamera:
     def __init__(
         self, job: CameraJob, stored: Stored, snapshots: Snapshots | None, previews: Previews | None = None
     ) -> None:
-        self.job = job
         self.trusted = True
-        self._snapshots = snapshots
+        self._recipe = RecipeInForce(job, stored.checkpoint)
+        self.pictures = PartPictures(snapshots)
         self._previews = previews
         self._cursor = stored.cursor
         self._stored_checkpoint = stored.checkpoint
         self._stored_at = stored.captured_at
         self._chain: CameraChain | None = None
-        self._changeover: Changeover | None = None
-        self._came_from = ""  # the recipe that is stored, where the change from it is still to be told
-        self._refused: tuple[CameraJob, str] | None = None  # a job whose recipe does not fit the model, and why
-        self._changed = False  # the recipe, with the write under way or one that did not land
-        self._contexts: dict[str, ResultContext] = {}  # recipe -> who the camera was in its messages then
-        self._take_up_recipe(job, stored.checkpoint)
         self._road: str | None = None  # the source whose frames the chain works on
         self._last: FrameResult | None = None  # of the last frame that came
         self._write: CameraWrite | None = None  # under way, or waiting for the same frames to come again
@@ -94,7 +86,6 @@ class TrackedCamera:
         self._failed = 0  # of the frames in that write
         self._drops: Counter[str] = Counter()  # what the frames in that write had to tell of frames before them
         self._verdicts_made: Counter[str] = Counter()  # since the last answer that told them
-        self.snapshots_failed = 0
         self._told: deque[str] = deque(maxlen=64)  # the last notices: a resent one is not told twice
         self._early: CameraNotice | None = None  # the first that said the camera is blind, before any frame
         self._loose_events: deque[bytes] = deque(maxlen=MOST_CARRIED)
@@ -148,7 +139,7 @@ class TrackedCamera:
             # What a live camera lost before it ended was unseen until now.
             ended_at = now if self._last.position.is_live else self._last.captured_at
             failed = self._state == FAILED
-            judged_at_end = self._verdicts(self._chain.end(ended_at, now, failed=failed), self._last, self._context)
+            judged_at_end = self._verdicts(self._chain.end(ended_at, now, failed=failed), self._last, self.context)
         # With frames that can be read again they are written at once: their checkpoint takes the parts for judged.
         in_write = bool(results) and self.live is False
         (draft.verdicts if in_write else self._loose_verdicts).extend(judged_at_end)
@@ -177,7 +168,7 @@ class TrackedCamera:
                 self._tell(waiting.popleft(), model)
             if not self._is_done(one.frame.position):
                 result = self._work_on(one, model, now)
-                results.append((result, self._context))
+                results.append((result, self.context))
                 if self._previews is not None:
                     self._previews.offer(self.job.line, one.frame, result)
         for notice in waiting:
@@ -204,56 +195,21 @@ class TrackedCamera:
         return self._write is None and any(not p.is_live and self._is_done(p) for p in (s.frame.position for s in seen))
 
     def takes(self, job: CameraJob) -> bool:
-        """True where it goes on by this job as it stands: the same, but for thresholds or a recipe that it changes to.
-
-        Cheap where nothing changed: asked with every batch.
-        """
-        wanted = self.job if self._changeover is None else self._changeover.job
-        if job.config_hash == wanted.config_hash and job.change == wanted.change:
-            return True
-        if self._refused is not None and self._refused[0] == job:
-            return True
-        if self.job.is_but_for_thresholds(job):  # a change of recipe that was not made yet is taken back with it
-            self._changeover = self._refused = None
-            self._work_by(job)
-            return True
-        if job.change is None or not self.job.is_but_for_recipe(job):
-            return False
-        if job.before is not None and self.job.is_but_for_thresholds(job.before):
-            self._work_by(replace(job.before, change=self.job.change))
-        waits = self._changeover is not None and self._changeover.job.change == job.change
-        since = self._changeover.since if waits and self._changeover is not None else None
-        self._changeover, self._refused = Changeover(job, since), None
-        return True
-
-    def _take_up_recipe(self, job: CameraJob, checkpoint: bytes | None) -> None:
-        """Begin by the recipe that is stored, where it is known, and change from it as the one here before would."""
-        stood = standing_of(checkpoint)
-        if stood is None or job.change is None or stood.recipe == job.recipe:
-            self._work_by(job)
-        elif job.before is not None and job.before.recipe == stood.recipe:
-            earlier = Change(stood.change_id, 0.0) if stood.change_id else None
-            self._work_by(replace(job.before, change=earlier))
-            self._changeover = Changeover(job)
-        else:
-            self._came_from = stood.recipe
-            self._work_by(job)
-
-    def _work_by(self, job: CameraJob) -> None:
-        """What comes is of this job's; the chain's recipe is the same, or is changed with it."""
-        self.job = job
+        """True where it goes on by this job as it stands: see `RecipeInForce.takes`."""
+        is_taken = self._recipe.takes(job)
         if self._chain is not None:
-            self._chain.job = job
-        if job.before is not None:  # parts may have been seen by it where this was not there yet
-            self._contexts.setdefault(job.before.recipe, _context_of(job.before))
-        self._contexts.pop(job.recipe, None)
-        self._contexts[job.recipe] = _context_of(job)
-        if len(self._contexts) > MOST_RECIPES:
-            del self._contexts[next(iter(self._contexts))]
+            self._chain.job = self.job
+        return is_taken
 
     @property
-    def _context(self) -> ResultContext:
-        return self._contexts[self.job.recipe]
+    def job(self) -> CameraJob:
+        """What its frames are worked on by now."""
+        return self._recipe.job
+
+    @property
+    def context(self) -> ResultContext:
+        """Who it is in its messages."""
+        return self._recipe.context
 
     @property
     def cursor(self) -> str | None:
@@ -299,7 +255,7 @@ class TrackedCamera:
         self._to_carry = [*self._carried_events, *draft.events]
         events = [*self._lost_event(now), *self._to_carry]
         verdicts = [*self._carried_verdicts, *draft.verdicts]
-        checkpoint = self._checkpoint(bool(verdicts) or self._ended is not None or self._changed, now)
+        checkpoint = self._checkpoint(bool(verdicts) or self._ended is not None or self._recipe.changed, now)
         at = self._captured[-1]
         return CameraWrite(
             job.camera_id, job.line, self._cursor, cursor, draft.detections, events, verdicts, checkpoint, at
@@ -315,7 +271,8 @@ class TrackedCamera:
         if write is None:
             return self._published(0, ())
         if outcome is None or outcome.status is WriteStatus.AWAY:
-            return CameraAnswer(Outcome.UNAVAILABLE, self._cursor, keeps_count=self._not_written(write, now))
+            is_lost = self._not_written(write, now)
+            return CameraAnswer(Outcome.UNAVAILABLE, self._cursor, keeps_count=is_lost, in_force=self._in_force())
         if outcome.status is WriteStatus.REFUSED:
             self.trusted = False
             logger.error("camera %s: Redis refused its results, they are lost: %s", self.job.camera_id, outcome.error)
@@ -326,7 +283,7 @@ class TrackedCamera:
         self.trusted = outcome.status is WriteStatus.WRITTEN or outcome.stored == write.new
         self._build_on(write, now)
         for event in self._cuts.events(outcome.cut, now):
-            self._loose_events.append(camera_event_message(event, self.job.camera_id, self._context))
+            self._loose_events.append(camera_event_message(event, self.job.camera_id, self.context))
         latencies = tuple(max(0.0, now - at) for at in self._captured)
         answer = self._published(len(write.detections), latencies, self._failed)
         was_stored, self._was_stored = self._was_stored, True
@@ -355,16 +312,11 @@ class TrackedCamera:
         """Frames that are lost behind this camera, by reason: to be told in its next message."""
         self._lost.update(frames)
 
-    @property
-    def context(self) -> ResultContext:
-        """Who it is in its messages."""
-        return self._context
-
     def _build_on(self, write: CameraWrite, now: float) -> None:
         """The write is in safe hands, with all that was carried until then."""
         self._cursor = write.new
         if write.checkpoint is not None:
-            self._checkpoint_at, self._changed = now, False
+            self._checkpoint_at, self._recipe.changed = now, False
         self._carried_events.clear()
         self._carried_verdicts.clear()
         self._lost_frames, self._lost_since = 0, None
@@ -374,9 +326,14 @@ class TrackedCamera:
     def _published(self, frames: int, latencies_s: tuple[float, ...], failed: int = 0) -> CameraAnswer:
         verdicts, self._verdicts_made = self._verdicts_made, Counter()
         health = None if self._last is None else self._last.health.value
-        works_by = in_force(self.job, self._refused[1] if self._refused is not None else "")
         made = (failed, dict(verdicts), health)
-        return CameraAnswer(Outcome.PUBLISHED, self._cursor, frames, latencies_s, *made, in_force=works_by)
+        return CameraAnswer(Outcome.PUBLISHED, self._cursor, frames, latencies_s, *made, in_force=self._in_force())
+
+    def _in_force(self) -> InForce:
+        """Parts may go by the recipe before it here, or with whoever goes on from what is stored."""
+        if self._chain is None:
+            return self._recipe.told(older_parts=self._stored_checkpoint is not None)
+        return self._recipe.told(older_parts=self._recipe.changed or self._chain.has_older)
 
     def _not_written(self, write: CameraWrite, now: float) -> bool:
         """True where its frames are lost, and counted here."""
@@ -408,7 +365,7 @@ class TrackedCamera:
             at=now,
             data={"what": "sink_unavailable", "since": rfc3339(self._lost_since), "frames_lost": self._lost_frames},
         )
-        return [camera_event_message(event, self.job.camera_id, self._context)]
+        return [camera_event_message(event, self.job.camera_id, self.context)]
 
     def _checkpoint(self, has_verdicts: bool, now: float) -> bytes | None:
         """Replayable: with each write. Live: at most once a second, and with each verdict."""
@@ -436,12 +393,15 @@ class TrackedCamera:
                 return self._last
             chain = self._chain = self._begin(frame.position, model)
             self._road = frame.position.source
-        changed, cut_short = self._change_over(chain, frame, now)
+        changed, cut_short = self._recipe.change_over(chain, frame, now)
         # Blind until now: the interval opens with the notice, and this frame closes it.
         blind = () if self._early is None else chain.notice(self._early).uninspected
         self._early = None
         is_evidence = seen.roi == self.job.roi
+        had_older = chain.has_older
         result = chain.update(frame, seen.found, seen.stats, model, seen.timings_ms, is_evidence=is_evidence)
+        if had_older and not chain.has_older:  # jobs bring the recipe before no longer
+            self._recipe.changed = True
         result = replace(
             result,
             events=changed + result.events,
@@ -449,43 +409,11 @@ class TrackedCamera:
             uninspected=cut_short.uninspected + blind + result.uninspected,
         )
         if result.inspections:
-            result = replace(result, inspections=tuple(self._pictured(i, frame) for i in result.inspections))
+            result = replace(result, inspections=tuple(self.pictures.with_frame(i, frame) for i in result.inspections))
         self._last = result
         if self.job.annotated_to is not None:
             self._annotate(frame, result)
         return result
-
-    def _change_over(self, chain: CameraChain, frame: Frame, now: float) -> tuple[tuple[Event, ...], Judged]:
-        """Where a change of recipe waits and may be made before this frame: made, and told with the frame."""
-        if self._came_from:
-            before, self._came_from, self._changed = self._came_from, "", True
-            return (changed_event(before, self.job, frame, 0.0, chain.under_way, 0),), Judged()
-        if self._changeover is None or not self._changeover.is_due(frame, chain.under_way):
-            return (), Judged()
-        changeover, self._changeover = self._changeover, None
-        before, job, under_way = self.job.recipe, changeover.job, chain.under_way
-        try:
-            judged = chain.change(job, now)
-        except (ModelError, ValueError) as exc:
-            logger.exception("camera %s: it goes on by recipe %r, %r does not fit", job.camera_id, before, job.recipe)
-            self._refused = (job, str(exc))
-            return (refused_event(before, job, frame, str(exc)),), Judged()
-        self._changed = True
-        self._work_by(job)
-        waited_s = changeover.waited_s(frame)
-        logger.info("camera %s: recipe %r is in force, %r was", job.camera_id, job.recipe, before)
-        event = changed_event(before, job, frame, waited_s, under_way, len(judged.inspections))
-        return (event,), judged
-
-    def _pictured(self, inspection: Inspection, frame: Frame) -> Inspection:
-        """The verdict with the picture of its part, written before the entry, or with the reason there is none."""
-        if self._snapshots is None or not self._snapshots.wanted(inspection.inspection_id, inspection.verdict):
-            return inspection
-        written = self._snapshots.write(inspection.inspection_id, frame.image, inspection.xyxy, inspection.captured_at)
-        if isinstance(written, SnapshotFailed):
-            self.snapshots_failed += 1
-            return inspection.with_snapshot(None, None, written.reason)
-        return inspection.with_snapshot(written.uri, written.sha256)
 
     def _begin(self, position: Position, model: ModelInfo) -> CameraChain:
         """A new chain; where the store holds this road's checkpoint, it goes on from there."""
@@ -532,29 +460,21 @@ class TrackedCamera:
             return
         self._told.append(event.event_id)
         self._state = notice.state
-        self._loose_events.append(camera_event_message(event, notice.camera_id, self._context))
+        self._loose_events.append(camera_event_message(event, notice.camera_id, self.context))
         if self._chain is None or self._last is None:
             if not notice.seeing:  # the model's classes are not known yet: told to the chain when it begins
                 self._early = self._early or notice
             return
-        self._loose_verdicts += self._verdicts(self._chain.notice(notice), self._last, self._context)
+        self._loose_verdicts += self._verdicts(self._chain.notice(notice), self._last, self.context)
 
     def _verdicts(self, judged: Judged, result: FrameResult, context: ResultContext) -> list[bytes]:
         """The messages; a part that was first seen under another recipe is told under that one's name."""
         self._verdicts_made.update(inspection.verdict.value for inspection in judged.inspections)
         messages = [
-            inspection_message(self._explained(i), result, self._contexts.get(i.recipe, context))
+            inspection_message(self.pictures.without(i), result, self._recipe.context_of(i.recipe) or context)
             for i in judged.inspections
         ]
         return messages + [uninspected_message(u, result, context) for u in judged.uninspected]
-
-    def _explained(self, inspection: Inspection) -> Inspection:
-        """Where a picture was wanted and nobody had a frame to make one of, the verdict says so."""
-        if inspection.snapshot is not None or inspection.snapshot_error is not None:
-            return inspection
-        if self._snapshots is None or not self._snapshots.wanted(inspection.inspection_id, inspection.verdict):
-            return inspection
-        return inspection.with_snapshot(None, None, NO_PICTURE)
 
     def _annotate(self, frame: Frame, result: FrameResult) -> None:
         if self._video is None:
@@ -566,10 +486,6 @@ class TrackedCamera:
         if self._video is not None:
             self._video.close()
             self._video = None
-
-
-def _context_of(job: CameraJob) -> ResultContext:
-    return ResultContext(job.line, job.station, job.source_kind, job.recipe, job.config_hash, job.counts)
 
 
 @dataclass(slots=True)

@@ -8,6 +8,7 @@ from typing import Literal
 from pydantic import BaseModel, Field
 
 from pipeline.ingest.camera_state import FINAL, CameraState
+from pipeline.orchestrate.base_overrides import LineOverride
 from pipeline.orchestrate.desired import DesiredState
 from pipeline.orchestrate.state import CameraReport, SystemReport
 from stages.values import CameraId
@@ -45,8 +46,8 @@ class Changeover(BaseModel):
 
 
 def changeover_of(desired: DesiredState, report: SystemReport | None, line: str) -> Changeover:
-    """The last change of a line of the config file; of one that never changed, how its recipe stands."""
-    override = desired.base.lines.get(line)
+    """The last change of a line of the config file; of one without, or that the file has overtaken, how it stands."""
+    override = _last_change(desired, line)
     recipe = desired.config.lines[line].recipe
     change_id = override.change_id if override is not None else ""
     reports = {} if report is None else {camera.camera: camera for camera in report.cameras}
@@ -64,6 +65,14 @@ def changeover_of(desired: DesiredState, report: SystemReport | None, line: str)
         state=_together(cameras),
         cameras=cameras,
     )
+
+
+def _last_change(desired: DesiredState, line: str) -> LineOverride | None:
+    """None where there was none, or the config file has overtaken it: then cameras are told of no change either."""
+    override = desired.base.lines.get(line)
+    if override is None or f"line {line}" in desired.base_problems:
+        return None
+    return None if override.before == desired.config.lines[line].recipe else override
 
 
 def _camera(

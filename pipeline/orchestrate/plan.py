@@ -116,13 +116,16 @@ def job_of(camera: ResolvedCamera) -> CameraJob:
 
 
 def _changed_job(config: RaylineConfig, camera: ResolvedCamera, change: LineOverride | None) -> CameraJob:
-    """The job, with the change that brought its recipe and what was to be done before."""
+    """The job, with the change that brought its recipe and what was to be done before.
+
+    With none where the recipe is the one before it: no change brings that, the config file says so by now.
+    """
     job = job_of(camera)
-    if change is None:
+    if change is None or change.before == camera.recipe_name:
         return job
     asked = Change(change.change_id, config.lines[camera.line].changeover_timeout_s)
     recipe = config.recipes.get(change.before)
-    if recipe is None or recipe.model != camera.model_name or change.before == camera.recipe_name:
+    if recipe is None or recipe.model != camera.model_name:
         return replace(job, change=asked)
     before = job_of(replace(camera, recipe_name=change.before, recipe=recipe))
     return replace(job, change=asked, before=before)

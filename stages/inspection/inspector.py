@@ -140,11 +140,17 @@ class Inspector:
         """Parts, or what may yet prove to be one, that were seen and have no verdict."""
         return sum(not part.done for part in self._parts)
 
+    @property
+    def has_older(self) -> bool:
+        """True while some of these go by the rules of a recipe before."""
+        return any(not part.done and part.rules is not self._rules for part in self._parts)
+
     def succeeded_by(self, other: Inspector, now: float, *, sees_alike: bool) -> tuple[Inspection, ...]:
         """From the next frame on `other` inspects, by its own rules; it knows all that is known here. This one is done.
 
         Where both find parts alike, those under way keep the rules they were first seen under. Else nobody could judge
-        them any more: they are told now, indeterminate. What is not sure to be a part yet begins anew with `other`.
+        them any more: they are told now, indeterminate. What is not sure to be a part yet begins anew with `other`. One
+        that the trigger here was not for cannot pass the one there.
         `sees_alike`: False where what it is shown will come about in another way, and is no evidence for them.
         """
         alike = sees_alike and self._finds_as(other)
@@ -172,6 +178,7 @@ class Inspector:
         runs = sorted({part.run for part in self._parts} | {self._run})
         return {
             "version": VERSION,
+            "recipe": self._rules.name,
             "rules": self._rules.fingerprint,
             "run": self._run,
             "runs": runs,
@@ -187,8 +194,9 @@ class Inspector:
     def restore(self, checkpoint: Mapping[str, Any], others: Sequence[Rules] = ()) -> None:
         """Go on where `checkpoint` was made. Raises ValueError for a version this one cannot read.
 
-        Parts on their way keep the rules they were first seen under, where `others` has them. Under changed rules their
-        votes no longer mean anything: those start again at none.
+        Parts on their way keep the rules they were first seen under, where these are its own or in `others`. Without
+        them their votes no longer mean anything, and from those of the pictures to come alone nobody can judge a part:
+        it is indeterminate.
         """
         if checkpoint.get("version") != VERSION:
             raise ValueError(f"inspection checkpoint has version {checkpoint.get('version')}, this reads {VERSION}")
@@ -212,19 +220,17 @@ class Inspector:
         return {"older": names, "goes_by": [older.index(r) if r is not self._rules else -1 for r in theirs]}
 
     def _restored_parts(self, checkpoint: Mapping[str, Any], others: Sequence[Rules]) -> list[Part]:
-        known = {(rules.name, rules.fingerprint): rules for rules in others}
+        known = {(rules.name, rules.fingerprint): rules for rules in (*others, self._rules)}
         older = [known.get((name, fingerprint)) for name, fingerprint in checkpoint.get("older", ())]
-        if checkpoint["rules"] == self._rules.fingerprint:
-            current: Rules | None = self._rules
-        else:
-            current = next((rules for rules in others if rules.fingerprint == checkpoint["rules"]), None)
+        current = known.get((checkpoint.get("recipe", self._rules.name), checkpoint["rules"]))
         goes_by = checkpoint.get("goes_by") or [-1] * len(checkpoint["parts"])
         parts = []
         for data, number in zip(checkpoint["parts"], goes_by, strict=True):
             rules = current if number < 0 else older[number]
             part = Part.restored(data, checkpoint["runs"], rules or self._rules)
-            if rules is None:
+            if rules is None and not part.done:
                 part.votes = self._rules.votes()
+                part.trouble(CHANGEOVER)
             parts.append(part)
         return parts
 
@@ -254,14 +260,16 @@ class Inspector:
         self._sight.blind_after_s = self._settings.blind_after_s
         self._size_wh, self._position = before._size_wh, before._position
         self._parts = before._parts
+        for part in self._parts if not alike else ():
+            if not part.done and before._is_real(part):
+                part.trouble(CHANGEOVER)
+            part.votes, part.rules = self._rules.votes(), self._rules
         if before._way.step == self._way.step:
             self._belt.restore(before._belt.checkpoint())
             self._belt.forget_sizes()  # what comes may be another product: it would be touching for ever
         else:
             for part in self._parts:  # this belt's odometer begins now
                 part.travel, part.start = 0.0, self._way.along(center(part.box))
-        for part in self._parts if not alike else ():
-            part.votes, part.rules = self._rules.votes(), self._rules
 
     # time and sight
 

@@ -110,6 +110,17 @@ def test_on_a_belt_that_stands_what_waits_before_the_trigger_is_told_and_not_jud
     assert verdicts == told
 
 
+def test_a_part_that_the_old_trigger_was_not_for_is_not_judged_by_half_of_its_pictures() -> None:
+    """It came down a lane that nobody watched; the new trigger lies across that lane as well."""
+    beside = changed(trigger=((0.62, 0.0), (0.62, 0.2)))
+    verdicts, told = change_at(3.1, list(Line(bottles(*[None] * 4)).frames(12)), by("new"), by("old", beside))
+    assert told == []
+    halves = [i for i in verdicts if i.verdict is UNSURE]
+    assert halves
+    assert all(i.reasons == ("changeover",) and i.recipe == "new" for i in halves)
+    assert {i.verdict for i in verdicts if i not in halves} == {PASS}
+
+
 def test_without_rules_from_now_on_parts_under_way_are_told() -> None:
     old = by("old")
     first = run([f for f in Line(bottles(*[None] * 6)).frames(4)], old)
@@ -140,17 +151,47 @@ def test_a_checkpoint_in_the_middle_goes_on_by_both_rules(when: float, others: b
     first = run([f for f in frames if f.at < 1002], old)
     old.succeeded_by(new, 1002.0, sees_alike=True)
     second = run([f for f in frames if 1002 <= f.at < 1000 + when], new)
+    orphans = {f"cam/{RUN}/{part.track_id}" for part in new._parts if part.rules.name == "old" and not part.done}
+    assert new.has_older is bool(orphans)
     again = by("new", LENIENT)
     known = [Rules(SETTINGS, CLASSES, WHOLE, "old")] if others else []
     again.restore(new.checkpoint(), known)
     third = run([f for f in frames if f.at >= 1000 + when], again)
     verdicts = first.inspections + second.inspections + third.inspections
     assert [i.inspection_id for i in verdicts] == [f"cam/run1/{n + 1}" for n in range(len(DENTS))]
-    allowed = {"old": {REJECT}, "new": {PASS, UNSURE}}
-    assert all(i.verdict in allowed[i.recipe] for i in verdicts)
-    if others:
-        assert {i.verdict for i in verdicts} == {REJECT, PASS}
-        assert "old" in {i.recipe for i in verdicts}
+    expected = {"old": REJECT, "new": PASS}
+    orphaned = [i for i in third.inspections if i.inspection_id in orphans and not others]
+    assert all(i.verdict is expected[i.recipe] for i in verdicts if i not in orphaned)
+    assert all(i.verdict is UNSURE and i.reasons[0] == "changeover" for i in orphaned)
+    assert len(orphaned) == (0 if others else len(orphans))
+    assert "old" in {i.recipe for i in verdicts} or not others
+
+
+def test_rules_of_the_same_words_and_another_recipe_are_other_rules() -> None:
+    """How many pictures a part needs is not in the words; whose it is, is."""
+    frames = list(Line(bottles(None)).frames(6))
+    before, after = by("old"), by("new", changed(min_votes=5))
+    run(frames[:12], before)
+    assert before.under_way == 1
+    after.restore(before.checkpoint())
+    (inspection,) = run(frames[12:], after).inspections
+    assert (inspection.verdict, inspection.reasons) == (UNSURE, ("changeover",))
+
+
+def test_parts_go_by_the_rules_of_a_recipe_that_came_back() -> None:
+    """There and back again without a gap: the first recipe is the last one too, and its parts are judged by it."""
+    frames = list(Line(DENTS).frames(12))
+    first, second, third = by("old"), by("new", LENIENT), by("old")
+    verdicts = run([f for f in frames if f.at < 1002], first).inspections
+    first.succeeded_by(second, 1002.0, sees_alike=True)
+    verdicts += run([f for f in frames if 1002 <= f.at < 1002.3], second).inspections
+    second.succeeded_by(third, 1002.3, sees_alike=True)
+    again = by("old")
+    again.restore(third.checkpoint(), [Rules(LENIENT, CLASSES, WHOLE, "new")])
+    verdicts += run([f for f in frames if f.at >= 1002.3], again).inspections
+    expected = {"old": REJECT, "new": PASS}
+    assert len(verdicts) == len(DENTS)
+    assert all(i.verdict is expected[i.recipe] for i in verdicts)
 
 
 def test_a_larger_product_behind_a_gap_is_not_taken_for_touching_parts() -> None:

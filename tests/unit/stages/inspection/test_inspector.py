@@ -465,7 +465,7 @@ def test_votes_under_other_rules_are_not_taken_over() -> None:
     changed = inspector(SETTINGS.model_copy(update={"defects": ()}))
     changed.restore(by.checkpoint())
     (inspection,) = run(frames[33:], changed).inspections
-    assert (inspection.verdict, inspection.reasons) == (UNSURE, ("too_few_votes",))
+    assert (inspection.verdict, inspection.reasons) == (UNSURE, ("changeover", "too_few_votes"))
 
 
 def test_reset_forgets_everything() -> None:
