@@ -23,7 +23,7 @@ def with_recipe(state: DesiredState, line: str, recipe: str) -> LineOverride | N
     if recipe == runs:
         return None
     of_file = state.file.lines[line].recipe
-    return LineOverride(recipe=None if recipe == of_file else recipe, before=runs, change_id=_new_id())
+    return LineOverride(recipe=None if recipe == of_file else recipe, before=runs, to=recipe, change_id=_new_id())
 
 
 def with_files_recipe(state: DesiredState, line: str) -> LineOverride:
@@ -32,7 +32,7 @@ def with_files_recipe(state: DesiredState, line: str) -> LineOverride:
     override = state.base.lines.get(line)
     if override is None or override.recipe is None:
         raise DesiredError(f"line {line!r} runs by the config file's recipe; there is nothing to reset")
-    return LineOverride(before=runs, change_id=_new_id())
+    return LineOverride(before=runs, to=state.file.lines[line].recipe, change_id=_new_id())
 
 
 def with_thresholds(state: DesiredState, model: str, changes: Mapping[str, Any]) -> ModelOverride | None:

@@ -23,9 +23,14 @@ class LineOverride(Settings):
 
     recipe: str | None = Field(None, description="In place of the file's; null: the file's.")
     before: str = Field("", description="The recipe that was to be run until then.")
+    to: str = Field("", description="The one that was to be run from then on, the file's of that time included.")
     change_id: str = Field("", description="Names the change in events and reports.")
     at: float = Field(0.0, description="When it was asked for, Unix seconds UTC.")
     version: int = Field(0, description="Of the desired state that the change made.")
+
+    def brought(self, recipe: str) -> bool:
+        """False where the line runs by this recipe because the config file says so since then."""
+        return recipe == self.to if self.to else recipe != self.before
 
 
 class ModelOverride(Settings):

@@ -72,7 +72,7 @@ def _last_change(desired: DesiredState, line: str) -> LineOverride | None:
     override = desired.base.lines.get(line)
     if override is None or f"line {line}" in desired.base_problems:
         return None
-    return None if override.before == desired.config.lines[line].recipe else override
+    return override if override.brought(desired.config.lines[line].recipe) else None
 
 
 def _camera(

@@ -118,10 +118,10 @@ def job_of(camera: ResolvedCamera) -> CameraJob:
 def _changed_job(config: RaylineConfig, camera: ResolvedCamera, change: LineOverride | None) -> CameraJob:
     """The job, with the change that brought its recipe and what was to be done before.
 
-    With none where the recipe is the one before it: no change brings that, the config file says so by now.
+    With none where the config file brought the recipe since then.
     """
     job = job_of(camera)
-    if change is None or change.before == camera.recipe_name:
+    if change is None or not change.brought(camera.recipe_name):
         return job
     asked = Change(change.change_id, config.lines[camera.line].changeover_timeout_s)
     recipe = config.recipes.get(change.before)

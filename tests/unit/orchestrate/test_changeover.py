@@ -33,7 +33,7 @@ def test_a_change_is_told_with_what_was_before() -> None:
 
 
 def test_a_change_back_to_the_files_recipe_is_one_too() -> None:
-    told = told_of(LineOverride(before="watch", change_id="c2"))
+    told = told_of(LineOverride(before="watch", to="check", change_id="c2"))
     assert (told.before, told.to, told.change_id, told.state) == ("watch", "check", "c2", "done")
 
 
@@ -42,6 +42,7 @@ def test_a_change_back_to_the_files_recipe_is_one_too() -> None:
     [
         pytest.param(LineOverride(recipe="guard", before="check", change_id="c1"), id="its recipe is in no file now"),
         pytest.param(LineOverride(before="check", change_id="c2"), id="the file says by now what was before it"),
+        pytest.param(LineOverride(before="guard", to="watch", change_id="c2"), id="the file says a third by now"),
     ],
 )
 def test_a_change_that_the_file_overtook_is_none(override: LineOverride) -> None:
