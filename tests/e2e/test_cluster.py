@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -97,24 +98,29 @@ def test_a_clip_runs_to_its_end_in_a_cluster_and_leaves_it_empty(
     while (left := cluster.actors()) and time.monotonic() < deadline:
         time.sleep(0.1)
     assert left == []
+    # Serve lives on there as it was started, without HTTP: an API that nobody would reach is not begun.
+    config = tmp_path / "api.yaml"
+    config.write_text(yaml.safe_dump(_small(clip) | {"api": {}}))
+    refused = rayline.run("up", config, "--address", cluster.address, timeout_s=60)
+    assert refused.process.returncode == 1, refused.output
+    assert "Serve runs in this cluster already and runs without HTTP" in refused.stderr
 
 
 def test_a_graph_too_large_for_the_cluster_is_refused_in_a_sentence(
     rayline: Rayline, cluster: Cluster, clip: Path, tmp_path: Path
 ) -> None:
     config = tmp_path / "large.yaml"
-    config.write_text(
-        yaml.safe_dump(
-            {
-                "models": {"bottles": {"weights": "builtin:bottles", "image_size": [256, 416]}},
-                "recipes": {"objects": {"model": "bottles"}},
-                "cameras": {"clip": {"url": str(clip)}},
-                "graph": {"detect_cpus": 9},
-            }
-        )
-    )
+    config.write_text(yaml.safe_dump(_small(clip) | {"graph": {"detect_cpus": 9}}))
     refused = rayline.run("up", config, "--address", cluster.address, timeout_s=60)
     assert refused.process.returncode == 1, refused.output
     assert f"the graph asks for 9.45 cores, the Ray cluster has {CORES}" in refused.stderr
     assert "Traceback" not in refused.output
     assert cluster.actors() == []
+
+
+def _small(clip: Path) -> dict[str, Any]:
+    return {
+        "models": {"bottles": {"weights": "builtin:bottles", "image_size": [256, 416]}},
+        "recipes": {"objects": {"model": "bottles"}},
+        "cameras": {"clip": {"url": str(clip)}},
+    }
