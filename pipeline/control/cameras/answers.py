@@ -52,6 +52,13 @@ EXAMPLE: dict[str, Any] = {
 }
 
 
+class Versions(BaseModel):
+    """Of what is desired: which is told, and which runs."""
+
+    version: int = Field(description="Of all that is desired; it rises with every change of anything.")
+    version_in_force: int | None = Field(description="The one that runs; null: nothing reports.")
+
+
 class CameraView(BaseModel):
     """A camera. Times are Unix seconds UTC; rates and latencies are of the last few seconds."""
 
@@ -91,20 +98,15 @@ class CameraView(BaseModel):
     shard: str = ""
 
 
-class CameraAnswer(CameraView):
+class CameraAnswer(CameraView, Versions):
     """A camera, and by which version of what is desired."""
 
     model_config = {"json_schema_extra": {"examples": [EXAMPLE | {"version": 12, "version_in_force": 12}]}}
 
-    version: int = Field(description="Of all that is desired; it rises with every change of anything.")
-    version_in_force: int | None = Field(description="The one that runs; null: nothing reports.")
 
-
-class CameraList(BaseModel):
+class CameraList(Versions):
     """Cameras in the order of their names."""
 
-    version: int = Field(description="Of all that is desired; it rises with every change of anything.")
-    version_in_force: int | None = Field(description="The one that runs; null: nothing reports.")
     cameras: list[CameraView]
     next: str | None = Field(description="There are more: give this as `after`. null: these are the last.")
     removed: list[str] = Field(description="Cameras of the config file that were taken away; `reset` brings them back.")

@@ -10,7 +10,7 @@ from fastapi import APIRouter
 from pydantic import BaseModel, Field
 
 from pipeline.config import ResolvedCamera
-from pipeline.control.cameras.answers import STARTING, UNKNOWN, state_of, versions
+from pipeline.control.cameras.answers import STARTING, UNKNOWN, Versions, state_of, versions
 from pipeline.control.names import LineName, unknown
 from pipeline.control.services import Caller, Here, Services
 from pipeline.ingest.camera_state import CameraState
@@ -98,20 +98,15 @@ class LineView(BaseModel):
     changeover: Changeover | None = Field(description="The last change of its recipe. null: there was none.")
 
 
-class LineAnswer(LineView):
+class LineAnswer(LineView, Versions):
     """A line, and by which version of what is desired."""
 
     model_config = {"json_schema_extra": {"examples": [EXAMPLE | {"version": 12, "version_in_force": 12}]}}
 
-    version: int = Field(description="Of all that is desired; it rises with every change of anything.")
-    version_in_force: int | None = Field(description="The one that runs; null: nothing reports.")
 
-
-class LineList(BaseModel):
+class LineList(Versions):
     """Lines in the order of their names."""
 
-    version: int = Field(description="Of all that is desired; it rises with every change of anything.")
-    version_in_force: int | None = Field(description="The one that runs; null: nothing reports.")
     lines: list[LineView]
 
 
