@@ -1,0 +1,1 @@
+"""What was published, kept in SQL: inspections, events, times nobody saw, minutes; and what is computed of them."""

@@ -1,0 +1,99 @@
+"""The history's database: SQLite on this machine or PostgreSQL, opened once a process."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import create_engine, event
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import SQLAlchemyError
+
+from pipeline.history.settings import EMBEDDED, HistorySettings
+from stages.errors import RaylineError
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection, Engine
+
+FILE = "history.sqlite"
+_BUSY_S = 10.0  # another process may be writing
+
+
+class HistoryUnavailable(RaylineError):
+    """The database does not answer, or refuses; says why, without credentials."""
+
+
+class Database:
+    """Transactions on the history; belongs to no thread. Its methods block: call them off the event loop."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+
+    @contextmanager
+    def read(self) -> Iterator[Connection]:
+        """One consistent look. Raises HistoryUnavailable."""
+        with self._said(), self.engine.connect() as connection:
+            yield connection
+
+    @contextmanager
+    def write(self) -> Iterator[Connection]:
+        """One transaction: all of it or nothing. Raises HistoryUnavailable."""
+        with self._said(), self.engine.begin() as connection:
+            yield connection
+
+    @property
+    def is_sqlite(self) -> bool:
+        """Else it is PostgreSQL."""
+        return self.engine.dialect.name == "sqlite"
+
+    def close(self) -> None:
+        """Lets go of every connection; may be called more than once."""
+        self.engine.dispose()
+
+    @contextmanager
+    def _said(self) -> Iterator[None]:
+        try:
+            yield
+        except SQLAlchemyError as exc:  # its own text holds values, and may hold the address
+            cause = getattr(exc, "orig", None) or exc
+            where = self.engine.url.render_as_string(hide_password=True)
+            raise HistoryUnavailable(f"the history at {where}: {type(cause).__name__}: {_first_line(cause)}") from None
+
+
+def _first_line(exc: object) -> str:
+    return next(iter(str(exc).splitlines()), "")
+
+
+def database_url(settings: HistorySettings, folder: Path | None = None) -> str:
+    """Where the engine connects; `folder` holds the SQLite file where the settings name none. Raises ValueError."""
+    url = settings.url.get_secret_value()
+    if url == EMBEDDED:
+        folder = settings.data_dir or folder
+        if folder is None:
+            raise ValueError("history: `embedded` needs a `data_dir` here")
+        folder.mkdir(parents=True, exist_ok=True)
+        return f"sqlite+pysqlite:///{folder / FILE}"
+    parsed = make_url(url).set(drivername="postgresql+psycopg")
+    if settings.password_file is not None:
+        parsed = parsed.set(password=settings.password_file.read_text().strip())
+    return parsed.render_as_string(hide_password=False)
+
+
+def open_database(url: str) -> Database:
+    """The database as it is: `migrate` brings its tables to what this version knows."""
+    is_sqlite = url.startswith("sqlite")
+    options: dict[str, Any] = {"connect_args": {"timeout": _BUSY_S}} if is_sqlite else {"pool_pre_ping": True}
+    engine = create_engine(url, pool_size=5, max_overflow=5, **options)
+    if is_sqlite:
+        event.listen(engine, "connect", _set_up_sqlite)
+    return Database(engine)
+
+
+def _set_up_sqlite(connection: Any, _: object) -> None:
+    cursor = connection.cursor()
+    # Readers never wait for the writer. FULL: what is acked in Redis must not be lost to a power cut.
+    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
+        cursor.execute(f"PRAGMA {pragma}")
+    cursor.close()

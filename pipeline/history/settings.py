@@ -1,0 +1,47 @@
+"""Where the history is kept, and for how long."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import Field, SecretStr
+
+from stages.settings import Settings
+
+EMBEDDED = "embedded"
+
+
+class HistorySettings(Settings):
+    """Results in SQL: what the page, `/v1/inspections` and `rayline history` answer from."""
+
+    url: SecretStr = Field(
+        SecretStr(EMBEDDED),
+        description="`embedded`: a SQLite file of Rayline's own, for one machine. Else "
+        "postgresql://user:password@host:port/database; write ${NAME} and set NAME in the environment, or keep the "
+        "password in `password_file`.",
+    )
+    password_file: Path | None = Field(None, description="File that holds the database's password. null: none.")
+    data_dir: Path | None = Field(
+        None,
+        description="embedded only: folder of the SQLite file, kept over restarts. null: beside the embedded Redis' "
+        "own data; where that keeps nothing, nothing outlives `rayline up`.",
+    )
+    retention_days: float = Field(
+        90.0,
+        gt=0,
+        le=36500,
+        description="Parts, events and uninspected times are deleted after so long, but for parts "
+        "that somebody reviewed. More costs some 1.5 kB of disk a part.",
+    )
+    minutes_retention_days: float = Field(
+        730.0,
+        gt=0,
+        le=36500,
+        description="The counts by the minute, which charts are made of, are deleted after so long.",
+    )
+    batch: int = Field(
+        500,
+        ge=1,
+        le=10_000,
+        description="Messages written in one transaction. More catch up sooner; fewer are seen sooner.",
+    )
