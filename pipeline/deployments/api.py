@@ -19,6 +19,7 @@ from pipeline.control.services import Services
 from pipeline.control.settings import ApiSettings
 from pipeline.deployments.identity import set_up_replica_logs
 from pipeline.deployments.leaving import LeavingIsNoFailure
+from pipeline.deployments.manners import let_the_line_go_first
 from pipeline.deployments.serve_graph import APP, DetectRoad
 from pipeline.observe.settings import LogSettings
 from pipeline.sinks.redis_client import RedisSettings
@@ -47,6 +48,7 @@ class ApiReplica:
         logs: LogSettings | None = None,
     ) -> None:
         set_up_replica_logs(logs)
+        let_the_line_go_first()
         pool = RedisPool(redis)
         self._services = Services(
             settings=settings,

@@ -20,6 +20,7 @@ from pipeline.control.live.flow import TellWhatLeft
 from pipeline.control.request_ids import is_usable
 from pipeline.control.settings import ApiSettings
 from pipeline.deployments.http_protocol import GuardedHttp, Places
+from pipeline.deployments.manners import let_the_line_go_first
 from pipeline.local_ray import HTTP_LIMITS
 
 BODIES_AT_ONCE = 10  # of the longest, in a proxy's memory
@@ -29,6 +30,7 @@ _HEALTH = "/-/healthz"
 
 def guard() -> list[Middleware]:
     """Called by Serve in the process of each proxy, before it makes its server: the innermost comes first."""
+    let_the_line_go_first()
     settings = _settings()
     # uvicorn believes X-Forwarded-For of whoever is on this machine; whom to believe is ClientAddress's affair.
     os.environ["FORWARDED_ALLOW_IPS"] = ""

@@ -49,7 +49,7 @@ class DetectLimits(Settings):
         "again. More ride out bursts; fewer keep waits short and memory small.",
     )
     max_batch: int = Field(
-        2,
+        1,
         ge=1,
         le=256,
         description="Images handed to the model in one call, from whichever requests wait; no more than the model's "
@@ -64,7 +64,7 @@ class DetectLimits(Settings):
         "take it from the cameras on one without.",
     )
     rest: float = Field(
-        0.5,
+        4.0,
         ge=0,
         le=100,
         description="While more wait: pause after each call, in parts of the time it took. More leaves the model to "
