@@ -1,1 +1,18 @@
-"""Lines: how they do at a glance, and one of them in figures and charts."""
+"""The lines' pages."""
+
+from __future__ import annotations
+
+from nicegui import ui
+
+from pipeline.dashboard.frame import page_frame
+from pipeline.dashboard.services import Services
+from pipeline.dashboard.states import empty
+
+
+def register(services: Services) -> None:
+    """Its pages."""
+
+    @ui.page("/lines")
+    def _lines() -> None:
+        with page_frame("lines.title"):
+            empty("lines.empty")
