@@ -17,18 +17,23 @@ class ChartPanel(ui.element):
         with self:
             with ui.element("div").classes("bar chart-head") as self.head, ui.element("h2"):
                 ui.label(title)
-            self._chart = ui.echart({}, renderer="svg").classes("chart")
+            self._place = ui.element("div").classes("chart-place")
             self._empty = empty(empty_key)
+        self._chart: ui.echart | None = None  # made with the first thing to show: one of no size complains
         self._shown: Options = {}
-        self._chart.set_visibility(False)
+        self._place.set_visibility(False)
 
     def show(self, options: Options, *, is_empty: bool) -> None:
         """This chart, or that there is none. Nothing is sent to the browser where nothing has changed."""
-        self._chart.set_visibility(not is_empty)
+        self._place.set_visibility(not is_empty)
         self._empty.set_visibility(is_empty)
         if is_empty or options == self._shown:
             return
         self._shown = options
+        if self._chart is None:
+            with self._place:
+                self._chart = ui.echart(options, renderer="svg").classes("chart")
+            return
         self._chart.options.clear()
         self._chart.options.update(options)
         self._chart.update()

@@ -11,12 +11,14 @@ from sqlalchemy import select
 
 from pipeline.dashboard.line.condition import CameraOnLine, Condition, LineState, Parts, conditions
 from pipeline.dashboard.services import Services
+from pipeline.history.charts import LineChart, line_chart
 from pipeline.history.database import HistoryUnavailable
 from pipeline.history.gallery import PartFilter, PartRow, page
 from pipeline.history.line_figures import LineFigures, figures
 from pipeline.history.pareto import DefectCount, pareto
 from pipeline.history.ranges import TimeRange, parse_range
 from pipeline.history.reviews import ReviewRates, rates
+from pipeline.history.spc import ChartKind
 from pipeline.history.tables import inspections
 from pipeline.orchestrate.changeover import Changeover, changeover_of
 from pipeline.orchestrate.desired import DesiredState
@@ -63,6 +65,7 @@ class LineReader:
     def __init__(self, services: Services, now: Callable[[], float] = time.time) -> None:
         self._services = services
         self._now = now
+        self._changes: dict[str, int] = {}  # by line: how often somebody changed its limits; bounded by the lines
 
     def span(self, range_text: str) -> TimeRange:
         """The range that is named, as it is now. Raises RangeError."""
@@ -79,6 +82,15 @@ class LineReader:
         return await self._services.shared(
             f"line details {range_text} {line}", FRESH_S, lambda: self._details(line, range_text)
         )
+
+    async def chart(self, line: str, range_text: str, kind: ChartKind) -> LineChart:
+        """Its control chart. Raises HistoryUnavailable."""
+        key = f"line chart {kind} {self._changes.get(line, 0)} {range_text} {line}"
+        return await self._services.shared(key, FRESH_S, lambda: self._chart(line, range_text, kind))
+
+    def changed(self, line: str) -> None:
+        """Its limits were changed just now: whoever asks next gets the chart anew."""
+        self._changes[line] = self._changes.get(line, 0) + 1
 
     async def _glance(self, line: str, range_text: str) -> Glance:
         problems: list[Exception] = []
@@ -138,6 +150,12 @@ class LineReader:
             )
 
         return await self._services.query(read)
+
+    async def _chart(self, line: str, range_text: str, kind: ChartKind) -> LineChart:
+        span, plant, now_ms = self.span(range_text), self._services.plant, self._now_ms()
+        return await self._services.query(
+            lambda connection: line_chart(connection, line, span, kind, now_ms=now_ms, plant=plant)
+        )
 
     def _now_ms(self) -> int:
         return round(self._now() * 1e3)

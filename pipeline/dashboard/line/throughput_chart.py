@@ -37,10 +37,8 @@ _VERDICTS: tuple[tuple[str, Callable[[Counts], int], str, Options | None], ...] 
 )
 
 
-def throughput_chart(
-    pieces: Sequence[Throughput], until_ms: int, target_per_hour: float | None, zone: ZoneInfo
-) -> Options:
-    """The pieces of a range that ends at `until_ms`; each bar is a rate, so that pieces of any length meet the target."""
+def throughput_chart(pieces: Sequence[Throughput], target_per_hour: float | None, zone: ZoneInfo) -> Options:
+    """Each bar is a rate, so that pieces of any length meet the target; the last one may still grow."""
     labels = axis_labels([piece.since_ms for piece in pieces], zone)
     words = [t(f"sign.{verdict}") for verdict, *_ in _VERDICTS]
     whole = max((piece.until_ms - piece.since_ms for piece in pieces), default=0)
