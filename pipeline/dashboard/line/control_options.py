@@ -19,7 +19,7 @@ from pipeline.dashboard.line.chart_style import (
     still,
     values,
 )
-from pipeline.dashboard.line.figures_text import count, percent
+from pipeline.dashboard.line.figures_text import NONE, count, percent
 from pipeline.dashboard.texts import t
 from pipeline.history.spc import ChartKind, ControlChart, Point
 
@@ -138,7 +138,7 @@ def value_words(kind: ChartKind, value: float | None) -> str:
     """A share in percent, defects a part as they are."""
     if kind is not ChartKind.U:
         return percent(value, 2)
-    return "–" if value is None else f"{value:.3f}"
+    return NONE if value is None else f"{value:.3f}"
 
 
 def _broken(shown: ControlChart) -> int:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from zoneinfo import ZoneInfo
 
 from nicegui import ui
 
@@ -13,7 +12,7 @@ from pipeline.dashboard.frame import Page
 from pipeline.dashboard.line.chart_panel import ChartPanel
 from pipeline.dashboard.line.control_options import control_options, value_words
 from pipeline.dashboard.line.control_words import labels, phase_names, violation_lines
-from pipeline.dashboard.line.figures_text import moment
+from pipeline.dashboard.line.figures_text import NONE, moment
 from pipeline.dashboard.line.looked_at import LookedAt
 from pipeline.dashboard.line.reading import LineReader
 from pipeline.dashboard.pickers import keep_in_address
@@ -72,7 +71,7 @@ class ControlPanel(ui.element):
 
     async def _choose(self, kind: ChartKind) -> None:
         self._looked_at.kind = kind
-        self._kinds.mark(kind)
+        self._kinds.press(kind)
         keep_in_address(chart=kind.value)
         await self.refresh()
 
@@ -103,9 +102,9 @@ class _KindButtons(ui.element):
         self.classes("choices").props(f'role=group aria-label="{t("line.spc.kind")}"')
         with self:
             self._buttons = {kind: self._button(kind, choose) for kind in ChartKind}
-        self.mark(chosen)
+        self.press(chosen)
 
-    def mark(self, chosen: ChartKind) -> None:
+    def press(self, chosen: ChartKind) -> None:
         """This one is shown."""
         for kind, button in self._buttons.items():
             button.props(f"aria-pressed={'true' if kind is chosen else 'false'}")
@@ -144,7 +143,7 @@ def _button(text: str, work: Callable[..., object]) -> ui.element:
 
 
 def _width(shown: LineChart) -> str:
-    return f"{shown.chart.phases[-1].sigma_z:.2f}" if shown.chart.phases else "–"
+    return f"{shown.chart.phases[-1].sigma_z:.2f}" if shown.chart.phases else NONE
 
 
 def _now_ms() -> int:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from nicegui import ui
 
+from pipeline.dashboard.line.figures_text import NONE
+
 
 class Figure(ui.element):
     """A figure that can show another value. `kind` names it to style sheets and tests."""
@@ -13,7 +15,7 @@ class Figure(ui.element):
         self.classes("figure").props(f"data-figure={kind}")
         with self:
             ui.label(name).classes("figure-name")
-            self._value = ui.label("–").classes("figure-value")
+            self._value = ui.label(NONE).classes("figure-value")
             self._beside = ui.label().classes("figure-beside")
 
     def show(self, value: str, beside: str = "", *, warns: bool = False) -> None:

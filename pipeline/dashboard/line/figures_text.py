@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
-NONE = "–"  # a figure that nobody can know; never 0
+NONE = "\N{EN DASH}"  # a figure that nobody can know; never 0
 
 
 def percent(share: float | None, digits: int = 1) -> str:

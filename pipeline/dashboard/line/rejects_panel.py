@@ -9,7 +9,6 @@ from zoneinfo import ZoneInfo
 from nicegui import ui
 
 from pipeline.dashboard.line.figures_text import clock, moment
-from pipeline.dashboard.signs import SignBadge
 from pipeline.dashboard.states import empty
 from pipeline.dashboard.texts import t
 from pipeline.history.gallery import PartRow

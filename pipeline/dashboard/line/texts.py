@@ -71,10 +71,11 @@ LINE: Mapping[str, str] = {
     "line.spc.title": "Control chart",
     "line.spc.kind": "Chart",
     "line.spc.kind.p": "p",
-    "line.spc.kind.laney_p": "Laney p′",
+    "line.spc.kind.laney_p": "Laney p\N{PRIME}",
     "line.spc.kind.u": "u",
     "line.spc.help.p": "Share of rejects, each point with its own three-sigma limits.",
-    "line.spc.help.laney_p": "Share of rejects; the limits are as wide as the points vary (σz {sigma_z}).",
+    "line.spc.help.laney_p": "Share of rejects; the limits are as wide as the points vary "
+    "(\N{GREEK SMALL LETTER SIGMA}z {sigma_z}).",
     "line.spc.help.u": "Defects a part, each point with its own three-sigma limits.",
     "line.spc.value.p": "Rejects",
     "line.spc.value.laney_p": "Rejects",
