@@ -43,8 +43,9 @@ def first_pass(connection: Connection, line: str, span: TimeRange) -> FirstPass 
     first = named.subquery()
     before = select(earlier.c.id).where(
         earlier.c.external_id == first.c.external_id,
-        earlier.c.line == line,
-        earlier.c.captured_ms < span.since_ms,
+        # Sums, for SQLite would else walk down the line's whole past for each part, and not find the part by its name.
+        earlier.c.line + "" == line,
+        earlier.c.captured_ms + 0 < span.since_ms,
         earlier.c.counts,
     )
     counted = select(first.c.verdict, func.count()).where(first.c.turn == 1, ~before.exists()).group_by(first.c.verdict)
