@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 from nicegui import ui
 
 from pipeline.dashboard.inspections.cards import PartCard, local_time
+from pipeline.dashboard.inspections.query import GalleryQuery, lines_of
 from pipeline.dashboard.texts import t
 from pipeline.history.gallery import Page as PartPage
 from pipeline.history.gallery import PartRow, page
 
 if TYPE_CHECKING:
     from pipeline.dashboard.frame import Page
-    from pipeline.dashboard.inspections.query import GalleryQuery
 
 PARTS = 48  # of one page
 LOOKS_EVERY_S = 1.5
@@ -55,11 +55,10 @@ class Gallery:
         self._show(found)
 
     async def _find(self) -> PartPage:
-        wanted = self._query.wanted(
-            lines_of(self._page.principal), self._page.services.plant, int(time.time() * 1000)
-        )
+        services, lines = self._page.services, lines_of(self._page.principal)
+        wanted = self._query.wanted(lines, services.plant, int(time.time() * 1000))
         before = self._query.before or None
-        return await self._page.services.query(lambda connection: page(connection, wanted, before, PARTS))
+        return await services.query(lambda connection: page(connection, wanted, before, PARTS))
 
     async def _is_at_top(self) -> bool:
         try:
