@@ -148,6 +148,8 @@ def page_frame(title_key: str, *, needs: Role = Role.VIEWER, line: str | None = 
     request = client.request
     page = Page(client, request)
     who = page.principal
+    if len(Client.instances) > page.services.settings.max_pages:
+        raise PageRefused(503, t("full.title"), t("full.text"))
     if not who.role.covers(needs):
         told = t("refused.role", needed=needs.value, name=who.name, role=who.role.value)
         raise PageRefused(403, t("refused.title"), told)
