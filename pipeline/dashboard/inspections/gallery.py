@@ -11,7 +11,7 @@ from pipeline.dashboard.inspections.cards import PartCard, local_time
 from pipeline.dashboard.inspections.query import GalleryQuery, lines_of
 from pipeline.dashboard.texts import t
 from pipeline.history.gallery import Page as PartPage
-from pipeline.history.gallery import PartRow, page
+from pipeline.history.gallery import BadCursor, PartRow, page
 
 if TYPE_CHECKING:
     from pipeline.dashboard.frame import Page
@@ -58,7 +58,11 @@ class Gallery:
         services, lines = self._page.services, lines_of(self._page.principal)
         wanted = self._query.wanted(lines, services.plant, int(time.time() * 1000))
         before = self._query.before or None
-        return await services.query(lambda connection: page(connection, wanted, before, PARTS))
+        try:
+            return await services.query(lambda connection: page(connection, wanted, before, PARTS))
+        except BadCursor:  # out of an address that somebody wrote
+            self._query = self._query.without_page()
+            return await self._find()
 
     async def _is_at_top(self) -> bool:
         try:

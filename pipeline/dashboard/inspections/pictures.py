@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from html import escape
@@ -39,9 +39,9 @@ _PLACEHOLDER = """<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 480 270" 
 class Pictures:
     """Reads and shrinks them on threads of its own, so that slow storage holds up nobody but who waits for it."""
 
-    def __init__(self, services: Services, reader: SnapshotReader) -> None:
+    def __init__(self, services: Services) -> None:
         self._services = services
-        self._reader = reader
+        self._reader = SnapshotReader(services.config.snapshots)
         self._small = Thumbnails()
         self._threads = ThreadPoolExecutor(_THREADS, "rayline-pictures")
 
