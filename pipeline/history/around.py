@@ -42,4 +42,4 @@ def unseen_around(connection: Connection, line: str, at_ms: int, reach_ms: int) 
         .order_by(its.since_ms.desc())
         .limit(MOST)
     )
-    return [Unseen(**row._mapping) for row in rows][::-1]  # noqa: SLF001 - SQLAlchemy's public name
+    return [Unseen(**row._mapping) for row in rows][::-1]

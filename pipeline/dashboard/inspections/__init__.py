@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING
 
 from nicegui import app, ui
 from starlette.requests import Request
@@ -63,8 +62,9 @@ async def _show_gallery(page: Page, query: GalleryQuery) -> None:
         _failed(page, exc)
         return
     shown = [query.line] if query.line else lines
-    rates = RatesStrip(page, [line for line in shown if line in lines], query.times(page.services.plant, now_ms()))
     filter_form(query, lines, found, page.services.plant)
+    times = query.times(page.services.plant, now_ms())
+    rates = RatesStrip(page, [line for line in shown if line in lines], times, compact=True)
     gallery = Gallery(page, query)
     downloads(query)
     await gallery.look()

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 _SEND = "(event) => event.target.form.requestSubmit()"
 _LEAVE_EMPTY_OUT = "(event) => { for (const field of event.target.elements) if (!field.value) field.disabled = true; }"
 
+_SELDOM = ("model", "recipe", "external_id", "since", "until")
+
 Option = tuple[str, str]  # value, words
 
 
@@ -26,23 +28,37 @@ def filter_form(query: GalleryQuery, lines: Sequence[str], choices: Choices, pla
     form = ui.element("form").classes("panel part-filter").props("method=get action=/inspections id=filter")
     form.on("submit", js_handler=_LEAVE_EMPTY_OUT)
     with form:
-        _select("line", query.line, _plain(lines))
-        _select("verdict", query.verdict, [(name, _verdict(name)) for name in VERDICTS])
-        _select("label", query.label, _plain(choices.labels))
-        _select("model", query.model, _plain(choices.models))
-        _select("recipe", query.recipe, _plain(choices.recipes))
-        _select("reviewed", query.reviewed, [(name, t(f"inspections.reviewed.{name}")) for name in REVIEWED])
-        _select("range", query.range, [(name, t(f"inspections.range.{name}")) for name in _ranges(plant)])
-        _field("since", query.since, "datetime-local")
-        _field("until", query.until, "datetime-local")
-        _field("external_id", query.external_id, "search")
-        with ui.element("div").classes("part-filter-end"):
-            with ui.element("button").props("type=submit").classes("head-button"):
-                ui.label(t("inspections.filter"))
-            if query.is_filtered:
-                with ui.element("a").props("href=/inspections").classes("part-clear"):
-                    ui.label(t("inspections.clear"))
-    ui.label(t("inspections.zone", zone=plant.time_zone)).classes("part-soft")
+        with ui.element("div").classes("part-fields"):
+            _first(query, lines, choices, plant)
+        with ui.element("details").classes("part-more") as more:
+            if any(getattr(query, name) for name in _SELDOM):
+                more.props("open")
+            with ui.element("summary"):
+                ui.label(t("inspections.more_filters"))
+            with ui.element("div").classes("part-fields"):
+                _seldom(query, choices)
+            ui.label(t("inspections.zone", zone=plant.time_zone)).classes("part-soft")
+        if query.is_filtered:
+            with ui.element("a").props("href=/inspections").classes("part-clear"):
+                ui.label(t("inspections.clear"))
+
+
+def _first(query: GalleryQuery, lines: Sequence[str], choices: Choices, plant: PlantSettings) -> None:
+    _select("line", query.line, _plain(lines))
+    _select("verdict", query.verdict, [(name, _verdict(name)) for name in VERDICTS])
+    _select("label", query.label, _plain(choices.labels))
+    _select("reviewed", query.reviewed, [(name, t(f"inspections.reviewed.{name}")) for name in REVIEWED])
+    _select("range", query.range, [(name, t(f"inspections.range.{name}")) for name in _ranges(plant)])
+
+
+def _seldom(query: GalleryQuery, choices: Choices) -> None:
+    _select("model", query.model, _plain(choices.models))
+    _select("recipe", query.recipe, _plain(choices.recipes))
+    _field("external_id", query.external_id, "search")
+    _field("since", query.since, "datetime-local")
+    _field("until", query.until, "datetime-local")
+    with ui.element("button").props("type=submit").classes("head-button"):
+        ui.label(t("inspections.filter"))
 
 
 def _ranges(plant: PlantSettings) -> tuple[str, ...]:

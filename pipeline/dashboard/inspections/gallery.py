@@ -10,8 +10,8 @@ from nicegui import ui
 from pipeline.dashboard.inspections.cards import PartCard, local_time
 from pipeline.dashboard.inspections.query import GalleryQuery, lines_of
 from pipeline.dashboard.texts import t
-from pipeline.history.gallery import Page as PartPage
 from pipeline.history.gallery import BadCursor, PartRow, page
+from pipeline.history.gallery import Page as PartPage
 
 if TYPE_CHECKING:
     from pipeline.dashboard.frame import Page

@@ -47,10 +47,10 @@ class PartView:
         with ui.element("div").classes("part-page"):
             with ui.element("div").classes("part-left"):
                 await part_figure(self._pictures, self._part)
+                self._rates = RatesStrip(self._page, [self._part.line])
             with ui.element("div").classes("part-right"):
                 self._verdict()
                 self._review = ReviewPanel(self._page, self._part, labels, self._said)
-                self._rates = RatesStrip(self._page, [self._part.line])
         _facts(self._part, self._page)
         self._unseen(unseen)
         with ui.element("details").classes("panel part-raw"):
@@ -76,6 +76,7 @@ class PartView:
             back.props["href"] = self._query.without_page().address
             for key, newer in (("newer", True), ("older", False)):
                 button = ui.element("button").props("type=button").classes(f"head-button part-{key}")
+                button.props["title"] = t(f"inspections.part.{key}.help")
                 with button:
                     ui.label(t(f"inspections.part.{key}"))
                 button.on("click", self._going(newer))

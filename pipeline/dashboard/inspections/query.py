@@ -80,9 +80,8 @@ class GalleryQuery:
 
     def times(self, plant: PlantSettings, now_ms: int) -> tuple[int | None, int | None]:
         """The first millisecond that counts and the first that no longer does; None: no limit."""
-        since, until = _minute(self.since), _minute(self.until)
-        if since or until:
-            return since and _unix_ms(since, plant.zone), until and _unix_ms(until, plant.zone)
+        if self.since or self.until:
+            return _unix_ms(self.since, plant.zone), _unix_ms(self.until, plant.zone)
         if not self.range:
             return None, None
         try:
@@ -127,5 +126,6 @@ def _minute(text: str) -> datetime | None:
     return at if 1970 < at.year < 2200 else None  # others leave the range of dates in some time zone
 
 
-def _unix_ms(at: datetime, zone: ZoneInfo) -> int:
-    return int(at.replace(tzinfo=zone).astimezone(UTC).timestamp() * 1000)
+def _unix_ms(text: str, zone: ZoneInfo) -> int | None:
+    at = _minute(text)
+    return int(at.replace(tzinfo=zone).astimezone(UTC).timestamp() * 1000) if at else None

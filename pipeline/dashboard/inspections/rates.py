@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from pipeline.dashboard.frame import Page
     from pipeline.history.intervals import Rate
 
-MOST_LINES = 6  # more crowd the parts out; the filter leads to any
+MOST_LINES = 4  # more crowd the parts out; the filter leads to any
 LOOKS_EVERY_S = 3.0
 
 Times = tuple[int | None, int | None]
@@ -26,12 +26,17 @@ Times = tuple[int | None, int | None]
 class RatesStrip:
     """The rates of some lines, in these times."""
 
-    def __init__(self, page: Page, lines: Sequence[str], times: Times = (None, None)) -> None:
+    def __init__(
+        self, page: Page, lines: Sequence[str], times: Times = (None, None), *, compact: bool = False
+    ) -> None:
         self._page = page
         self._times = times
         self._shown: dict[str, tuple[_Figure, _Figure]] = {}
-        with ui.element("section").classes("rates"):
-            for line in lines[:MOST_LINES]:
+        if len(lines) > MOST_LINES:
+            ui.label(t("inspections.rates.choose")).classes("part-soft")
+            return
+        with ui.element("section").classes("rates rates-compact" if compact else "rates"):
+            for line in lines:
                 with ui.element("div").classes("panel rates-line"):
                     ui.label(t("inspections.rates", line=line)).classes("rates-name")
                     self._shown[line] = _Figure("false_reject"), _Figure("escape")

@@ -12,7 +12,7 @@ from PIL import Image
 from pipeline.dashboard.inspections.details import message_of
 from stages.results.models import InspectionMessage
 
-GOLDEN = Path(__file__).parents[3] / "golden" / "inspection-1.1.json"
+GOLDEN = Path(__file__).parents[3] / "golden" / "inspection-1.2.json"
 
 
 def text(**changed: Any) -> str:

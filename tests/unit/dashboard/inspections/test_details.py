@@ -14,10 +14,9 @@ BERLIN = ZoneInfo("Europe/Berlin")
 
 def test_every_word_of_the_message_is_in_the_table() -> None:
     shown = " ".join(fact.value for section in sections(message(), BERLIN) for fact in section.facts)
-    for word in (
-        "cam-1/1794999000000/17 bottling-1 capper reject cola-05 3f9a1c rtsp live|0001794999000000|000000004711 "
-        "openvino rayline.inspection/1.1 2f1d.jpg"
-    ).split():
+    for word in ("cam-1/1794999000000/17", "bottling-1", "capper", "reject", "cola-05", "3f9a1c", "rtsp", "openvino"):
+        assert word in shown
+    for word in ("live|0001794999000000|000000004711", "rayline.inspection/1.2", "2f1d.jpg"):
         assert word in shown
     assert "ab" * 32 in shown
     assert "cd" * 32 in shown

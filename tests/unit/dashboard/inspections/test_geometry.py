@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from pipeline.dashboard.inspections.geometry import SizeWh, Window, Xyxy, window_of
+from pipeline.dashboard.inspections.geometry import SizeWh, Window, Xyxy, carried, window_of
 from pipeline.sinks.snapshots import crop
 
 FRAME = (640, 360)
@@ -24,15 +24,10 @@ def test_a_picture_of_the_whole_frame_shows_the_whole_frame() -> None:
     ],
 )
 def test_a_crop_is_found_again_whatever_its_margin_was(part: Xyxy, margin: float) -> None:
-    """As the snapshots cut it: each pixel says where it was."""
-    rows, columns = np.mgrid[0:360, 0:640]
-    where = np.stack([rows % 256, columns % 256, rows // 256 * 16 + columns // 256], -1).astype(np.uint8)
-    cut = crop(where, part, margin)
+    cut, origin = crop(np.zeros((360, 640, 3), np.uint8), part, margin)
     window = window_of(FRAME, part, (cut.shape[1], cut.shape[0]))
     assert window is not None
-    top, left, high = (int(value) for value in cut[0, 0])
-    assert abs(window.top - (top + high // 16 * 256)) <= 1
-    assert abs(window.left - (left + high % 16 * 256)) <= 1
+    assert (window.left, window.top) == pytest.approx(origin, abs=1)
     assert (window.width, window.height) == (cut.shape[1], cut.shape[0])
 
 
@@ -72,3 +67,12 @@ def test_a_box_becomes_shares_of_the_picture_and_stays_inside() -> None:
 )
 def test_what_shows_nothing_is_not_drawn(box: Xyxy) -> None:
     assert Window(100, 50, 200, 100).place(box) is None
+
+
+def test_a_defect_goes_with_its_part_to_where_the_picture_shows_it() -> None:
+    assert carried((30, 20, 40, 40), (20, 0, 120, 100), (200, 50, 400, 150)) == (220, 70, 240, 90)
+
+
+@pytest.mark.parametrize("part", [None, (20, 0, 20, 100), (NAN, 0, 20, 100)])
+def test_where_nobody_knows_the_part_nobody_knows_the_defect(part: Xyxy | None) -> None:
+    assert carried((30, 20, 40, 40), part, (200, 50, 400, 150)) is None
