@@ -18,6 +18,7 @@ from pipeline.orchestrate.changeover import Changeover, changeover_of
 from pipeline.orchestrate.desired import DesiredState
 from pipeline.orchestrate.line_count import CountStore, LineCount
 from pipeline.orchestrate.state import CameraReport, SystemReport, by_name
+from pipeline.sinks.redis_pool import RedisPool
 
 router = APIRouter(tags=["lines"])
 
@@ -115,7 +116,7 @@ async def list_lines(here: Here, caller: Caller) -> LineList:
     """Lines of the config file, and cameras that are a line of their own."""
     desired, report = await _read(here)
     names = caller.visible(desired.config.line_ids())
-    return LineList(**versions(desired, report), lines=await _views(here, desired, report, names))
+    return LineList(**versions(desired, report), lines=await views_of(here.redis, desired, report, names))
 
 
 @router.get("/v1/lines/{line}", summary="One line, and how it does")
@@ -125,7 +126,7 @@ async def get_line(here: Here, caller: Caller, line: LineName) -> LineAnswer:
     names = caller.visible(desired.config.line_ids())
     if line not in names:
         raise unknown("line", line, names)
-    [view] = await _views(here, desired, report, [line])
+    [view] = await views_of(here.redis, desired, report, [line])
     return LineAnswer(**view.model_dump(), **versions(desired, report))
 
 
@@ -137,11 +138,12 @@ async def _read(here: Services, line: str | None = None) -> tuple[DesiredState, 
         return desired, await states.read(None if line is None else desired.cameras_on(line))
 
 
-async def _views(
-    here: Services, desired: DesiredState, report: SystemReport | None, names: Sequence[str]
+async def views_of(
+    redis: RedisPool, desired: DesiredState, report: SystemReport | None, names: Sequence[str]
 ) -> list[LineView]:
+    """The lines of these names, and how they do. Raises SinkUnavailable."""
     counted = [name for name in names if name in desired.config.lines and desired.config.lines[name].part_counter]
-    async with here.redis.use() as client:
+    async with redis.use() as client:
         counts = {count.line: count for count in await CountStore(client).read(counted)}
     cameras: dict[str, list[ResolvedCamera]] = {}
     for camera in desired.cameras.values():

@@ -1,0 +1,94 @@
+"""Who is logged in: sessions held on the server, bounded in number and time, known by a random id in a cookie."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import secrets
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from pipeline.control.access.roles import Principal
+
+_ID_BYTES = 32
+LOOPBACK_OWNER = "loopback"
+
+
+@dataclass(slots=True)
+class Session:
+    """One login. What somebody logged in with is kept in memory alone, to ask again whether it still holds."""
+
+    principal: Principal
+    credential: str = field(repr=False)
+    ends_at: float  # by the clock of Sessions
+    owner: str  # names it where its id must not stand
+
+    def is_over(self, now: float) -> bool:
+        """True where its time is up."""
+        return now >= self.ends_at
+
+
+class Sessions:
+    """All logins of this process; they end with it."""
+
+    def __init__(self, hours: float, most: int, clock: Callable[[], float] = time.monotonic) -> None:
+        self._lifetime_s = hours * 3600.0
+        self._most = most
+        self._clock = clock
+        self._held: OrderedDict[str, Session] = OrderedDict()  # by id, the one longest not used first
+
+    def begin(self, principal: Principal, credential: str) -> tuple[str, Session]:
+        """A new login and the id that its cookie holds. The one longest not used goes where there are too many."""
+        session_id = secrets.token_urlsafe(_ID_BYTES)
+        session = Session(principal, credential, self._clock() + self._lifetime_s, owner_of(session_id))
+        self._held[session_id] = session
+        while len(self._held) > self._most:
+            self._held.popitem(last=False)
+        return session_id, session
+
+    def find(self, session_id: str) -> Session | None:
+        """The login with this id, if it lasts."""
+        session = self._held.get(session_id)
+        if session is None:
+            return None
+        if session.is_over(self._clock()):
+            del self._held[session_id]
+            return None
+        self._held.move_to_end(session_id)
+        return session
+
+    def end(self, session_id: str) -> None:
+        """It is over; may be said more than once."""
+        self._held.pop(session_id, None)
+
+    def all(self) -> dict[str, Session]:
+        """Those that last, by id."""
+        now = self._clock()
+        return {session_id: session for session_id, session in self._held.items() if not session.is_over(now)}
+
+
+class Forms:
+    """Tokens that a form of ours carries and one from elsewhere cannot know: bound to a cookie, for this process."""
+
+    def __init__(self) -> None:
+        self._secret = secrets.token_bytes(_ID_BYTES)
+
+    def token(self, cookie: str) -> str:
+        """What the form is to carry where its sender's cookie is this."""
+        return hmac.new(self._secret, cookie.encode(), hashlib.sha256).hexdigest()
+
+    def is_ours(self, cookie: str | None, given: str | None) -> bool:
+        """True where the form was made for the sender of this cookie."""
+        return bool(cookie and given) and hmac.compare_digest(self.token(str(cookie)), str(given))
+
+
+def new_cookie() -> str:
+    """Something nobody guesses."""
+    return secrets.token_urlsafe(_ID_BYTES)
+
+
+def owner_of(session_id: str) -> str:
+    """A name of the session that opens nothing."""
+    return hashlib.sha256(session_id.encode()).hexdigest()[:16]
