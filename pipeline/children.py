@@ -109,14 +109,15 @@ def _end(process: subprocess.Popen[bytes], name: str) -> None:
         process.stdin.close()
     except OSError:
         logger.debug("%s had not read all it was told", name)
-    for ask in (lambda: None, process.terminate, process.kill):
-        ask()
+    for sent in (None, signal.SIGTERM, signal.SIGKILL):
+        if sent is not None:
+            logger.warning("%s, pid %d, did not end within %.0f s: %s", name, process.pid, STOP_S, sent.name)
+            process.send_signal(sent)
         try:
             process.wait(STOP_S)
         except subprocess.TimeoutExpired:
-            logger.warning("%s, pid %d, does not end within %.0f s", name, process.pid, STOP_S)
-        else:
-            return
+            continue
+        return
 
 
 def told_by_parent() -> bytes:

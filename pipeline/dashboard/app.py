@@ -6,8 +6,8 @@ import asyncio
 import logging
 import os
 import tempfile
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 
 os.environ.setdefault("NICEGUI_STORAGE_PATH", str(Path(tempfile.gettempdir()) / "rayline-no-such-folder"))
@@ -89,7 +89,7 @@ class _WithForms:
         await self._app(scope, receive, send)
 
 
-def _lifespan_of(services: Services, access: Access) -> object:
+def _lifespan_of(services: Services, access: Access) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         watching = asyncio.create_task(Watch(access).run())

@@ -40,6 +40,7 @@ def serve(config: RaylineConfig, settings: DashboardSettings) -> None:
         options = uvicorn.Config(
             app,
             log_config=None,
+            log_level="warning",  # else each socket's address, with the page's id in it
             access_log=False,
             server_header=False,
             proxy_headers=False,  # it would believe whoever is on this machine; ClientAddress believes whom it may
