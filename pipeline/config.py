@@ -100,6 +100,13 @@ class LineSettings(Settings):
         description="A counter of the line's parts that is no camera. `rayline status` then shows how many parts it "
         "counted, how many were inspected, and the difference. null: nobody knows of parts that no camera saw.",
     )
+    target_per_hour: float | None = Field(
+        None,
+        gt=0,
+        le=10_000_000,
+        description="Parts an hour that the line is to make; the page shows throughput against it. null: no target is "
+        "shown.",
+    )
 
 
 class CameraConfig(CameraSettings):
