@@ -12,6 +12,7 @@ from typing import Any, Literal, Self
 
 from pydantic import Field, SecretStr, ValidationError, model_validator
 
+from pipeline.alarms.settings import AlarmSettings
 from pipeline.config_errors import ConfigError, Problem, line_of, problems_of
 from pipeline.config_file import Document, read_document
 from pipeline.config_paths import anchored
@@ -185,6 +186,10 @@ class RaylineConfig(Settings):
         description="Where live results wait on disk while Redis is away. null: they are lost, counted and told.",
     )
     api: ApiSettings | None = Field(None, description="The HTTP API. null: there is none, and no port is open.")
+    alarms: AlarmSettings = Field(
+        default_factory=AlarmSettings,
+        description="What raises an alarm, and who is told; looked at where a `history` is kept.",
+    )
     graph: GraphSettings = Field(
         default_factory=GraphSettings, description="Processes, batches, and their share of cores."
     )
