@@ -17,6 +17,8 @@ from pipeline.config_errors import ConfigError, Problem, line_of, problems_of
 from pipeline.config_file import Document, read_document
 from pipeline.config_paths import anchored
 from pipeline.control.settings import ApiSettings
+from pipeline.history.plant import PlantSettings
+from pipeline.history.settings import HistorySettings
 from pipeline.ingest.camera_settings import CameraSettings
 from pipeline.ingest.kafka.topic_settings import TopicSettings
 from pipeline.masking import mask
@@ -186,6 +188,12 @@ class RaylineConfig(Settings):
         description="Where live results wait on disk while Redis is away. null: they are lost, counted and told.",
     )
     api: ApiSettings | None = Field(None, description="The HTTP API. null: there is none, and no port is open.")
+    history: HistorySettings | None = Field(
+        None, description="Results in SQL, for charts and questions about the past. null: there is none."
+    )
+    plant: PlantSettings = Field(
+        default_factory=PlantSettings, description="The clock by which days and shifts are reckoned."
+    )
     alarms: AlarmSettings = Field(
         default_factory=AlarmSettings,
         description="What raises an alarm, and who is told; looked at where a `history` is kept.",
@@ -258,6 +266,14 @@ class RaylineConfig(Settings):
         """The same with its spool in this folder, if it is to have one."""
         spool = None if self.spool is None else self.spool.model_copy(update={"dir": folder})
         return self.model_copy(update={"spool": spool})
+
+    def history_folder(self) -> Path | None:
+        """Where an embedded history is kept over restarts; None where it is not, or is none."""
+        if self.history is None or not self.history.embedded:
+            return None
+        if self.history.data_dir is not None or not self.redis.embedded or self.redis.data_dir is None:
+            return self.history.data_dir
+        return self.redis.data_dir / "history"
 
     def redis_settings(self) -> RedisSettings:
         """What clients need to reach Redis."""

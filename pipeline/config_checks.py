@@ -49,9 +49,9 @@ class Machine:
 def review(config: RaylineConfig, machine: Machine | None = None) -> list[Finding]:
     """All there is to say, errors first; `machine` None leaves out what only the machine can tell (a cluster's)."""
     found = [*_batches(config), *_models(config), *_cameras(config), *_lines(config), *_unused(config), *_redis(config)]
-    found += [*_part_counters(config), *_relays(config), *_alarms(config)]
+    found += [*_part_counters(config), *_relays(config), *_history(config), *_alarms(config)]
     if machine is not None:
-        found += [*_machine(config, machine), *_spool(config), *_api(config)]
+        found += [*_machine(config, machine), *_spool(config), *_api(config), *_history_files(config)]
     return sorted(found, key=lambda finding: finding.severity is Severity.WARNING)
 
 
@@ -302,6 +302,46 @@ def _spool(config: RaylineConfig) -> Iterator[Finding]:
     say = _warning if config.spool.dir is None else _error
     what = f"{there}: {'cannot be written' if there.is_dir() else 'is no folder'}"
     yield say(("spool", "dir"), what, "live results wait there while Redis is away; `spool: null` does without")
+
+
+def _history(config: RaylineConfig) -> Iterator[Finding]:
+    """Settings that do nothing, and a history that has no place or forgets it."""
+    history = config.history
+    if history is None:
+        return
+    if not history.embedded:
+        if history.data_dir is not None:
+            yield _warning(("history", "data_dir"), "is for `url: embedded` only and does nothing here")
+        return
+    if history.password_file is not None:
+        yield _warning(("history", "password_file"), "is for a postgresql:// address only and does nothing here")
+    if config.history_folder() is not None:
+        return
+    if not config.redis.embedded:
+        yield _error(
+            ("history",),
+            "`embedded` has no folder to keep it in",
+            "set `data_dir`, or the `url` of a PostgreSQL, which others can reach too",
+        )
+    else:
+        yield _warning(
+            ("history",), "ends with `rayline up`, as the embedded Redis keeps nothing", "`data_dir` keeps it"
+        )
+
+
+def _history_files(config: RaylineConfig) -> Iterator[Finding]:
+    """A folder that cannot be written, a password that cannot be read: parts would wait in Redis until it is full."""
+    history, folder = config.history, config.history_folder()
+    if history is None:
+        return
+    if folder is not None:
+        there = next(path for path in (folder, *folder.parents) if path.exists())
+        if not (there.is_dir() and os.access(there, os.W_OK | os.X_OK)):
+            what = "cannot be written" if there.is_dir() else "is no folder"
+            yield _error(("history", "data_dir"), f"{there}: {what}")
+    file = history.password_file
+    if not history.embedded and file is not None and not os.access(file, os.R_OK):
+        yield _error(("history", "password_file"), f"{file}: cannot be read")
 
 
 def _api(config: RaylineConfig) -> Iterator[Finding]:

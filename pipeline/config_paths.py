@@ -11,6 +11,7 @@ BUILTIN = "builtin:"
 WEIGHTS_FOLDER = Path(__file__).parent / "demo" / "weights"
 WEIGHTS_SUFFIXES = (".onnx", ".pt")
 
+_HISTORY = (("history", "data_dir"), ("history", "password_file"))
 _SCHEME = re.compile(r"^[a-zA-Z][a-zA-Z0-9+.-]+:")
 
 
@@ -41,7 +42,7 @@ def anchored(data: dict[str, Any], base: Path) -> dict[str, Any]:
             _anchor(tls, key, base)
     if isinstance(alarms := data.get("alarms"), dict):
         _anchor_alarms(alarms, base)
-    for section, key in (("snapshots", "uri"), ("redis", "data_dir"), ("spool", "dir")):
+    for section, key in (("snapshots", "uri"), ("redis", "data_dir"), ("spool", "dir"), *_HISTORY):
         if isinstance(data.get(section), dict):
             _anchor(data[section], key, base)
     return data

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import create_engine, event
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
-from pipeline.history.settings import EMBEDDED, HistorySettings
+from pipeline.history.settings import HistorySettings
 from stages.errors import RaylineError
 
 if TYPE_CHECKING:
@@ -19,6 +19,18 @@ if TYPE_CHECKING:
 
 FILE = "history.sqlite"
 _BUSY_S = 10.0  # another process may be writing
+# A server that is gone without a word is noticed: else its caller would wait for ever.
+_POSTGRES: dict[str, Any] = {
+    "connect_timeout": 5,
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 20_000,
+}
+
+
+class HistoryMisconfigured(RaylineError, ValueError):
+    """The settings tell no database that could be opened."""
 
 
 class HistoryUnavailable(RaylineError):
@@ -67,24 +79,35 @@ def _first_line(exc: object) -> str:
 
 
 def database_url(settings: HistorySettings, folder: Path | None = None) -> str:
-    """Where the engine connects; `folder` holds the SQLite file where the settings name none. Raises ValueError."""
-    url = settings.url.get_secret_value()
-    if url == EMBEDDED:
-        folder = settings.data_dir or folder
-        if folder is None:
-            raise ValueError("history: `embedded` needs a `data_dir` here")
-        folder.mkdir(parents=True, exist_ok=True)
-        return f"sqlite+pysqlite:///{folder / FILE}"
-    parsed = make_url(url).set(drivername="postgresql+psycopg")
-    if settings.password_file is not None:
-        parsed = parsed.set(password=settings.password_file.read_text().strip())
+    """Where the engine connects; `folder` holds the SQLite file where the settings name none.
+
+    Raises HistoryMisconfigured.
+    """
+    try:
+        if settings.embedded:
+            folder = settings.data_dir or folder
+            if folder is None:
+                raise HistoryMisconfigured("history: `embedded` needs a `data_dir` here")
+            folder.mkdir(parents=True, exist_ok=True)
+            return f"sqlite+pysqlite:///{folder / FILE}"
+        parsed = make_url(settings.url.get_secret_value()).set(drivername="postgresql+psycopg")
+        if settings.password_file is not None:
+            parsed = parsed.set(password=settings.password_file.read_text().strip())
+    except OSError as exc:
+        raise HistoryMisconfigured(f"history: {exc.filename}: {exc.strerror or type(exc).__name__}") from None
+    except ArgumentError:  # its text holds the address
+        raise HistoryMisconfigured("history.url is no address of a database") from None
     return parsed.render_as_string(hide_password=False)
 
 
 def open_database(url: str) -> Database:
     """The database as it is: `migrate` brings its tables to what this version knows."""
     is_sqlite = url.startswith("sqlite")
-    options: dict[str, Any] = {"connect_args": {"timeout": _BUSY_S}} if is_sqlite else {"pool_pre_ping": True}
+    if is_sqlite:
+        options: dict[str, Any] = {"connect_args": {"timeout": _BUSY_S}}
+    else:
+        said = make_url(url).query  # which wins
+        options = {"pool_pre_ping": True, "connect_args": {k: v for k, v in _POSTGRES.items() if k not in said}}
     engine = create_engine(url, pool_size=5, max_overflow=5, **options)
     if is_sqlite:
         event.listen(engine, "connect", _set_up_sqlite)

@@ -130,7 +130,7 @@ camera_minutes = Table(
     Column("health", String(32), nullable=False),  # the worst of the minute
     Column("fps_in", Float, nullable=False),  # mean
     Column("fps_out", Float, nullable=False),  # mean
-    Column("latency_ms_p50", Float),
+    Column("latency_ms_p50", Float),  # mean
     Column("latency_ms_p95", Float),  # the largest of the minute
     Column("dropped", Integer, nullable=False),  # frames, in this minute
     Index(None, "line", "minute"),

@@ -1,0 +1,62 @@
+"""The tables of a history, brought to what this version knows."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+
+from pipeline.history.database import Database
+from stages.errors import RaylineError
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
+SCRIPTS = Path(__file__).parent / "migrations"
+_LOCK = 0x7261796C696E65  # "rayline": one migrates a PostgreSQL at a time
+
+
+class HistoryIsNewer(RaylineError):
+    """A later version of Rayline has changed the tables: this one must not write into them."""
+
+
+def migrate(db: Database) -> None:
+    """Make or change the tables to what this version knows; does nothing where they are so already.
+
+    All of it or nothing; two at once do it once. Raises HistoryUnavailable, HistoryIsNewer.
+    """
+    config = _config()
+    scripts = ScriptDirectory.from_config(config)
+    with db.read() as connection:
+        if _is_current(connection, scripts):
+            return
+    with db.write() as connection:
+        # Before anything is read: who waited for the lock finds what the other did.
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if db.is_sqlite else f"SELECT pg_advisory_xact_lock({_LOCK})")
+        if not _is_current(connection, scripts):
+            config.attributes["connection"] = connection
+            command.upgrade(config, "head")
+
+
+def _is_current(connection: Connection, scripts: ScriptDirectory) -> bool:
+    """Raises HistoryIsNewer."""
+    heads = set(MigrationContext.configure(connection).get_current_heads())
+    known = {script.revision for script in scripts.walk_revisions()}
+    if unknown := heads - known:
+        where = connection.engine.url.render_as_string(hide_password=True)
+        raise HistoryIsNewer(
+            f"the history at {where} was made by a later version of Rayline (revision {min(unknown)}): run that "
+            "version, or give this one a history of its own"
+        )
+    return heads == set(scripts.get_heads())
+
+
+def _config() -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(SCRIPTS).replace("%", "%%"))
+    config.set_main_option("path_separator", "os")
+    return config
