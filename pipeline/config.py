@@ -17,6 +17,7 @@ from pipeline.config_errors import ConfigError, Problem, line_of, problems_of
 from pipeline.config_file import Document, read_document
 from pipeline.config_paths import anchored
 from pipeline.control.settings import ApiSettings
+from pipeline.dashboard.settings import DashboardSettings
 from pipeline.history.plant import PlantSettings
 from pipeline.history.settings import HistorySettings
 from pipeline.ingest.camera_settings import CameraSettings
@@ -188,6 +189,9 @@ class RaylineConfig(Settings):
         description="Where live results wait on disk while Redis is away. null: they are lost, counted and told.",
     )
     api: ApiSettings | None = Field(None, description="The HTTP API. null: there is none, and no port is open.")
+    dashboard: DashboardSettings | None = Field(
+        None, description="The page in a browser. null: there is none, and no port is open."
+    )
     history: HistorySettings | None = Field(
         None, description="Results in SQL, for charts and questions about the past. null: there is none."
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from typing import TYPE_CHECKING
 
 from starlette.requests import HTTPConnection
 
@@ -22,6 +23,9 @@ from pipeline.dashboard.settings import DashboardSettings
 from pipeline.sinks.errors import SinkUnavailable
 from pipeline.sinks.redis_pool import RedisPool
 
+if TYPE_CHECKING:
+    from pipeline.config import RaylineConfig
+
 logger = logging.getLogger(__name__)
 
 _NOT_NOW = 503  # of an ApiError: nobody can say whether it holds
@@ -39,6 +43,11 @@ class Access:
         self._tokens = TokenCheck(auth.own, auth.provider)
         self._loopback = OpenToLoopback() if settings.open_to_loopback else None
         self._rates = RateLimits(rates, redis)
+
+    @property
+    def is_open(self) -> bool:
+        """Everybody on this machine is let in."""
+        return self._loopback is not None
 
     async def log_in(self, credential: str, address: str) -> tuple[str, Session]:
         """A new session and its id. Raises ApiError (401, 403, 429, 503), SinkUnavailable."""
@@ -106,3 +115,11 @@ class Visitor:
         found = self._session.principal if self._session is not None else self._principal
         assert found is not None  # noqa: S101 - one of the two was given
         return found
+
+
+def access_for(config: RaylineConfig, settings: DashboardSettings, redis: RedisPool) -> Access:
+    """By the API's own users, whether or not the API runs. Raises TokensMisconfigured."""
+    api = config.api
+    auth = api.auth if api is not None else AuthSettings()
+    rates = api.rate_limits if api is not None else RateLimitSettings()
+    return Access(settings, auth, rates, redis)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import os
 import tempfile
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 
 os.environ.setdefault("NICEGUI_STORAGE_PATH", str(Path(tempfile.gettempdir()) / "rayline-no-such-folder"))
@@ -20,6 +21,8 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from pipeline.control.access.addresses import ClientAddress
+from pipeline.control.limits.bodies import BodyLimit
+from pipeline.control.limits.heads import HeadLimit
 from pipeline.control.problems import request_id_of
 from pipeline.control.request_ids import RequestIds
 from pipeline.dashboard import alarms, cameras, inspections, line, system
@@ -30,12 +33,15 @@ from pipeline.dashboard.login import HOME, Login
 from pipeline.dashboard.plain_pages import message_page
 from pipeline.dashboard.services import Services
 from pipeline.dashboard.session import Forms
+from pipeline.dashboard.sockets import bind_sockets
 from pipeline.dashboard.texts import t
+from pipeline.dashboard.watch import Watch
 
 logger = logging.getLogger(__name__)
 
 ROOMS = (line, cameras, inspections, system, alarms)
 RECONNECT_S = 10.0  # so long a page is kept for a browser that lost its connection
+_MOST_BODY_BYTES, _BODY_TIMEOUT_S = 1_000_000, 20.0
 _HEAD = f'<link rel="stylesheet" href="{ASSETS}rayline.css">\n<script src="{ASSETS}rayline.js"></script>'
 
 
@@ -64,8 +70,11 @@ def make_app(services: Services, access: Access) -> ASGIApp:
         show_welcome_message=False,
     )
     Client.shared_head_html = _HEAD
+    bind_sockets()
+    # From the inside out: a request meets the last one first.
     gated = Gate(_WithForms(app, forms), access, services)
-    return RequestIds(ClientAddress(gated, settings.trusted_proxies))
+    bounded = HeadLimit(BodyLimit(gated, _MOST_BODY_BYTES, _BODY_TIMEOUT_S))
+    return RequestIds(ClientAddress(bounded, settings.trusted_proxies))
 
 
 class _WithForms:
@@ -80,12 +89,14 @@ class _WithForms:
         await self._app(scope, receive, send)
 
 
-def _lifespan_of(services: Services, access: Access) -> object:
+def _lifespan_of(services: Services, access: Access) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        watching = asyncio.create_task(Watch(access).run())
         try:
             yield
         finally:
+            watching.cancel()
             await services.close()
 
     return lifespan

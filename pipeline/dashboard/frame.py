@@ -148,6 +148,8 @@ def page_frame(title_key: str, *, needs: Role = Role.VIEWER, line: str | None = 
     request = client.request
     page = Page(client, request)
     who = page.principal
+    if len(Client.instances) > page.services.settings.max_pages:
+        raise PageRefused(503, t("full.title"), t("full.text"))
     if not who.role.covers(needs):
         told = t("refused.role", needed=needs.value, name=who.name, role=who.role.value)
         raise PageRefused(403, t("refused.title"), told)
@@ -156,12 +158,14 @@ def page_frame(title_key: str, *, needs: Role = Role.VIEWER, line: str | None = 
     title = t(title_key)
     ui.page_title(f"{title if line is None else line} - {t('app.name')}")
     ui.dark_mode(is_dark(request))
-    with ui.element("a").props("href=#main").classes("skip"):
-        ui.label(t("skip"))
-    _header(page, request)
+    with client.layout, ui.element("div").classes("top") as top:  # before its middle, which is a <main> already
+        with ui.element("a").props("href=#main").classes("skip"):
+            ui.label(t("skip"))
+        _header(page, request)
+        top.move(target_index=0)
     _keys()
     ui.on("rayline_hidden", lambda event: page.see(bool(event.args)))
-    with ui.element("main").props("id=main tabindex=-1").classes("page"):
+    with ui.element("div").props("id=main tabindex=-1").classes("page"):
         page.banner = ui.element("div").classes("banner").props("aria-live=assertive")
         yield page
 

@@ -12,7 +12,7 @@ from pipeline.control.access.roles import Principal
 from pipeline.control.routes.lines import LineView, views_of
 from pipeline.dashboard.settings import DashboardSettings
 from pipeline.dashboard.states import NoHistory
-from pipeline.history.database import Database
+from pipeline.history.database import Database, database_url, open_database
 from pipeline.history.plant import PlantSettings
 from pipeline.orchestrate.desired import DesiredState
 from pipeline.orchestrate.desired_store import DesiredCache, DesiredStore
@@ -130,3 +130,10 @@ class _Shared:
                 self._answer = await work()
                 self._at = time.monotonic()
             return self._answer
+
+
+def services_for(config: RaylineConfig, settings: DashboardSettings) -> Services:
+    """By the config. Raises HistoryMisconfigured."""
+    history = config.history
+    database = None if history is None else open_database(database_url(history, config.history_folder()))
+    return Services(config, settings, database, config.plant)

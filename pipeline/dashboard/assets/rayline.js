@@ -65,5 +65,13 @@
   }
   watchSocket();
 
-  window.rayline = { switchTheme, showKeys };
+  // What was chosen stands in the page's address.
+  function keep(told, gone) {
+    const address = new URL(window.location.href);
+    new URLSearchParams(told).forEach((value, name) => address.searchParams.set(name, value));
+    gone.forEach((name) => address.searchParams.delete(name));
+    window.history.replaceState(null, "", address);
+  }
+
+  window.rayline = { switchTheme, showKeys, keep };
 })();
