@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Callable, Collection
+from contextlib import suppress
 
-from pipeline.alarms import notices, store
+from pipeline.alarms import notices
 from pipeline.alarms.channels import Channel
 from pipeline.alarms.evaluator import Evaluator
 from pipeline.alarms.mail import Mail
@@ -16,6 +17,7 @@ from pipeline.alarms.settings import EMAIL, AlarmSettings
 from pipeline.alarms.sight import Sights, sights
 from pipeline.alarms.webhook import Webhook
 from pipeline.config_errors import ConfigError
+from pipeline.history.absence import Absence
 from pipeline.history.database import Database, HistoryUnavailable
 from pipeline.history.plant import PlantSettings
 from pipeline.orchestrate.desired_store import DesiredCache, DesiredStore, NothingDesired
@@ -25,7 +27,6 @@ from pipeline.sinks.redis_client import RedisLink, RedisSettings
 
 logger = logging.getLogger(__name__)
 
-REST_S = 5.0  # after an error that nobody foresaw
 FORGET_EVERY_S = 3600.0
 NOTICES_KEPT_S = 7 * 86_400.0
 FORGET_AT_ONCE = 1000  # rows: a longer transaction would hold others up
@@ -33,7 +34,7 @@ NOBODY_S = 15.0  # without a report before cameras count as unseen: a supervisor
 
 
 class Alarms:
-    """Part of the history's process: the tables are there before it is started."""
+    """A part of the history's process."""
 
     def __init__(
         self,
@@ -55,17 +56,28 @@ class Alarms:
         self._senders = [Sender(channel, database, clock) for channel in channels]
         self._cache = DesiredCache()
         self._reported_at: float | None = None
+        self._is_known = True  # what cameras see
         self._forget_at = 0.0
+        self._ending = asyncio.Event()
+        self._absence = Absence("the alarms' look at the history", logger)
 
     async def run(self) -> None:
-        """Until cancelled. An error that nobody foresaw costs one part a rest, and the others nothing."""
-        parts = [self._looking, *(sender.run for sender in self._senders)]
+        """Look and tell until cancelled, or told to finish; what is not told by then is told by the next."""
+        looking = asyncio.create_task(self._looking())
+        telling = [asyncio.create_task(sender.run()) for sender in self._senders]
         try:
-            async with asyncio.TaskGroup() as group:
-                for part in parts:
-                    group.create_task(_kept(part))
+            done, _ = await asyncio.wait([looking, *telling], return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                task.result()  # raises what nobody foresaw
         finally:
+            for task in (looking, *telling):
+                task.cancel()
+            await asyncio.gather(looking, *telling, return_exceptions=True)
             await self._link.close()
+
+    def finish(self) -> None:
+        """Make `run` return soon."""
+        self._ending.set()
 
     async def look(self) -> None:
         """One look at everything. Raises HistoryUnavailable."""
@@ -75,7 +87,7 @@ class Alarms:
 
     async def _looking(self) -> None:
         is_begun = False
-        while True:
+        while not self._ending.is_set():
             try:
                 if not is_begun:
                     await asyncio.to_thread(self._give_up_others)
@@ -83,8 +95,11 @@ class Alarms:
                 await self.look()
                 await self._forget()
             except HistoryUnavailable as exc:
-                logger.warning("no alarm can be raised now: %s", exc)
-            await asyncio.sleep(self._settings.every_s)
+                await self._absence.wait(exc, self._ending)
+                continue
+            self._absence.is_over()
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._ending.wait(), self._settings.every_s)
 
     async def _seen(self) -> Sights | None:
         """What cameras see; None where Redis does not say, or nothing was reported since this began."""
@@ -93,10 +108,13 @@ class Alarms:
                 report = await StateStore(client).read()
                 desired = await DesiredStore(client, cache=self._cache).read()
         except (SinkUnavailable, ConfigError) as exc:
-            logger.warning("what cameras see is not known now: %s", exc)
+            if self._is_known:  # once: it is looked again in seconds
+                logger.warning("what cameras see is not known now, their alarms stay as they are: %s", exc)
+            self._is_known = False
             return None
         except NothingDesired:
             return None
+        self._is_known = True
         now = self._clock()
         if report is not None:
             self._reported_at = now
@@ -117,20 +135,9 @@ class Alarms:
         self._forget_at = self._clock() + (0.0 if is_more else FORGET_EVERY_S)
 
     def _forget_some(self) -> bool:
-        now = self._clock()
         with self._database.write() as connection:
-            gone = notices.forget(connection, int((now - NOTICES_KEPT_S) * 1e3), FORGET_AT_ONCE)
-            gone += store.forget(connection, int((now - self._settings.keep_days * 86_400) * 1e3), FORGET_AT_ONCE)
-        return gone >= FORGET_AT_ONCE
-
-
-async def _kept(part: Callable[[], Awaitable[None]]) -> None:
-    while True:
-        try:
-            await part()
-        except Exception:  # the top of one part: told in full, and the others go on
-            logger.exception("a part of the alarms broke, it begins anew in %.0f s", REST_S)
-            await asyncio.sleep(REST_S)
+            before_ms = int((self._clock() - NOTICES_KEPT_S) * 1e3)
+            return notices.forget(connection, before_ms, FORGET_AT_ONCE) == FORGET_AT_ONCE
 
 
 def channels_of(settings: AlarmSettings) -> list[Channel]:

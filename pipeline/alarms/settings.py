@@ -60,9 +60,6 @@ class AlarmSettings(AlarmRules):
         None,
         description="Address of the dashboard as those who are told reach it; stands in every message. null: none.",
     )
-    keep_days: float = Field(
-        365.0, gt=0, le=36_500, description="Alarms that are over are deleted after so long. Longer shows more of them."
-    )
 
     @model_validator(mode="after")
     def _names_differ(self) -> Self:

@@ -6,7 +6,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import and_, delete, func, insert, or_, select, update
+from sqlalchemy import and_, func, insert, or_, select, update
 
 from pipeline.alarms.values import AlarmKey, Kind, Severity
 from pipeline.history.tables import alarms
@@ -130,12 +130,6 @@ def unacknowledged(connection: Connection, lines: Collection[str] | None = None)
     waits = (alarms.c.cleared_ms.is_(None), alarms.c.acknowledged_ms.is_(None), _of(lines))
     counted: int = connection.execute(select(func.count()).select_from(alarms).where(*waits)).scalar_one()
     return counted
-
-
-def forget(connection: Connection, before_ms: int, limit: int = 1000) -> int:
-    """Delete those that were over before that, at most `limit`; how many."""
-    old = select(alarms.c.id).where(alarms.c.cleared_ms < before_ms).order_by(alarms.c.id).limit(limit)
-    return connection.execute(delete(alarms).where(alarms.c.id.in_(old.scalar_subquery()))).rowcount
 
 
 def _of(lines: Collection[str] | None) -> ColumnElement[bool]:

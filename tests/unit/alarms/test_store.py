@@ -91,7 +91,7 @@ def test_what_holds_is_ordered_by_who_has_to_do_something(database: Database) ->
         assert [one.key.subject for one in store.holding(connection)] == ["cam-2", "cam-1", "cam-0", "cam-3"]
 
 
-def test_what_is_over_is_read_page_by_page_and_forgotten_in_time(database: Database) -> None:
+def test_what_is_over_is_read_page_by_page(database: Database) -> None:
     with database.write() as connection:
         for number in range(5):
             store.raise_alarm(connection, BLIND, CRITICAL, str(number), 1000 + number // 2)
@@ -99,8 +99,6 @@ def test_what_is_over_is_read_page_by_page_and_forgotten_in_time(database: Datab
         first = store.past(connection, limit=3)
         rest = store.past(connection, before=first[-1], limit=3)
         assert [one.detail for one in (*first, *rest)] == ["4", "3", "2", "1", "0"]
-        assert store.forget(connection, 2003) == 3
-        assert [one.detail for one in store.past(connection)] == ["4", "3"]
 
 
 def test_what_is_taken_is_nobody_elses_until_its_lease_is_over(database: Database) -> None:
