@@ -12,6 +12,7 @@ from typing import Any, Literal, Self
 
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 
+from pipeline.alarms.settings import AlarmSettings
 from pipeline.config_errors import ConfigError, Problem, line_of, problems_of
 from pipeline.config_file import Document, read_document
 from pipeline.config_paths import anchored
@@ -224,6 +225,10 @@ class RaylineConfig(Settings):
     )
     plant: PlantSettings = Field(
         default_factory=PlantSettings, description="The clock by which days and shifts are reckoned."
+    )
+    alarms: AlarmSettings = Field(
+        default_factory=AlarmSettings,
+        description="What raises an alarm, and who is told; looked at where a `history` is kept.",
     )
     graph: GraphSettings = Field(
         default_factory=GraphSettings, description="Processes, batches, and their share of cores."
