@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import ColumnElement, exists, func, or_, select
+from sqlalchemy import ColumnElement, asc, desc, exists, func, or_, select
 
 from pipeline.history.reviews import Review, reviews_of
 from pipeline.history.tables import defects, inspections, reviews
@@ -110,6 +110,14 @@ def part(connection: Connection, inspection_id: str, lines: Collection[str] | No
     return row if row is not None and (lines is None or row.line in lines) else None
 
 
+def neighbour(connection: Connection, wanted: PartFilter, of: PartRow, *, newer: bool) -> PartRow | None:
+    """The next part that fits, newer or older than this one; None where a walk of `SCANNED` parts finds none."""
+    start = (of.captured_ms, of.id)
+    walks = [walk.run(connection, start, 1, newer=newer) for walk in _walks(connection, wanted)]
+    keys = sorted({key for found, _ in walks for key in found}, reverse=not newer)
+    return next(_rows(connection, keys[:1]), None)
+
+
 @dataclass(frozen=True, slots=True)
 class _Walk:
     """Down one index, from the newest on; `rest` is asked of what it finds."""
@@ -121,22 +129,30 @@ class _Walk:
     rest: tuple[ColumnElement[bool], ...] = ()
     repeats: bool = False  # the index may hold a part more than once
 
-    def run(self, connection: Connection, start: Key | None, most: int) -> tuple[list[Key], Key | None]:
-        """At most `most` keys, and where the walk ended if it did not reach the index' end."""
+    def run(
+        self, connection: Connection, start: Key | None, most: int, *, newer: bool = False
+    ) -> tuple[list[Key], Key | None]:
+        """At most `most` keys, and where the walk ended if it did not reach the index' end. `newer`: the other way."""
         at = _in_order(self.dialect, self.id)
-        order = (self.captured_ms.desc(), at.desc())
+        turned = asc if newer else desc
+        order = (turned(self.captured_ms), turned(at))
         walked = select(self.id.label("id"), self.captured_ms.label("captured_ms")).where(*self.where)
         if self.repeats:
             walked = walked.distinct()
         if start is not None:
             ms, last = start
-            walked = walked.where(self.captured_ms <= ms, or_(self.captured_ms < ms, at < last))
+            behind = (
+                (self.captured_ms >= ms, or_(self.captured_ms > ms, at > last))
+                if newer
+                else (self.captured_ms <= ms, or_(self.captured_ms < ms, at < last))
+            )
+            walked = walked.where(*behind)
         steps = SCANNED if self.rest else most
         seen = walked.order_by(*order).limit(steps).subquery()
         keys = select(seen.c.captured_ms, seen.c.id)
         if self.rest:
             keys = keys.join(inspections, inspections.c.id == seen.c.id).where(*self.rest)
-        by_time = (seen.c.captured_ms.desc(), _in_order(self.dialect, seen.c.id).desc())
+        by_time = (turned(seen.c.captured_ms), turned(_in_order(self.dialect, seen.c.id)))
         found = [(row.captured_ms, row.id) for row in connection.execute(keys.order_by(*by_time).limit(most))]
         if len(found) >= most or not self.rest:
             return found, None

@@ -14,7 +14,7 @@ from pipeline.history.database import Database, open_database
 from pipeline.history.tables import defects, inspections, metadata
 from stages.results.messages import rfc3339
 
-GOLDEN = Path(__file__).parents[2] / "golden" / "inspection-1.1.json"
+GOLDEN = Path(__file__).parents[2] / "golden" / "inspection-1.2.json"
 START_MS = 1_800_000_000_000
 
 
