@@ -15,6 +15,7 @@ from pipeline.commands import (
     dead_letters,
     demo,
     doctor,
+    history,
     plan,
     profile,
     quantize,
@@ -50,6 +51,7 @@ app.command("consume")(consume.consume)
 app.add_typer(dead_letters.app, name="dead-letters")
 app.command("relay")(relay.relay)
 app.add_typer(relay.app, name="relays")
+app.add_typer(history.app, name="history")
 app.command("doctor")(doctor.doctor)
 app.command("plan")(plan.plan)
 app.command("quantize")(quantize.quantize)
