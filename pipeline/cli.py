@@ -12,6 +12,7 @@ from pipeline.commands import (
     changeover,
     check,
     consume,
+    dashboard,
     dead_letters,
     demo,
     doctor,
@@ -42,6 +43,7 @@ app.command("up")(up.up)
 app.command("check")(check.check)
 app.command("status")(status.status)
 app.command("profile")(profile.profile)
+app.command("dashboard")(dashboard.dashboard)
 app.add_typer(cameras.app, name="cameras")
 app.add_typer(token.app, name="token")
 app.command("audit")(audit.audit)

@@ -52,11 +52,11 @@ def run(
 
 
 async def _run(config: RaylineConfig, redis: RedisSettings) -> None:
-    from pipeline.history.process import history_of, run_until_told
+    from pipeline.recording import history_of, keep
 
     history = history_of(config, redis)
     out.print(f"Keeping what {redis.address} publishes in {history.address}; Ctrl-C stops.", markup=False)
-    await run_until_told(history, stopping=lambda: out.print("Stopping ..."))
+    await keep(history, stopping=lambda: out.print("Stopping ..."))
     done = history.status()
     aside = f", {done.refused} messages set aside" if done.refused else ""
     out.print(f"the history: {done.written} new rows{aside}", markup=False)
