@@ -47,7 +47,8 @@ _DEFECTS = """
 """
 _PART_MINUTES = """
     INSERT INTO part_minutes
-    SELECT line, captured_ms / 60000, camera, recipe, model, counts, verdict, count(*), sum(verdict = 'reject')
+    SELECT line, captured_ms / 60000, camera, recipe, model, counts, verdict, count(*), sum(verdict = 'reject'),
+        count(external_id)
     FROM inspections GROUP BY 1, 2, 3, 4, 5, 6, 7
 """
 _DEFECT_MINUTES = """
