@@ -12,6 +12,7 @@ from typing import Any, Literal, Self
 
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 
+from pipeline.alarms.settings import AlarmSettings
 from pipeline.config_errors import ConfigError, Problem, line_of, problems_of
 from pipeline.config_file import Document, read_document
 from pipeline.config_paths import anchored
@@ -102,6 +103,13 @@ class LineSettings(Settings):
         None,
         description="A counter of the line's parts that is no camera. `rayline status` then shows how many parts it "
         "counted, how many were inspected, and the difference. null: nobody knows of parts that no camera saw.",
+    )
+    target_per_hour: float | None = Field(
+        None,
+        gt=0,
+        le=10_000_000,
+        description="Parts an hour that the line is to make; the page shows throughput against it. null: no target is "
+        "shown.",
     )
 
 
@@ -218,6 +226,10 @@ class RaylineConfig(Settings):
     plant: PlantSettings = Field(
         default_factory=PlantSettings, description="The clock by which days and shifts are reckoned."
     )
+    alarms: AlarmSettings = Field(
+        default_factory=AlarmSettings,
+        description="What raises an alarm, and who is told; looked at where a `history` is kept.",
+    )
     graph: GraphSettings = Field(
         default_factory=GraphSettings, description="Processes, batches, and their share of cores."
     )
@@ -286,6 +298,11 @@ class RaylineConfig(Settings):
         """The same with its spool in this folder, if it is to have one."""
         spool = None if self.spool is None else self.spool.model_copy(update={"dir": folder})
         return self.model_copy(update={"spool": spool})
+
+    def with_history_in(self, folder: Path) -> RaylineConfig:
+        """The same with its embedded history in this folder."""
+        history = None if self.history is None else self.history.model_copy(update={"data_dir": folder})
+        return self.model_copy(update={"history": history})
 
     def history_folder(self) -> Path | None:
         """Where an embedded history is kept over restarts; None where it is not, or is none."""

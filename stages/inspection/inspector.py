@@ -13,7 +13,7 @@ from stages.inspection.boxes import OwnedMarks, PartBox
 from stages.inspection.frame_time import FrameTime
 from stages.inspection.matching import match
 from stages.inspection.nearness import Nearness
-from stages.inspection.part import Part
+from stages.inspection.part import Part, Sighting
 from stages.inspection.rules import Rules
 from stages.inspection.settings import RESERVED, InspectionSettings
 from stages.inspection.sight import Sight
@@ -498,6 +498,7 @@ class Inspector:
             decided_at=now,
             xyxy=self._pixels(box),
             position=self._position,
+            seen_xyxy=self._pixels(part.box),
             recipe=part.rules.name,
         )
 
@@ -512,8 +513,11 @@ class Inspector:
         defects, rules = [], part.rules
         for found in decision.found:
             missing = found.rule < len(rules.settings.required) and found.rule not in rules.banded
-            score, box = (found.share, whole) if missing else part.votes.best.get(found.rule, (found.share, whole))
-            defects.append(Defect(found.name, round(score, 4), self._pixels(box)))
+            best = Sighting(found.share, whole, whole)
+            if not missing:
+                best = part.votes.best.get(found.rule, best)
+            on_part = None if best.part is None else self._pixels(best.part)
+            defects.append(Defect(found.name, round(best.score, 4), self._pixels(best.box), on_part))
         return tuple(defects)
 
     def _pixels(self, box: Box) -> Box:

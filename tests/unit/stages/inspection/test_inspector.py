@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from stages.inspection.inspector import Inspector
+from stages.inspection.part import Sighting
 from stages.inspection.settings import Direction, InspectionSettings
 from stages.values import CameraId, HealthState, Position, Tracks, Verdict
 from tests.unit.stages.inspection.line import (
@@ -74,6 +75,26 @@ def test_an_inspection_tells_when_and_where_the_part_crossed() -> None:
     assert ((x1 + x2) / 2, y2 - y1) == pytest.approx((TRIGGER_X * WIDTH, 172), abs=0.5)
     (dent,) = inspection.defects
     assert (dent.xyxy[2] - dent.xyxy[0], dent.score) == pytest.approx((28, 0.8), abs=0.1)
+
+
+def test_a_defect_is_told_with_the_part_it_is_on_and_the_part_where_it_is_now() -> None:
+    """The belt carries both on: by the verdict neither is where the defect was seen best."""
+    (inspection,) = run(Line(bottles("dent"), fps=7.3).frames(6)).inspections
+    (dent,) = inspection.defects
+    assert dent.part_xyxy is not None
+    assert inspection.seen_xyxy is not None
+    middle = (dent.part_xyxy[0] + dent.part_xyxy[2]) / 2
+    assert (dent.xyxy[0] + dent.xyxy[2]) / 2 - middle == pytest.approx(0.3 * (dent.part_xyxy[2] - middle), abs=0.5)
+    assert dent.part_xyxy[3] - dent.part_xyxy[1] == pytest.approx(172, abs=0.5)
+    assert 0 <= inspection.seen_xyxy[0] - inspection.xyxy[0] <= SPEED / 7.3
+    assert dent.part_xyxy[0] < inspection.seen_xyxy[0]
+
+
+def test_a_best_sighting_of_before_parts_were_kept_with_it_is_restored() -> None:
+    seen = Sighting(0.75, (0.25, 0.5, 0.5, 0.75), (0.0, 0.0, 1.0, 1.0))
+    data = msgpack.unpackb(msgpack.packb(seen.checkpoint()))
+    assert Sighting.restored(data) == seen
+    assert Sighting.restored(data[:5]) == seen._replace(part=None)
 
 
 def test_parts_that_touch_get_their_own_verdicts() -> None:
