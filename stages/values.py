@@ -311,6 +311,7 @@ class Defect:
     label: str
     score: float
     xyxy: tuple[float, float, float, float]  # source pixels, in the frame it was seen best
+    part_xyxy: tuple[float, float, float, float] | None = None  # the part in that frame
 
 
 @dataclass(frozen=True, slots=True)
@@ -329,15 +330,23 @@ class Inspection:
     decided_at: float
     xyxy: tuple[float, float, float, float]  # the part at the trigger, source pixels
     position: Position
+    seen_xyxy: tuple[float, float, float, float] | None = None  # the part where it was seen last, source pixels
     external_id: str | None = None
     recipe: str = ""  # it was judged by; empty: the one in force
     snapshot: str | None = None
     snapshot_sha256: str | None = None
+    snapshot_xyxy: tuple[float, float, float, float] | None = None  # the part in the snapshot, the snapshot's pixels
     snapshot_error: str | None = None
 
-    def with_snapshot(self, uri: str | None, sha256: str | None, error: str | None = None) -> Inspection:
-        """The same verdict with its picture's address, or the reason there is none."""
-        return replace(self, snapshot=uri, snapshot_sha256=sha256, snapshot_error=error)
+    def with_snapshot(
+        self,
+        uri: str | None,
+        sha256: str | None,
+        error: str | None = None,
+        xyxy: tuple[float, float, float, float] | None = None,
+    ) -> Inspection:
+        """The same verdict with its picture's address and where in it the part is, or the reason there is none."""
+        return replace(self, snapshot=uri, snapshot_sha256=sha256, snapshot_error=error, snapshot_xyxy=xyxy)
 
 
 @dataclass(frozen=True, slots=True)

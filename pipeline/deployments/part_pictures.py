@@ -19,11 +19,14 @@ class PartPictures:
         """The verdict with the picture of its part, written before the entry, or with the reason there is none."""
         if self._snapshots is None or not self._snapshots.wanted(inspection.inspection_id, inspection.verdict):
             return inspection
-        written = self._snapshots.write(inspection.inspection_id, frame.image, inspection.xyxy, inspection.captured_at)
+        box = inspection.seen_xyxy or inspection.xyxy  # where it is in this frame; it crossed between two
+        written = self._snapshots.write(inspection.inspection_id, frame.image, box, inspection.captured_at)
         if isinstance(written, SnapshotFailed):
             self._failed += 1
             return inspection.with_snapshot(None, None, written.reason)
-        return inspection.with_snapshot(written.uri, written.sha256)
+        left, top = written.origin
+        x1, y1, x2, y2 = box
+        return inspection.with_snapshot(written.uri, written.sha256, xyxy=(x1 - left, y1 - top, x2 - left, y2 - top))
 
     def without(self, inspection: Inspection) -> Inspection:
         """Where a picture was wanted and nobody had a frame to make one of, the verdict says so."""

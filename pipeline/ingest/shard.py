@@ -93,7 +93,7 @@ class Shard:
 
     async def _apply_one(self, camera_id: CameraId, task: CameraTask) -> None:
         before = self._tasks.get(camera_id)
-        if before is not None and before.settings != task.settings:
+        if before is not None and (before.settings, before.restart) != (task.settings, task.restart):
             await self._remove(camera_id)
         if camera_id not in self._cameras:
             await self._add(camera_id, task)

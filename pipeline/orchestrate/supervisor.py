@@ -178,7 +178,8 @@ class Supervisor:
 
     def _plan(self, desired: DesiredState) -> None:
         paused = {c for c in desired.cameras if desired.is_paused(c)}
-        self._plans = plan_shards(desired.config, paused, self._placed, desired.run_id, desired.line_change)
+        told = desired.run_id, desired.line_change, desired.restart_of
+        self._plans = plan_shards(desired.config, paused, self._placed, *told)
         self._placed = {c: plan.name for plan in self._plans.values() for c in plan.tasks}
         self._planned = desired
 

@@ -111,6 +111,7 @@ class SnapshotWritten:
 
     uri: str
     sha256: str  # of the file's bytes
+    origin: tuple[int, int] = (0, 0)  # its left upper pixel in the picture it was made of
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,13 +152,14 @@ class Snapshots:
         now = self._clock()
         name = f"{datetime.fromtimestamp(now if at is None else at, UTC):%Y-%m-%d}/{file_name(inspection_id)}"
         try:
-            data = self._encode(picture, box)
+            image, origin = self._cut(to_bgr(picture), box)
+            data = self._encode(image)
             uri = self._storage.call(lambda: self._put(name, data, now))
         except StorageSlow as exc:
             return self._failed(inspection_id, str(exc))
         except Exception as exc:  # every fsspec backend has an error family of its own, and no verdict may wait for it
             return self._failed(inspection_id, f"{type(exc).__name__}: {mask(str(exc))}"[:300])
-        return SnapshotWritten(uri, hashlib.sha256(data).hexdigest())
+        return SnapshotWritten(uri, hashlib.sha256(data).hexdigest(), origin)
 
     def close(self, timeout_s: float = 5.0) -> None:
         """Let what is under way be done, at most about `timeout_s`; nothing is to be written after."""
@@ -177,10 +179,12 @@ class Snapshots:
             self._untidy.put_nowait(True)
         return uri
 
-    def _encode(self, picture: Picture, box: Xyxy | None) -> bytes:
-        image = to_bgr(picture)
-        if box is not None and self._settings.area is SnapshotArea.CROP:
-            image = crop(image, box, self._settings.margin)
+    def _cut(self, image: UInt8, box: Xyxy | None) -> tuple[UInt8, tuple[int, int]]:
+        if box is None or self._settings.area is not SnapshotArea.CROP:
+            return image, (0, 0)
+        return crop(image, box, self._settings.margin)
+
+    def _encode(self, image: UInt8) -> bytes:
         fine, jpeg = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, self._settings.quality])
         if not fine:
             raise ValueError(f"OpenCV cannot encode a picture of {image.shape}")
@@ -215,13 +219,16 @@ def to_bgr(picture: Picture) -> UInt8:
     return np.asarray(cv2.cvtColor(picture.data, code), np.uint8)
 
 
-def crop(image: npt.NDArray[np.uint8], box: Xyxy, margin: float) -> UInt8:
-    """The box (x1 y1 x2 y2, pixels) and its margin, as far as the picture reaches; all of it for a box outside."""
+def crop(image: npt.NDArray[np.uint8], box: Xyxy, margin: float) -> tuple[UInt8, tuple[int, int]]:
+    """The box (x1 y1 x2 y2, pixels) and its margin, as far as the picture reaches; all of it for a box outside.
+
+    And where in the picture its left upper pixel is.
+    """
     height, width = image.shape[:2]
     x1, y1, x2, y2 = box
     dx, dy = (x2 - x1) * margin, (y2 - y1) * margin
     left, right = max(0, int(x1 - dx)), min(width, int(x2 + dx) + 1)
     top, bottom = max(0, int(y1 - dy)), min(height, int(y2 + dy) + 1)
     if right <= left or bottom <= top:
-        return image
-    return np.ascontiguousarray(image[top:bottom, left:right])
+        return image, (0, 0)
+    return np.ascontiguousarray(image[top:bottom, left:right]), (left, top)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from stages.inspection.belt import CLEAR_FRAMES
 from stages.inspection.boxes import GRID, Mark, OwnedMarks, PartBox
@@ -18,6 +18,24 @@ HEIGHT_FLOOR = -0.1  # what step 0 stands for
 MAX_HEIGHTS = 64  # votes on a height that are kept, the latest
 
 
+class Sighting(NamedTuple):
+    """A mark on a part in one frame."""
+
+    score: float
+    box: Box
+    part: Box | None  # the part in that frame; None where an older checkpoint did not tell
+
+    def checkpoint(self) -> list[Any]:
+        """Plain data."""
+        return [self.score, *_to_grid(self.box), *([] if self.part is None else _to_grid(self.part))]
+
+    @classmethod
+    def restored(cls, data: Sequence[Any]) -> Sighting:
+        """Inverse of `checkpoint`."""
+        score, *boxes = data
+        return cls(score, _from_grid(boxes[:4]), _from_grid(boxes[4:]) if boxes[4:] else None)
+
+
 @dataclass(slots=True)
 class Votes:
     """What usable frames said, one count per rule (features first, then defects)."""
@@ -27,7 +45,7 @@ class Votes:
     usable: int = 0
     merged: int = 0  # frames in which the part ran together with another
     heights: dict[int, bytearray] = field(default_factory=dict)  # rule -> heights of its mark, in steps
-    best: dict[int, tuple[float, Box]] = field(default_factory=dict)  # defect rule -> its best sighting
+    best: dict[int, Sighting] = field(default_factory=dict)  # defect rule -> its best sighting
 
     @classmethod
     def none(cls, rules: int) -> Votes:
@@ -41,7 +59,7 @@ class Votes:
         for rule, mark in own.items():
             self.seen[rule] += 1
             if rule >= features or rule in banded:
-                self._keep_best(rule, mark)
+                self._keep_best(rule, mark, part)
         for rule in _best_by_rule(marks.shared):
             if rule not in own:
                 self.shared[rule] += 1
@@ -56,7 +74,7 @@ class Votes:
     def checkpoint(self) -> list[Any]:
         """Plain data."""
         heights = [(rule, bytes(steps)) for rule, steps in self.heights.items()]
-        best = [(rule, score, *_to_grid(box)) for rule, (score, box) in self.best.items()]
+        best = [(rule, *sighting.checkpoint()) for rule, sighting in self.best.items()]
         return [self.usable, self.merged, self.seen, self.shared, heights, best]
 
     @classmethod
@@ -65,12 +83,12 @@ class Votes:
         usable, merged, seen, shared, heights, best = data
         votes = cls(list(seen), list(shared), usable, merged)
         votes.heights = {rule: bytearray(steps) for rule, steps in heights}
-        votes.best = {rule: (score, _from_grid(box)) for rule, score, *box in best}
+        votes.best = {rule: Sighting.restored(sighting) for rule, *sighting in best}
         return votes
 
-    def _keep_best(self, rule: int, mark: Mark) -> None:
-        if rule not in self.best or mark.score > self.best[rule][0]:
-            self.best[rule] = (mark.score, mark.box)
+    def _keep_best(self, rule: int, mark: Mark, part: Box) -> None:
+        if rule not in self.best or mark.score > self.best[rule].score:
+            self.best[rule] = Sighting(mark.score, mark.box, part)
 
     def _add_height(self, rule: int, mark: Box, part: Box) -> None:
         height = (part[3] - (mark[1] + mark[3]) / 2) / (part[3] - part[1])

@@ -14,11 +14,11 @@ from typing import Any
 import numpy as np
 import orjson
 
-from stages.values import Clock, Event, FrameResult, Inspection, ModelInfo, Position, Tracks, Uninspected
+from stages.values import Clock, Defect, Event, FrameResult, Inspection, ModelInfo, Position, Tracks, Uninspected
 
 DETECTION_SCHEMA = "rayline.detection/1.0"
 EVENT_SCHEMA = "rayline.event/1.0"
-INSPECTION_SCHEMA = "rayline.inspection/1.1"
+INSPECTION_SCHEMA = "rayline.inspection/1.2"
 UNINSPECTED_SCHEMA = "rayline.uninspected/1.0"
 
 
@@ -111,9 +111,7 @@ def inspection_message(
             "track_id": inspection.track_id,
             "verdict": inspection.verdict,
             "reasons": list(inspection.reasons),
-            "defects": [
-                {"label": d.label, "score": round(d.score, 4), "box": _box(d.xyxy)} for d in inspection.defects
-            ],
+            "defects": [_defect(defect) for defect in inspection.defects],
             "votes": dict(inspection.votes),
             "box": _box(inspection.xyxy),
             "size": {"width": result.size_wh[0], "height": result.size_wh[1]},
@@ -237,10 +235,16 @@ def _box(xyxy: tuple[float, float, float, float]) -> list[float]:
     return [round(float(value), 1) + 0.0 for value in xyxy]
 
 
-def _snapshot(inspection: Inspection) -> dict[str, str | None] | None:
+def _defect(defect: Defect) -> dict[str, Any]:
+    on_part = None if defect.part_xyxy is None else _box(defect.part_xyxy)
+    return {"label": defect.label, "score": round(defect.score, 4), "box": _box(defect.xyxy), "part_box": on_part}
+
+
+def _snapshot(inspection: Inspection) -> dict[str, Any] | None:
     if inspection.snapshot is None:
         return None
-    return {"uri": inspection.snapshot, "sha256": inspection.snapshot_sha256}
+    part = None if inspection.snapshot_xyxy is None else _box(inspection.snapshot_xyxy)
+    return {"uri": inspection.snapshot, "sha256": inspection.snapshot_sha256, "part_box": part}
 
 
 def _latency_ms(captured_at: float, published_at: float, clock: Clock) -> float | None:

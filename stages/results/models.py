@@ -119,6 +119,7 @@ class DefectFound(Part):
     label: str
     score: float = Field(ge=0, le=1)
     box: Box
+    part_box: Box | None = Field(None, description="The part in that frame; null where nobody knows. Since 1.2.")
 
 
 class Snapshot(Part):
@@ -126,6 +127,9 @@ class Snapshot(Part):
 
     uri: str
     sha256: str | None
+    part_box: tuple[float, float, float, float] | None = Field(
+        None, description="The part in the stored picture, x1 y1 x2 y2 in the stored picture's pixels. Since 1.2."
+    )
 
 
 class InspectionMessage(Part):

@@ -64,6 +64,7 @@ RULES: Mapping[tuple[str, str], Rule] = MappingProxyType(
         ("DELETE", _CAMERA): Rule(Role.ENGINEER, Scope.CAMERA),
         ("POST", f"{_CAMERA}/pause"): Rule(Role.OPERATOR, Scope.CAMERA),
         ("POST", f"{_CAMERA}/resume"): Rule(Role.OPERATOR, Scope.CAMERA),
+        ("POST", f"{_CAMERA}/restart"): Rule(Role.OPERATOR, Scope.CAMERA),
         ("POST", f"{_CAMERA}/reset"): Rule(Role.ENGINEER, Scope.CAMERA),
         ("GET", f"{_CAMERA}/snapshot"): Rule(Role.VIEWER, Scope.CAMERA),
         ("GET", f"{_CAMERA}/live"): Rule(Role.VIEWER, Scope.CAMERA, streams=True),

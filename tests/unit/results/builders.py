@@ -66,7 +66,7 @@ INSPECTION = Inspection(
     track_id=17,
     verdict=Verdict.REJECT,
     reasons=("missing cap",),
-    defects=(Defect("missing cap", 0.91234, (30.0, 18.52, 90.0, 60.0)),),
+    defects=(Defect("missing cap", 0.91234, (30.0, 18.52, 90.0, 60.0), (6.0, 20.0, 106.3, 320.5)),),
     votes={"usable": 12, "cap": 0, "label": 12},
     captured_at=CAPTURED_AT,
     decided_at=CAPTURED_AT + 0.125,
@@ -74,6 +74,7 @@ INSPECTION = Inspection(
     position=POSITION,
     snapshot="file:///var/lib/rayline/snapshots/2026-11-18/cam-1_1794999000000_17-2f1d.jpg",
     snapshot_sha256="cd" * 32,
+    snapshot_xyxy=(12.0, 20.04, 112.3, 320.5),
 )
 
 UNINSPECTED = Uninspected(

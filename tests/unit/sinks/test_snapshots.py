@@ -137,7 +137,9 @@ def test_a_crop_holds_the_box_and_its_margin(memory: MemoryFileSystem) -> None:
     ],
 )
 def test_any_box_gives_a_picture(box: tuple[float, float, float, float], shape: tuple[int, int]) -> None:
-    assert crop(_red_rgb(), box, 0.3).shape[:2] == shape
+    cut, (left, top) = crop(_red_rgb(), box, 0.3)
+    assert cut.shape[:2] == shape
+    assert (left + shape[1] <= WIDTH, top + shape[0] <= HEIGHT) == (True, True)
 
 
 def test_pictures_lie_in_their_days_folder_under_a_readable_name(tmp_path: Path) -> None:

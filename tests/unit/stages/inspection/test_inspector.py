@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from stages.inspection.inspector import Inspector
+from stages.inspection.part import Sighting
 from stages.inspection.settings import Direction, InspectionSettings
 from stages.values import CameraId, HealthState, Position, Tracks, Verdict
 from tests.unit.stages.inspection.line import (
@@ -74,6 +75,26 @@ def test_an_inspection_tells_when_and_where_the_part_crossed() -> None:
     assert ((x1 + x2) / 2, y2 - y1) == pytest.approx((TRIGGER_X * WIDTH, 172), abs=0.5)
     (dent,) = inspection.defects
     assert (dent.xyxy[2] - dent.xyxy[0], dent.score) == pytest.approx((28, 0.8), abs=0.1)
+
+
+def test_a_defect_is_told_with_the_part_it_is_on_and_the_part_where_it_is_now() -> None:
+    """The belt carries both on: by the verdict neither is where the defect was seen best."""
+    (inspection,) = run(Line(bottles("dent"), fps=7.3).frames(6)).inspections
+    (dent,) = inspection.defects
+    assert dent.part_xyxy is not None
+    assert inspection.seen_xyxy is not None
+    middle = (dent.part_xyxy[0] + dent.part_xyxy[2]) / 2
+    assert (dent.xyxy[0] + dent.xyxy[2]) / 2 - middle == pytest.approx(0.3 * (dent.part_xyxy[2] - middle), abs=0.5)
+    assert dent.part_xyxy[3] - dent.part_xyxy[1] == pytest.approx(172, abs=0.5)
+    assert 0 <= inspection.seen_xyxy[0] - inspection.xyxy[0] <= SPEED / 7.3
+    assert dent.part_xyxy[0] < inspection.seen_xyxy[0]
+
+
+def test_a_best_sighting_of_before_parts_were_kept_with_it_is_restored() -> None:
+    seen = Sighting(0.75, (0.25, 0.5, 0.5, 0.75), (0.0, 0.0, 1.0, 1.0))
+    data = msgpack.unpackb(msgpack.packb(seen.checkpoint()))
+    assert Sighting.restored(data) == seen
+    assert Sighting.restored(data[:5]) == seen._replace(part=None)
 
 
 def test_parts_that_touch_get_their_own_verdicts() -> None:
@@ -466,6 +487,21 @@ def test_votes_under_other_rules_are_not_taken_over() -> None:
     changed.restore(by.checkpoint())
     (inspection,) = run(frames[33:], changed).inspections
     assert (inspection.verdict, inspection.reasons) == (UNSURE, ("changeover", "too_few_votes"))
+
+
+@pytest.mark.parametrize(("x", "verdicts"), [(0.3, 1), (0.8, 1), (0.8, 0)], ids=["back", "on", "judged before"])
+def test_a_part_under_way_cannot_pass_by_another_trigger(x: float, verdicts: int) -> None:
+    """And one that was judged at the first is not judged at the second."""
+    by = inspector()
+    frames = list(Line(bottles(None)).frames(9))
+    judged = next(n for n in range(len(frames)) if run(frames[:n], inspector()).inspections)
+    until = judged - 2 if verdicts else judged
+    before = run(frames[:until], by).inspections
+    after = inspector(SETTINGS.model_copy(update={"trigger": ((x, 0.0), (x, 1.0))}))
+    after.restore(msgpack.unpackb(msgpack.packb(by.checkpoint())))
+    later = run(frames[until:], after).inspections
+    assert len(before) == 1 - verdicts
+    assert [(i.verdict, i.reasons[0]) for i in later] == [(UNSURE, "changeover")] * verdicts
 
 
 def test_reset_forgets_everything() -> None:

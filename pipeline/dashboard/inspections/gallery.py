@@ -1,0 +1,120 @@
+"""The gallery: parts that were rejected or could not be judged, and the sample of passes, the newest first."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from nicegui import ui
+
+from pipeline.dashboard.inspections.cards import PartCard, local_time
+from pipeline.dashboard.inspections.query import GalleryQuery, lines_of
+from pipeline.dashboard.texts import t
+from pipeline.history.gallery import BadCursor, PartRow, page
+from pipeline.history.gallery import Page as PartPage
+
+if TYPE_CHECKING:
+    from pipeline.dashboard.frame import Page
+
+PARTS = 48  # of one page
+LOOKS_EVERY_S = 1.5
+_AT_TOP_PX = 60  # scrolled no further, somebody looks at the newest
+_ASKED_S = 2.0
+
+
+class Gallery:
+    """One page of parts on somebody's screen. New ones come to its top, but never under the eyes of who looks below."""
+
+    def __init__(self, page: Page, query: GalleryQuery) -> None:
+        self._page = page
+        self._query = query
+        self._cards: dict[str, PartCard] = {}
+        self._is_loaded = False
+        self._new = ui.element("button").props("type=button").classes("part-new")
+        with self._new:
+            self._new_text = ui.label()
+        self._new.on("click", self._show_new)
+        self._new.set_visibility(False)
+        self._grid = ui.element("div").classes("part-grid").props("id=parts")
+        self._nothing = ui.element("div")
+        with ui.element("nav").classes("part-pages"):
+            self._newest, self._older = _link("inspections.newest"), _link("inspections.older")
+        self._newest.props["href"] = query.without_page().address
+        self._newest.set_visibility(not query.is_newest)
+        self._older.set_visibility(False)
+
+    async def look(self) -> None:
+        """Bring it up to date. Raises HistoryUnavailable."""
+        found = await self._find()
+        fresh = sum(part.id not in self._cards for part in found.parts)
+        if fresh and self._cards and not await self._is_at_top():
+            self._new_text.set_text(t("inspections.new", count=fresh))
+            self._new.set_visibility(True)
+            self._tell_reviews(found)
+            return
+        self._show(found)
+
+    async def _find(self) -> PartPage:
+        services, lines = self._page.services, lines_of(self._page.principal)
+        wanted = self._query.wanted(lines, services.plant, int(time.time() * 1000))
+        before = self._query.before or None
+        try:
+            return await services.query(lambda connection: page(connection, wanted, before, PARTS))
+        except BadCursor:  # out of an address that somebody wrote
+            self._query = self._query.without_page()
+            return await self._find()
+
+    async def _is_at_top(self) -> bool:
+        try:
+            scrolled = await self._page.client.run_javascript("window.scrollY", timeout=_ASKED_S)
+        except TimeoutError:  # a browser that does not answer shows nobody anything
+            return False
+        return isinstance(scrolled, int | float) and scrolled <= _AT_TOP_PX
+
+    async def _show_new(self) -> None:
+        self._page.client.run_javascript("window.scrollTo({top: 0})")
+        self._show(await self._find())
+
+    def _show(self, found: PartPage) -> None:
+        """The page as it was found: what is new in its place, what it no longer holds gone."""
+        self._new.set_visibility(False)
+        ids = {part.id for part in found.parts}
+        for gone in [key for key in self._cards if key not in ids]:
+            self._cards.pop(gone).element.delete()
+        for place, part in enumerate(found.parts):
+            if part.id not in self._cards:
+                self._cards[part.id] = self._card(part)
+                self._cards[part.id].element.move(target_index=place)
+        self._tell_reviews(found)
+        self._tell_end(found)
+
+    def _card(self, part: PartRow) -> PartCard:
+        with self._grid:
+            return PartCard(part, self._query, self._page.services.plant.zone)
+
+    def _tell_reviews(self, found: PartPage) -> None:
+        for part in found.parts:
+            if part.id in self._cards:
+                self._cards[part.id].update(part)
+
+    def _tell_end(self, found: PartPage) -> None:
+        if found.next is not None:
+            self._older.props["href"] = self._query.changed(before=found.next).address
+        self._older.set_visibility(found.next is not None)
+        self._nothing.clear()
+        if not found.parts:
+            with self._nothing, ui.element("div").classes("state state-empty"):
+                ui.label("○").classes("state-symbol").props("aria-hidden=true")
+                ui.label(self._why_nothing(found)).classes("state-words")
+
+    def _why_nothing(self, found: PartPage) -> str:
+        if found.next is not None and found.reached_ms is not None:
+            return t("inspections.none_so_far", at=local_time(found.reached_ms, self._page.services.plant.zone))
+        return t("inspections.none_filtered" if self._query.is_filtered else "inspections.none")
+
+
+def _link(text: str) -> ui.element:
+    link = ui.element("a").classes("part-page-link")
+    with link:
+        ui.label(t(text))
+    return link

@@ -1,0 +1,87 @@
+"""How often verdicts were wrong, as far as people looked: false rejects and escapes, each with its interval."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from nicegui import ui
+
+from pipeline.dashboard.texts import t
+from pipeline.history.reviews import ReviewRates, rates
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
+    from pipeline.dashboard.frame import Page
+    from pipeline.history.intervals import Rate
+
+MOST_LINES = 4  # more crowd the parts out; the filter leads to any
+LOOKS_EVERY_S = 3.0
+
+Times = tuple[int | None, int | None]
+
+
+class RatesStrip:
+    """The rates of some lines, in these times."""
+
+    def __init__(self, page: Page, lines: Sequence[str], times: Times = (None, None), *, compact: bool = False) -> None:
+        self._page = page
+        self._times = times
+        self._shown: dict[str, tuple[_Figure, _Figure]] = {}
+        if len(lines) > MOST_LINES:
+            ui.label(t("inspections.rates.choose")).classes("part-soft")
+            return
+        with ui.element("section").classes("rates rates-compact" if compact else "rates"):
+            for line in lines:
+                with ui.element("div").classes("panel rates-line"):
+                    ui.label(t("inspections.rates", line=line)).classes("rates-name")
+                    self._shown[line] = _Figure("false_reject"), _Figure("escape")
+
+    async def look(self) -> None:
+        """Bring them up to date. Raises HistoryUnavailable."""
+        since_ms, until_ms = self._times
+        before_ms = int(time.time() * 1000) + 86_400_000 if until_ms is None else until_ms  # some clocks are ahead
+
+        def ask(connection: Connection) -> dict[str, ReviewRates]:
+            return {line: rates(connection, line, since_ms or 0, before_ms) for line in self._shown}
+
+        for line, found in (await self._page.services.query(ask)).items():
+            false_reject, escape = self._shown[line]
+            false_reject.show(found.false_reject)
+            escape.show(found.escape)
+
+
+class _Figure:
+    """One rate: in figures, and as a bar from 0 to 1 with the interval on it."""
+
+    def __init__(self, key: str) -> None:
+        self._key = key
+        with ui.element("div").classes("rate").props(f"data-rate={key}"):
+            ui.label(t(f"inspections.{key}")).classes("rate-name")
+            self._share = ui.label().classes("rate-share")
+            with ui.element("div").classes("rate-bar").props("aria-hidden=true"):
+                self._interval = ui.element("div").classes("rate-interval")
+                self._mark = ui.element("div").classes("rate-mark")
+            self._of = ui.label().classes("rate-of")
+
+    def show(self, rate: Rate) -> None:
+        known = rate.share is not None and rate.low is not None and rate.high is not None
+        self._interval.set_visibility(known)
+        self._mark.set_visibility(known)
+        if rate.share is None or rate.low is None or rate.high is None:
+            self._share.set_text("–")  # noqa: RUF001 - read by people
+            self._of.set_text(t("inspections.rate.none"))
+            return
+        self._share.set_text(percent(rate.share))
+        interval = t("inspections.rate.interval", low=percent(rate.low), high=percent(rate.high))
+        self._of.set_text(f"{interval} · {t(f'inspections.{self._key}.of', count=rate.count, n=rate.n)}")
+        self._interval.style(f"left:{rate.low * 100:.2f}%;width:{(rate.high - rate.low) * 100:.2f}%")
+        self._mark.style(f"left:{rate.share * 100:.2f}%")
+
+
+def percent(share: float) -> str:
+    """With so many places that small shares are not 0."""
+    places = 1 if share >= 0.01 or share == 0 else 2
+    return f"{share * 100:.{places}f} %"

@@ -1,0 +1,31 @@
+"""Messages of parts, and JPEGs, for tests."""
+
+from __future__ import annotations
+
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+from pipeline.dashboard.inspections.details import message_of
+from stages.results.models import InspectionMessage
+
+GOLDEN = Path(__file__).parents[3] / "golden" / "inspection-1.2.json"
+
+
+def text(**changed: Any) -> str:
+    return json.dumps(json.loads(GOLDEN.read_text()) | changed)
+
+
+def message(**changed: Any) -> InspectionMessage:
+    found = message_of(text(**changed))
+    assert found is not None
+    return found
+
+
+def jpeg(width: int, height: int, colour: tuple[int, int, int] = (120, 120, 120)) -> bytes:
+    out = io.BytesIO()
+    Image.new("RGB", (width, height), colour).save(out, "JPEG", quality=95)
+    return out.getvalue()
