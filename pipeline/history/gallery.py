@@ -287,6 +287,11 @@ def _part(row: Row[*tuple[Any, ...]], said: tuple[Review, ...]) -> PartRow:
     return PartRow(**fields, document=document, message=message, reviews=said)
 
 
+def cursor_of(part: PartRow) -> str:
+    """To be given as `before`: what is older than this part."""
+    return _cursor((part.captured_ms, part.id))
+
+
 def _cursor(key: Key) -> str:
     return f"{key[0]}-{key[1]}"
 

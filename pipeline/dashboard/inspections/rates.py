@@ -26,9 +26,7 @@ Times = tuple[int | None, int | None]
 class RatesStrip:
     """The rates of some lines, in these times."""
 
-    def __init__(
-        self, page: Page, lines: Sequence[str], times: Times = (None, None), *, compact: bool = False
-    ) -> None:
+    def __init__(self, page: Page, lines: Sequence[str], times: Times = (None, None), *, compact: bool = False) -> None:
         self._page = page
         self._times = times
         self._shown: dict[str, tuple[_Figure, _Figure]] = {}
