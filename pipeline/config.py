@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Self
 
-from pydantic import Field, SecretStr, ValidationError, model_validator
+from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 
+from pipeline.alarms.settings import AlarmSettings
 from pipeline.config_errors import ConfigError, Problem, line_of, problems_of
 from pipeline.config_file import Document, read_document
 from pipeline.config_paths import anchored
@@ -35,10 +36,10 @@ from pipeline.sinks.snapshots import SnapshotSettings
 from pipeline.sinks.spool_settings import SpoolSettings
 from stages.detect.settings import ModelSettings
 from stages.health.camera_health import HealthSettings
-from stages.inspection.settings import InspectionSettings
+from stages.inspection.settings import InspectionSettings, Point
 from stages.settings import Settings
 from stages.track.settings import TrackSettings
-from stages.track.zones import ZonesSettings
+from stages.track.zones import ZoneSettings, ZonesSettings
 from stages.values import CameraId, LineId
 
 
@@ -134,6 +135,34 @@ class CameraConfig(CameraSettings):
         description="How fast parts move, in fractions of the picture a second along the recipe's `direction`. `check` "
         "then tells whether they are seen often enough to be judged. null: not checked.",
     )
+    trigger: tuple[Point, Point] | None = Field(
+        None,
+        description="Line on which this camera judges parts, in place of its recipe's, whatever recipe is in force: x "
+        "and y of both ends as fractions of the picture. Does nothing where the recipe judges nothing. null: the "
+        "recipe's.",
+    )
+    zones: tuple[ZoneSettings, ...] | None = Field(
+        None,
+        max_length=32,
+        description="Areas of this camera, in place of all areas of its recipe. null: the recipe's.",
+    )
+
+    @field_validator("zones")
+    @classmethod
+    def _zones_have_names_of_their_own(cls, zones: tuple[ZoneSettings, ...] | None) -> tuple[ZoneSettings, ...] | None:
+        if zones is not None:
+            ZonesSettings(zones=zones)
+        return zones
+
+    def placed(self, recipe: RecipeSettings) -> RecipeSettings:
+        """The recipe with this camera's own trigger and zones. Raises ValueError where no part can cross it."""
+        own: dict[str, Any] = {}
+        if self.zones is not None:
+            own["zones"] = recipe.zones.model_copy(update={"zones": self.zones})
+        if self.trigger is not None and recipe.inspection is not None:
+            data = plain(recipe.inspection) | {"trigger": self.trigger}
+            own["inspection"] = InspectionSettings.model_validate(data)
+        return recipe.model_copy(update=own) if own else recipe
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,6 +226,10 @@ class RaylineConfig(Settings):
     plant: PlantSettings = Field(
         default_factory=PlantSettings, description="The clock by which days and shifts are reckoned."
     )
+    alarms: AlarmSettings = Field(
+        default_factory=AlarmSettings,
+        description="What raises an alarm, and who is told; looked at where a `history` is kept.",
+    )
     graph: GraphSettings = Field(
         default_factory=GraphSettings, description="Processes, batches, and their share of cores."
     )
@@ -228,7 +261,7 @@ class RaylineConfig(Settings):
         settings = self.cameras[camera_id]
         recipe_name = self._recipe_name(settings)
         assert recipe_name is not None  # noqa: S101 - checked when the config was made
-        recipe = self.recipes[recipe_name]
+        recipe = settings.placed(self.recipes[recipe_name])
         return ResolvedCamera(
             camera_id=CameraId(camera_id),
             settings=settings.model_copy(update={"camera_id": CameraId(camera_id)}),
@@ -266,6 +299,11 @@ class RaylineConfig(Settings):
         spool = None if self.spool is None else self.spool.model_copy(update={"dir": folder})
         return self.model_copy(update={"spool": spool})
 
+    def with_history_in(self, folder: Path) -> RaylineConfig:
+        """The same with its embedded history in this folder."""
+        history = None if self.history is None else self.history.model_copy(update={"data_dir": folder})
+        return self.model_copy(update={"history": history})
+
     def history_folder(self) -> Path | None:
         """Where an embedded history is kept over restarts; None where it is not, or is none."""
         if self.history is None or not self.history.embedded:
@@ -273,6 +311,12 @@ class RaylineConfig(Settings):
         if self.history.data_dir is not None or not self.redis.embedded or self.redis.data_dir is None:
             return self.history.data_dir
         return self.redis.data_dir / "history"
+
+    def history_settings(self) -> HistorySettings | None:
+        """What clients need to find the history: with the folder that it is in."""
+        if self.history is None:
+            return None
+        return self.history.model_copy(update={"data_dir": self.history_folder()})
 
     def redis_settings(self) -> RedisSettings:
         """What clients need to reach Redis."""
@@ -341,9 +385,11 @@ class RaylineConfig(Settings):
                 problems.append(unknown_name((*path, "recipe"), "recipe", camera.recipe, self.recipes))
             elif camera.line is not None and camera.line not in self.lines:
                 problems.append(unknown_name((*path, "line"), "line", camera.line, self.lines))
-            elif self._recipe_name(camera) is None:
+            elif (recipe_name := self._recipe_name(camera)) is None:
                 hint = f"give it `recipe:` (there are: {choices(self.recipes)}) or a `line:` that names one"
                 problems.append(Problem(path, "names no recipe", hint))
+            elif recipe := self.recipes.get(recipe_name):
+                problems += _placing_problems((*path, "trigger"), camera, recipe_name, recipe)
         return problems
 
     def _topic_problems(self) -> list[Problem]:
@@ -436,6 +482,17 @@ def config_hash(camera: ResolvedCamera) -> str:
         "model": [camera.model_name, plain(camera.model, defaults=True)],
     }
     return hashlib.sha256(json.dumps(shaping, sort_keys=True).encode()).hexdigest()[:12]
+
+
+def _placing_problems(
+    path: tuple[str, ...], camera: CameraConfig, recipe_name: str, recipe: RecipeSettings
+) -> list[Problem]:
+    try:
+        camera.placed(recipe)
+    except ValidationError as exc:
+        why = str(exc.errors()[0]["msg"]).removeprefix("Value error, ").removeprefix("trigger: ")
+        return [Problem(path, f"does not go with recipe {recipe_name!r}: {why}")]
+    return []
 
 
 def unknown_name(path: tuple[str, ...], noun: str, wrong: str, known: Sequence[str] | Mapping[str, Any]) -> Problem:

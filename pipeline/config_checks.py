@@ -49,7 +49,7 @@ class Machine:
 def review(config: RaylineConfig, machine: Machine | None = None) -> list[Finding]:
     """All there is to say, errors first; `machine` None leaves out what only the machine can tell (a cluster's)."""
     found = [*_batches(config), *_models(config), *_cameras(config), *_lines(config), *_unused(config), *_redis(config)]
-    found += [*_part_counters(config), *_relays(config), *_history(config)]
+    found += [*_part_counters(config), *_relays(config), *_history(config), *_alarms(config)]
     if machine is not None:
         found += [*_machine(config, machine), *_spool(config), *_api(config), *_history_files(config)]
     return sorted(found, key=lambda finding: finding.severity is Severity.WARNING)
@@ -268,6 +268,19 @@ def _unused(config: RaylineConfig) -> Iterator[Finding]:
             yield _warning((section, name), "is used by nothing")
     if not cameras:
         yield _warning(("cameras",), "there are none", "`rayline cameras add NAME URL` adds them while Rayline runs")
+
+
+def _alarms(config: RaylineConfig) -> Iterator[Finding]:
+    """Lines come and go while all runs, so an unknown one is no error."""
+    there = config.line_ids()
+    named: list[tuple[tuple[str, ...], str]] = [(("lines", line), line) for line in config.alarms.lines]
+    for name, webhook in config.alarms.webhooks.items():
+        named += [(("webhooks", name), line) for line in webhook.lines or ()]
+    if config.alarms.email is not None:
+        named += [(("email", "lines"), line) for line in config.alarms.email.lines or ()]
+    for path, line in named:
+        if line not in there:
+            yield _warning(("alarms", *path), f"there is no line {line!r}", f"lines there are: {choices(there)}")
 
 
 def _redis(config: RaylineConfig) -> Iterator[Finding]:

@@ -40,10 +40,23 @@ def anchored(data: dict[str, Any], base: Path) -> dict[str, Any]:
     for tls in _mappings({"tls": data["redis"].get("tls")} if isinstance(data.get("redis"), dict) else {}):
         for key in ("ca_file", "cert_file", "key_file"):
             _anchor(tls, key, base)
+    if isinstance(alarms := data.get("alarms"), dict):
+        _anchor_alarms(alarms, base)
     for section, key in (("snapshots", "uri"), ("redis", "data_dir"), ("spool", "dir"), *_HISTORY):
         if isinstance(data.get(section), dict):
             _anchor(data[section], key, base)
     return data
+
+
+def _anchor_alarms(alarms: dict[str, Any], base: Path) -> None:
+    for webhook in _mappings(alarms.get("webhooks")):
+        _anchor(webhook, "secret_file", base)
+        for files in _mappings({"files": webhook.get("header_files")}):
+            for name in files:
+                _anchor(files, name, base)
+    for email in _mappings({"email": alarms.get("email")}):
+        for key in ("ca_file", "password_file"):
+            _anchor(email, key, base)
 
 
 def builtin_weights(name: str) -> Path:

@@ -19,7 +19,7 @@ def config_schema() -> dict[str, Any]:
     schema = RaylineConfig.model_json_schema(schema_generator=_Generator)
     parts = schema["$defs"]
     del parts["CameraConfig"]["properties"]["camera_id"]  # the key is the camera's name
-    for section in ("CameraConfig", "RedisConfig", "PartCounterSettings"):
+    for section in ("CameraConfig", "RedisConfig", "PartCounterSettings", "WebhookSettings"):
         _add_secret_files(parts[section])
     for part in [schema, *parts.values()]:
         for name, field in part.get("properties", {}).items():

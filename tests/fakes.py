@@ -73,6 +73,7 @@ class ScriptedSource:
         identity: str = "scripted",
     ) -> None:
         self.live = live
+        self.codec = ""
         self.identity = "" if live else identity
         self.asked_after: After | None = None
         self.opened = self.closed = 0

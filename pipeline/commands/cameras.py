@@ -87,6 +87,12 @@ def resume(camera: CameraArgument, redis: RedisOption = None) -> None:
 
 
 @app.command()
+def restart(camera: CameraArgument, redis: RedisOption = None) -> None:
+    """Close a camera's connection and open it anew; a file goes on where it was."""
+    _change(redis, lambda here, by: here.desired.restart(camera, by=by), f"camera {camera} is opened anew")
+
+
+@app.command()
 def reset(camera: CameraArgument, redis: RedisOption = None) -> None:
     """Drop what was changed: the camera runs as the config file says."""
     _change(redis, lambda here, by: here.desired.reset(camera, by=by), f"camera {camera} runs as the config file says")

@@ -32,7 +32,7 @@ def snapshot(
 ) -> None:
     """Take a picture with grid, region, zones, trigger and current boxes: what to set a station up by."""
     from pipeline.commands.drawing import draw_boxes, draw_grid, draw_recipe, write_picture
-    from pipeline.commands.look import take_pictures
+    from pipeline.ingest.look import take_pictures
     from pipeline.ingest.source import made
     from pipeline.sinks.snapshots import to_bgr
 

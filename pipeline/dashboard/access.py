@@ -106,13 +106,13 @@ class Visitor:
     ) -> None:
         self.owner = owner  # the same for all requests of one session
         self.session_id = session_id
-        self._session = session
+        self.session = session
         self._principal = principal
 
     @property
     def principal(self) -> Principal:
         """As last looked up."""
-        found = self._session.principal if self._session is not None else self._principal
+        found = self.session.principal if self.session is not None else self._principal
         assert found is not None  # noqa: S101 - one of the two was given
         return found
 

@@ -35,7 +35,7 @@ from pipeline.dashboard.services import Services
 from pipeline.dashboard.session import Forms
 from pipeline.dashboard.sockets import bind_sockets
 from pipeline.dashboard.texts import t
-from pipeline.dashboard.watch import Watch
+from pipeline.dashboard.watch import watch_sessions
 
 logger = logging.getLogger(__name__)
 
@@ -92,7 +92,7 @@ class _WithForms:
 def _lifespan_of(services: Services, access: Access) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        watching = asyncio.create_task(Watch(access).run())
+        watching = asyncio.create_task(watch_sessions(access))
         try:
             yield
         finally:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-import logging
+import asyncio
 import secrets
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from urllib.parse import parse_qs, quote, urlsplit
 
 from nicegui import Client
@@ -16,8 +18,6 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from pipeline.dashboard.access import Access, Visitor
 from pipeline.dashboard.cookies import session_id_of
 from pipeline.dashboard.services import Services
-
-logger = logging.getLogger(__name__)
 
 SOCKET = "/_nicegui_ws/"
 _STATIC = f"/_nicegui/{nicegui_version}/"
@@ -71,7 +71,37 @@ class Gate:
             await send({"type": "websocket.close", "code": POLICY_VIOLATION, "reason": "not logged in"})
             return
         scope["state"] |= {"visitor": visitor, "services": self._services}
-        await self._app(scope, receive, send)
+        if visitor.session is None:
+            await self._app(scope, receive, send)
+            return
+        session = visitor.session
+        session.sockets += 1
+        try:
+            async with _until(session.over, receive) as receive_until:
+                await self._app(scope, receive_until, send)
+        finally:
+            session.sockets -= 1
+
+
+@asynccontextmanager
+async def _until(over: asyncio.Event, receive: Receive) -> AsyncIterator[Receive]:
+    """A `receive` that hangs up once it is over, whatever the other side does."""
+    waiting = asyncio.ensure_future(over.wait())
+
+    async def receive_until() -> Message:
+        getting = asyncio.ensure_future(receive())
+        try:
+            await asyncio.wait({getting, waiting}, return_when=asyncio.FIRST_COMPLETED)
+            if not waiting.done():
+                return await getting
+            return {"type": "websocket.disconnect", "code": POLICY_VIOLATION}
+        finally:
+            getting.cancel()
+
+    try:
+        yield receive_until
+    finally:
+        waiting.cancel()
 
 
 def is_public(path: str) -> bool:

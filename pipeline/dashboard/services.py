@@ -77,6 +77,11 @@ class Services:
         answer: T = await held.get(for_s, work)
         return answer
 
+    def forget(self, *keys: str) -> None:
+        """Somebody changed it: what is shared under these keys is asked anew."""
+        for key in keys:
+            self._shared.pop(key, None)
+
     async def system(self) -> tuple[DesiredState, SystemReport | None]:
         """What is to run and what runs; None where nothing reports. Raises SinkUnavailable, NothingDesired."""
         return await self.shared("system", SYSTEM_S, self._system)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import hmac
 import secrets
@@ -24,10 +25,8 @@ class Session:
     credential: str = field(repr=False)
     ends_at: float  # by the clock of Sessions
     owner: str  # names it where its id must not stand
-
-    def is_over(self, now: float) -> bool:
-        """True where its time is up."""
-        return now >= self.ends_at
+    sockets: int = 0  # open ones
+    over: asyncio.Event = field(default_factory=asyncio.Event)
 
 
 class Sessions:
@@ -40,12 +39,12 @@ class Sessions:
         self._held: OrderedDict[str, Session] = OrderedDict()  # by id, the one longest not used first
 
     def begin(self, principal: Principal, credential: str) -> tuple[str, Session]:
-        """A new login and the id that its cookie holds. The one longest not used goes where there are too many."""
+        """A new login and the id that its cookie holds. The one longest not used ends where there are too many."""
         session_id = secrets.token_urlsafe(_ID_BYTES)
         session = Session(principal, credential, self._clock() + self._lifetime_s, owner_of(session_id))
         self._held[session_id] = session
         while len(self._held) > self._most:
-            self._held.popitem(last=False)
+            self.end(next(iter(self._held)))
         return session_id, session
 
     def find(self, session_id: str) -> Session | None:
@@ -53,20 +52,24 @@ class Sessions:
         session = self._held.get(session_id)
         if session is None:
             return None
-        if session.is_over(self._clock()):
-            del self._held[session_id]
+        if self._clock() >= session.ends_at:
+            self.end(session_id)
             return None
         self._held.move_to_end(session_id)
         return session
 
     def end(self, session_id: str) -> None:
-        """It is over; may be said more than once."""
-        self._held.pop(session_id, None)
+        """It is over, and whoever waits for that hears of it; may be said more than once."""
+        session = self._held.pop(session_id, None)
+        if session is not None:
+            session.over.set()
 
     def all(self) -> dict[str, Session]:
-        """Those that last, by id."""
+        """Those that last, by id; those whose time is up end here."""
         now = self._clock()
-        return {session_id: session for session_id, session in self._held.items() if not session.is_over(now)}
+        for session_id in [session_id for session_id, session in self._held.items() if now >= session.ends_at]:
+            self.end(session_id)
+        return dict(self._held)
 
 
 class Forms:

@@ -47,7 +47,7 @@ inspections = Table(
     Index(None, "line", "captured_ms"),
     Index(None, "line", "verdict", "captured_ms"),
     Index(None, "line", "has_snapshot", "verdict", "captured_ms"),
-    Index(None, "external_id"),
+    Index(None, "external_id", "line", "counts"),
     Index(None, "captured_ms"),
 )
 
@@ -104,6 +104,9 @@ part_minutes = Table(
     Column("verdict", String(16), primary_key=True),
     Column("parts", Integer, nullable=False),
     Column("defects", Integer, nullable=False),  # of these parts, all labels together, each label once a part
+    Column(
+        "firsts", Integer, nullable=False, server_default="0"
+    ),  # that have an external_id and were here never before
 )
 
 defect_minutes = Table(
@@ -185,4 +188,31 @@ alarms = Table(
     Column("note", Text, nullable=False),  # with the acknowledgement
     Index(None, "line", "raised_ms"),
     Index(None, "cleared_ms"),
+)
+# One of a kind holds at a time, whoever raises it.
+Index(
+    "uq_alarms_holding",
+    alarms.c.kind,
+    alarms.c.line,
+    alarms.c.subject,
+    unique=True,
+    sqlite_where=alarms.c.cleared_ms.is_(None),
+    postgresql_where=alarms.c.cleared_ms.is_(None),
+)
+
+# What is to be told of an alarm, and to whom; written in the transaction that raises or clears it.
+alarm_notices = Table(
+    "alarm_notices",
+    metadata,
+    Column("id", _SERIAL, primary_key=True, autoincrement=True),
+    Column("alarm_id", ForeignKey(alarms.c.id, ondelete="CASCADE"), nullable=False),
+    Column("channel", String(200), nullable=False),  # a webhook's name, or email
+    Column("what", String(16), nullable=False),  # raised | repeated | cleared
+    Column("at_ms", BigInteger, nullable=False),  # when there was reason to tell it
+    Column("tries", Integer, nullable=False),
+    Column("next_ms", BigInteger, nullable=False),  # not tried before that
+    Column("done_ms", BigInteger),  # null: it waits
+    Column("outcome", Text, nullable=False),  # sent, or why it was given up; "" while it waits
+    Index(None, "channel", "done_ms", "id"),
+    Index(None, "alarm_id"),
 )

@@ -5,14 +5,14 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import ray
 
 from pipeline.deployments.job import CameraJob
 from pipeline.deployments.serve_graph import ServeGraph
-from pipeline.ingest.carrier import CarrierSettings
+from pipeline.ingest.carrier import Carried, CarrierSettings
 from pipeline.ingest.figures import CameraFigures, CameraTask
 from pipeline.ingest.graph import Graph
 from pipeline.ingest.kafka.marks import TopicMarks
@@ -57,6 +57,7 @@ class ShardReport:
     ended: bool = False
     failure: str | None = None
     node: str = ""  # Ray's id of the machine
+    carried: Carried = field(default_factory=Carried)
 
 
 @ray.remote
@@ -123,6 +124,7 @@ class IngestActor:
             node=self._node,
             cameras=tuple(self._shard.figures()),
             ended=self._shard.ended(),
+            carried=self._shard.carried(),
             failure=None if failure is None else f"{type(failure).__name__}: {failure}",
         )
 

@@ -52,7 +52,7 @@ class AvSource:
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self.live = settings.is_live
-        self.identity = ""
+        self.codec = self.identity = ""
         self._settings = settings
         self._turn = turn
         self._wall = wall
@@ -128,6 +128,7 @@ class AvSource:
         stream.thread_type = "SLICE" if self.live else "AUTO"  # AUTO gives pictures out two frames late
         stream.codec_context.thread_count = self._settings.threads
         self._stream = stream
+        self.codec = stream.codec_context.name
 
     def _identify(self) -> str:
         url = self._settings.url

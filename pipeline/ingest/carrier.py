@@ -57,6 +57,7 @@ class CarrierFigures:
     """What went through, since the start."""
 
     batches: int = 0
+    frames: int = 0  # in those batches
     frames_published: Counter[CameraId] = field(default_factory=Counter)
     dropped: dict[CameraId, Counter[str]] = field(default_factory=dict)
     dropped_late: dict[CameraId, Counter[str]] = field(default_factory=dict)  # after they had waited on disk
@@ -72,6 +73,15 @@ class CarrierFigures:
         if its.late_lost:
             self.dropped_late.setdefault(camera_id, Counter()).update(its.late_lost)
         self.waiting[camera_id] = its.waiting
+
+
+@dataclass(frozen=True, slots=True)
+class Carried:
+    """What a shard has carried since its start, and what is under way."""
+
+    batches: int = 0
+    frames: int = 0
+    in_flight: int = 0  # batches inside the graph now
 
 
 class Carrier:
@@ -116,6 +126,10 @@ class Carrier:
     def in_flight(self) -> int:
         """Batches inside the graph now."""
         return len(self._under_way)
+
+    def carried(self) -> Carried:
+        """How full batches were, and how many are under way."""
+        return Carried(self.figures.batches, self.figures.frames, self.in_flight)
 
     async def run(self) -> None:
         """Carries batches until cancelled, or until `gather` raises. An unforeseen error costs the batch it befell."""
@@ -230,6 +244,7 @@ class Carrier:
 
     def _note(self, batch: FrameBatch, answer: BatchAnswer) -> None:
         self.figures.batches += 1
+        self.figures.frames += len(batch)
         for camera_id, its in answer.cameras.items():
             if its.outcome is not Outcome.GIVEN_UP:  # which nobody in the graph answered
                 self.figures.note(camera_id, its)

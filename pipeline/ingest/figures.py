@@ -21,6 +21,7 @@ class CameraTask:
     settings: CameraSettings
     paused: bool = False
     run_id: str = ""  # of the `up` it belongs to: a reader made anew goes on in the same run of a file
+    restart: str = ""  # another one: its source is to be opened anew
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,7 +33,7 @@ class ImageFolderSource:
         wall: Callable[[], float] = time.time,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        self.identity = ""
+        self.codec = self.identity = ""
         self._settings = settings
         self._folder = Path(settings.url.path)
         self._wall = wall

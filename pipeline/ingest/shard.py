@@ -14,7 +14,7 @@ from pipeline.ingest.backoff import backoff_delays
 from pipeline.ingest.batcher import Batcher, Gathered
 from pipeline.ingest.camera import Camera, SourceMaker, make_handoff
 from pipeline.ingest.camera_state import CameraState
-from pipeline.ingest.carrier import Carrier, CarrierSettings
+from pipeline.ingest.carrier import Carried, Carrier, CarrierSettings
 from pipeline.ingest.figures import CameraFigures, CameraTask, Published
 from pipeline.ingest.graph import Graph
 from pipeline.ingest.numbering import StoredPlace, further
@@ -93,7 +93,7 @@ class Shard:
 
     async def _apply_one(self, camera_id: CameraId, task: CameraTask) -> None:
         before = self._tasks.get(camera_id)
-        if before is not None and before.settings != task.settings:
+        if before is not None and (before.settings, before.restart) != (task.settings, task.restart):
             await self._remove(camera_id)
         if camera_id not in self._cameras:
             await self._add(camera_id, task)
@@ -101,6 +101,10 @@ class Shard:
             camera = self._cameras[camera_id]
             (camera.pause if task.paused else camera.resume)()
         self._tasks[camera_id] = task
+
+    def carried(self) -> Carried:
+        """What went through the graph."""
+        return self._carrier.carried()
 
     def figures(self) -> list[CameraFigures]:
         """How every camera does."""

@@ -86,6 +86,10 @@ class Source(Protocol):
     live: bool  # True: its own pace, drop_oldest; False: read at our pace, wait
     identity: str  # what a replayable source is, after open: path, size and time of change; "" for live ones
 
+    @property
+    def codec(self) -> str:
+        """As people call it, once it is known; else empty."""
+
     def open(self) -> None:
         """Connect; blocks at most the open timeout. Raises SourceLost, SourceRefused or SourceInvalid."""
 

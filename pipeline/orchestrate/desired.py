@@ -37,8 +37,14 @@ class CameraOverride(Settings):
     changed: dict[str, Any] = Field(default_factory=dict, description="Settings that take the place of the file's.")
     removed: bool = Field(False, description="The file's camera is not to run.")
     paused: bool = Field(False, description="The camera is not to be read, and keeps its place.")
+    restart: str = Field("", description="Names the last time its source was to be opened anew. Empty: it never was.")
     at: float = Field(0.0, description="When it was last changed, Unix seconds UTC.")
     version: int = Field(0, description="Of the desired state that the last change made.")
+
+    @property
+    def is_kept(self) -> bool:
+        """False where it says nothing."""
+        return self.kind is not None or bool(self.restart)
 
     @property
     def kind(self) -> OverrideKind | None:
@@ -81,6 +87,11 @@ class DesiredState:
         """True where the camera keeps its place and is not read."""
         override = self.overrides.get(camera_id)
         return override is not None and override.paused and camera_id in self.config.cameras
+
+    def restart_of(self, camera_id: CameraId) -> str:
+        """Another text each time the camera's source is to be opened anew."""
+        override = self.overrides.get(camera_id)
+        return override.restart if override is not None else ""
 
     def kind(self, camera_id: CameraId) -> OverrideKind | None:
         """In what the camera differs from the file; None: not at all."""

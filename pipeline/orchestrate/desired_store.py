@@ -176,14 +176,31 @@ class DesiredStore:
         """Read a paused camera again."""
         return await self._change("camera.resume", camera, _set_paused(camera, False), expect, by)
 
+    async def restart(self, camera: str, expect: Expect | None = None, by: Author = UNNAMED) -> DesiredState:
+        """Let go of a camera's source and open it anew. Raises DesiredError where it is paused, or comes in a topic."""
+
+        def edit(state: DesiredState, old: CameraOverride | None) -> CameraOverride:
+            settings = _known(state, camera)
+            if settings.topic is not None:
+                raise DesiredError(
+                    f"camera {camera!r} comes in Kafka topic {settings.topic!r}: it has no source to open"
+                )
+            if state.is_paused(CameraId(camera)):
+                raise DesiredError(f"camera {camera!r} is paused: resume it, which opens its source")
+            return (old or CameraOverride()).model_copy(update={"restart": uuid.uuid4().hex[:16]})
+
+        return await self._change("camera.restart", camera, edit, expect, by)
+
     async def reset(self, camera: str, expect: Expect | None = None, by: Author = UNNAMED) -> DesiredState:
         """Drop what was changed: the camera runs as the file says, or not at all if the file does not name it."""
 
-        def edit(state: DesiredState, old: CameraOverride | None) -> None:
-            if old is None:
+        def edit(state: DesiredState, old: CameraOverride | None) -> CameraOverride | None:
+            if old is None or old.kind is None:
                 if camera not in state.config.cameras:
                     _known(state, camera)
                 raise DesiredError(f"camera {camera!r} runs as the config file says; there is nothing to reset")
+            kept = old.restart if camera in state.file.cameras else ""  # forgotten, it would be opened anew once more
+            return CameraOverride(restart=kept) if kept else None
 
         return await self._change("camera.reset", camera, edit, expect, by)
 
@@ -284,7 +301,7 @@ class DesiredStore:
         version = state.version + 1
         new = edit(state, state.overrides.get(camera))
         overrides = {name: override for name, override in state.overrides.items() if name != camera}
-        if new is not None and new.kind is not None:
+        if new is not None and new.is_kept:
             overrides[camera] = new.model_copy(update={"at": self._clock(), "version": version})
         if len(overrides) > MOST_OVERRIDES:
             raise DesiredError(f"{MOST_OVERRIDES} cameras differ from the config file: write them into it")

@@ -46,10 +46,12 @@ def plan_shards(
     previous: Mapping[CameraId, str] | None = None,
     run_id: str = "",
     line_change: Callable[[CameraId], LineOverride | None] = lambda camera_id: None,
+    restart: Callable[[CameraId], str] = lambda camera_id: "",
 ) -> dict[str, ShardPlan]:
     """Shard name -> plan. Cameras stay where `previous` has them if they can. `run_id` is that of this `up`.
 
-    `line_change`: the last change of the recipe that a camera takes from its line.
+    `line_change`: the last change of the recipe that a camera takes from its line. `restart`: another text each time
+    a camera's source is to be opened anew.
     """
     cameras = config.resolved()
     jobs = {c: _changed_job(config, camera, line_change(c)) for c, camera in cameras.items()}
@@ -63,7 +65,7 @@ def plan_shards(
             model=first.model_name,
             live=first.settings.is_live,
             max_batch=min(config.graph.max_batch, first.model.max_batch),
-            tasks={c: _task(cameras[c], c in paused, run_id) for c in members},
+            tasks={c: _task(cameras[c], c in paused, run_id, restart(c)) for c in members},
             jobs={c: jobs[c] for c in members},
         )
     return plans | _topic_plans(config, cameras, jobs, paused, run_id)
@@ -137,7 +139,7 @@ def _stamps(job: CameraJob) -> tuple[str, str, str]:
     return job.config_hash, repr(job.change), before
 
 
-def _task(camera: ResolvedCamera, paused: bool, run_id: str) -> CameraTask:
+def _task(camera: ResolvedCamera, paused: bool, run_id: str, restart: str = "") -> CameraTask:
     fields = CameraSettings.model_fields
     settings = CameraSettings(**{name: getattr(camera.settings, name) for name in fields})
-    return CameraTask(settings, paused, run_id)
+    return CameraTask(settings, paused, run_id, restart)

@@ -13,6 +13,7 @@ from stages.values import CameraId
 
 if TYPE_CHECKING:
     from pipeline.ingest.actor import ShardReport
+    from pipeline.ingest.carrier import Carried
 
 RATE_SAMPLES = 6  # one a round: rates over the last five seconds
 FIRST_REST_S, LONGEST_REST_S = 1.0, 30.0
@@ -36,12 +37,14 @@ class Reader:
     failures: int = 0  # one soon after another
     last_error: str | None = None
     report: ShardReport | None = None
+    carried: deque[tuple[float, Carried]] = field(default_factory=lambda: deque(maxlen=RATE_SAMPLES))
     published: deque[tuple[float, Mapping[CameraId, int]]] = field(default_factory=lambda: deque(maxlen=RATE_SAMPLES))
 
     def note(self, report: ShardReport) -> None:
         """It answered: the report, and one sample of the totals, for rates."""
         self.missed = 0
         self.report = report
+        self.carried.append((time.monotonic(), report.carried))
         self.published.append((time.monotonic(), {f.status.camera_id: f.published for f in report.cameras}))
 
     def resting(self, why: str, now: float) -> Reader:

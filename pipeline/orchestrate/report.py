@@ -11,7 +11,7 @@ from pipeline.ingest.figures import CameraFigures
 from pipeline.orchestrate.desired import DesiredState
 from pipeline.orchestrate.plan import ShardPlan
 from pipeline.orchestrate.reader import Reader
-from pipeline.orchestrate.state import CameraReport, RelayReport, ShardReport, SystemReport
+from pipeline.orchestrate.state import CameraReport, RelayReport, ShardReport, StageReport, SystemReport
 from stages.values import CameraId, HealthState
 
 _SEEN_LATELY = (CameraState.RUNNING, CameraState.ENDED)  # in any other state the last picture says nothing of now
@@ -25,6 +25,7 @@ def system_report(
     started_at: float,
     now: float,
     relays: Sequence[RelayReport] = (),
+    stages: Sequence[StageReport] = (),
 ) -> SystemReport:
     """The report at `now`. `readers` and `plans` are by shard, `placed` tells each camera's. Times are Unix seconds."""
     cameras = [
@@ -33,7 +34,8 @@ def system_report(
         for figures in (reader.report.cameras if reader.report is not None else ())
         if figures.status.camera_id in desired.config.cameras
     ]
-    shards = [_shard_report(name, reader, plans.get(name), now) for name, reader in sorted(readers.items())]
+    most = desired.config.graph.max_in_flight
+    shards = [_shard_report(name, reader, plans.get(name), most, now) for name, reader in sorted(readers.items())]
     return SystemReport(
         at=now,
         started_at=started_at,
@@ -44,6 +46,7 @@ def system_report(
         cameras=tuple(_one_each(cameras)),
         shards=tuple(shards),
         relays=tuple(relays),
+        stages=tuple(stages),
     )
 
 
@@ -57,7 +60,8 @@ def _one_each(cameras: Iterable[CameraReport]) -> list[CameraReport]:
     return [newest[name] for name in sorted(newest)]
 
 
-def _shard_report(name: str, reader: Reader, plan: ShardPlan | None, now: float) -> ShardReport:
+def _shard_report(name: str, reader: Reader, plan: ShardPlan | None, in_flight_most: int, now: float) -> ShardReport:
+    batches_per_s, batch_frames = _batches(reader)
     return ShardReport(
         shard=name,
         state=reader.state,
@@ -66,8 +70,23 @@ def _shard_report(name: str, reader: Reader, plan: ShardPlan | None, now: float)
         pid=reader.report.pid if reader.report is not None else None,
         restarts=reader.restarts,
         last_error=reader.last_error,
+        model="" if plan is None else plan.model,
+        batches_per_s=batches_per_s,
+        batch_frames=batch_frames,
+        batch_most=0 if plan is None else plan.max_batch,
+        in_flight=reader.carried[-1][1].in_flight if reader.carried else 0,
+        in_flight_most=in_flight_most,
         updated_at=now,
     )
+
+
+def _batches(reader: Reader) -> tuple[float, float | None]:
+    """Batches a second and frames in each, over the samples there are."""
+    if len(reader.carried) < 2:
+        return 0.0, None
+    (since, first), (until, last) = reader.carried[0], reader.carried[-1]
+    batches, frames = last.batches - first.batches, last.frames - first.frames
+    return round(batches / max(1e-3, until - since), 2), round(frames / batches, 2) if batches else None
 
 
 def _camera_report(

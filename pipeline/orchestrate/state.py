@@ -69,7 +69,23 @@ class ShardReport(Report):
     pid: int | None = None
     restarts: int = 0
     last_error: str | None = None
+    model: str = ""  # that its cameras' frames go through
+    batches_per_s: float = 0.0  # over the last few seconds
+    batch_frames: float | None = None  # frames of a batch, mean over the same; None where there was none
+    batch_most: int = 0  # frames a batch may have
+    in_flight: int = 0  # batches inside the graph
+    in_flight_most: int = 0  # that may be
     updated_at: float = 0.0
+
+
+class StageReport(Report):
+    """How many replicas a stage of the graph has."""
+
+    stage: str  # preprocess, detect-MODEL, track, api
+    running: int = 0
+    wanted: int = 0
+    state: str = ""  # healthy, updating, unhealthy, ... in Serve's words
+    message: str = ""
 
 
 class RelayReport(Report):
@@ -107,6 +123,7 @@ class SystemReport(Report):
     cameras: tuple[CameraReport, ...] = ()
     shards: tuple[ShardReport, ...] = ()
     relays: tuple[RelayReport, ...] = ()
+    stages: tuple[StageReport, ...] = ()  # none where Serve did not tell lately
 
     def camera(self, name: str) -> CameraReport | None:
         """The report of one camera, or None where there is none."""
@@ -130,6 +147,7 @@ class _Index(Report):
     camera_names: tuple[str, ...] = ()
     shard_names: tuple[str, ...] = ()
     relays: tuple[RelayReport, ...] = ()
+    stages: tuple[StageReport, ...] = ()
 
     @classmethod
     def of(cls, report: SystemReport) -> Self:
@@ -143,6 +161,7 @@ class _Index(Report):
             camera_names=tuple(camera.camera for camera in report.cameras),
             shard_names=tuple(shard.shard for shard in report.shards),
             relays=report.relays,
+            stages=report.stages,
         )
 
 

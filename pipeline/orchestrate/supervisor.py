@@ -30,6 +30,7 @@ from pipeline.orchestrate.reader import Reader
 from pipeline.orchestrate.relay_keeper import RelayKeeper, kill_relays
 from pipeline.orchestrate.report import system_report
 from pipeline.orchestrate.spread import Move, Spreading
+from pipeline.orchestrate.stage_watch import StageWatch
 from pipeline.orchestrate.state import StateStore
 from pipeline.sinks.redis_client import connect
 from stages.errors import RaylineError
@@ -67,6 +68,7 @@ class Supervisor:
         self._state = StateStore(self._redis)
         self._counting = Counting(connect(config.redis_settings()))
         self._relays = RelayKeeper(config)
+        self._stages = StageWatch()
         self._spreading = Spreading(config.graph.ingest_cpus)
         self._readers: dict[str, Reader] = {}
         self._placed: dict[CameraId, str] = {}
@@ -150,6 +152,7 @@ class Supervisor:
                 logger.exception("a round of reconciling failed; the next is in %.0f s", PERIOD_S)
 
     async def _round(self) -> None:
+        self._stages.look()
         async with self._one_at_a_time:
             await self._reconcile()
 
@@ -175,7 +178,8 @@ class Supervisor:
 
     def _plan(self, desired: DesiredState) -> None:
         paused = {c for c in desired.cameras if desired.is_paused(c)}
-        self._plans = plan_shards(desired.config, paused, self._placed, desired.run_id, desired.line_change)
+        told = desired.run_id, desired.line_change, desired.restart_of
+        self._plans = plan_shards(desired.config, paused, self._placed, *told)
         self._placed = {c: plan.name for plan in self._plans.values() for c in plan.tasks}
         self._planned = desired
 
@@ -367,7 +371,8 @@ class Supervisor:
 
     async def _publish(self, desired: DesiredState) -> None:
         times = self._started_at, time.time()
-        report = system_report(self._readers, self._plans, self._placed, desired, *times, self._relays.reports())
+        beside = self._relays.reports(), self._stages.reports()
+        report = system_report(self._readers, self._plans, self._placed, desired, *times, *beside)
         if self._is_stopping:
             return
         try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -180,6 +181,7 @@ class Inspector:
             "version": VERSION,
             "recipe": self._rules.name,
             "rules": self._rules.fingerprint,
+            "finds": self._finds(),
             "run": self._run,
             "runs": runs,
             "belt": self._belt.checkpoint(),
@@ -196,7 +198,7 @@ class Inspector:
 
         Parts on their way keep the rules they were first seen under, where these are its own or in `others`. Without
         them their votes no longer mean anything, and from those of the pictures to come alone nobody can judge a part:
-        it is indeterminate.
+        it is indeterminate. So are those that were found otherwise, as before another trigger.
         """
         if checkpoint.get("version") != VERSION:
             raise ValueError(f"inspection checkpoint has version {checkpoint.get('version')}, this reads {VERSION}")
@@ -223,6 +225,8 @@ class Inspector:
         known = {(rules.name, rules.fingerprint): rules for rules in (*others, self._rules)}
         older = [known.get((name, fingerprint)) for name, fingerprint in checkpoint.get("older", ())]
         current = known.get((checkpoint.get("recipe", self._rules.name), checkpoint["rules"]))
+        finds = self._finds()
+        alike = checkpoint.get("finds", finds) == finds
         goes_by = checkpoint.get("goes_by") or [-1] * len(checkpoint["parts"])
         parts = []
         for data, number in zip(checkpoint["parts"], goes_by, strict=True):
@@ -230,9 +234,18 @@ class Inspector:
             part = Part.restored(data, checkpoint["runs"], rules or self._rules)
             if rules is None and not part.done:
                 part.votes = self._rules.votes()
+            if not part.done and (rules is None or not alike):
                 part.trouble(CHANGEOVER)
+            if not (part.done or alike):
+                self._note_passed(part)
             parts.append(part)
         return parts
+
+    def _note_passed(self, part: Part) -> None:
+        """Where the trigger was moved to behind the part: it will not come there, and is told all the same."""
+        middle = center(part.box)
+        if part.crossed_at is None and self._trigger.passed(middle) >= 0 and self._trigger.spans(middle):
+            part.crossed_at, part.crossed_box = part.seen_at, part.box
 
     # changeover
 
@@ -240,6 +253,11 @@ class Inspector:
         ours, theirs = self._settings, other._settings
         same = all(getattr(ours, name) == getattr(theirs, name) for name in _FINDS_PARTS)
         return same and ours.vector == theirs.vector and self._view == other._view
+
+    def _finds(self) -> int:
+        """Another number where parts are found otherwise, as by a trigger that was moved."""
+        by = [getattr(self._settings, name) for name in _FINDS_PARTS]
+        return zlib.crc32(repr((by, self._settings.vector, self._view)).encode())
 
     def _cut_short(self, now: float) -> tuple[Inspection, ...]:
         at = self._time.last_at

@@ -153,7 +153,7 @@ def _fields(
         "url": settings["url"],
         "settings": _without_places(settings),
         "override": kind,
-        "changed_at": override.at if override is not None else None,
+        "changed_at": override.at if override is not None and kind is not None else None,
         "problem": problem,
         "in_force": problem is None and report is not None and report.desired_version >= changed,
         "paused": desired.is_paused(camera),

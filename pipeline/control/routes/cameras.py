@@ -166,6 +166,16 @@ async def resume_camera(
     return await _answer(here, after, camera, response)
 
 
+@router.post("/v1/cameras/{camera}/restart", summary="Open a camera's source anew", responses=_TAGGED)
+async def restart_camera(
+    here: Here, caller: Caller, by: By, camera: CameraName, response: Response, if_match: IfMatch = None
+) -> CameraAnswer:
+    """Its connection is closed and opened again, as for a camera that hangs; a file goes on where it was."""
+    async with here.desired() as store:
+        after = await store.restart(camera, _expecting(caller, camera, if_match), by)
+    return await _answer(here, after, camera, response)
+
+
 @router.post(
     "/v1/cameras/{camera}/reset",
     summary="Drop what was changed of a camera",

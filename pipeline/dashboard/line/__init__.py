@@ -1,18 +1,26 @@
-"""The lines' pages."""
+"""The lines' pages: how they do at a glance, and one of them in figures and charts."""
 
 from __future__ import annotations
 
 from nicegui import ui
 
-from pipeline.dashboard.frame import page_frame
+from pipeline.dashboard.line.overview import overview
+from pipeline.dashboard.line.page import line_page
+from pipeline.dashboard.line.reading import LineReader
+from pipeline.dashboard.line.texts import LINE
 from pipeline.dashboard.services import Services
-from pipeline.dashboard.states import empty
+from pipeline.dashboard.texts import add_texts
 
 
 def register(services: Services) -> None:
     """Its pages."""
+    add_texts(LINE)
+    reader = LineReader(services)
 
     @ui.page("/lines")
     def _lines() -> None:
-        with page_frame("lines.title"):
-            empty("lines.empty")
+        overview(reader)
+
+    @ui.page("/lines/{line}")
+    async def _line(line: str) -> None:
+        await line_page(reader, line)

@@ -12,7 +12,7 @@ from contextlib import suppress
 from pipeline.answers import BatchAnswer, Outcome
 from pipeline.ingest.batcher import Batcher, Gathered
 from pipeline.ingest.camera_state import CameraState
-from pipeline.ingest.carrier import Carrier, CarrierSettings
+from pipeline.ingest.carrier import Carried, Carrier, CarrierSettings
 from pipeline.ingest.figures import CameraFigures, CameraTask, Published
 from pipeline.ingest.graph import Graph
 from pipeline.ingest.kafka.cameras import TopicCameras
@@ -89,6 +89,10 @@ class TopicShard:
         self._cameras.apply({camera_id: task.paused for camera_id, task in tasks.items()})
         if len(self._running) == 2:
             self._running += [asyncio.create_task(self._consumer.run()), asyncio.create_task(self._look_after_store())]
+
+    def carried(self) -> Carried:
+        """What went through the graph."""
+        return self._carrier.carried()
 
     def figures(self) -> list[CameraFigures]:
         """How the cameras do of which something came here; all of them at the first reader."""

@@ -79,6 +79,11 @@ class AutoSource:
         self._go_on_with_ffmpeg()
         yield from self._source.frames(after)
 
+    @property
+    def codec(self) -> str:
+        """Of whoever reads it now."""
+        return self._source.codec
+
     def cancel(self) -> None:
         """Ends `frames` soon."""
         self._cancelled.set()

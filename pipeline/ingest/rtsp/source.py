@@ -43,7 +43,7 @@ class RtspSource:
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self.live = True
-        self.identity = ""
+        self.codec = self.identity = ""
         self._settings = settings
         self._turn = turn
         self._wall = wall
@@ -63,6 +63,7 @@ class RtspSource:
         if self._cancelled.is_set():
             self._connection.cancel()
         self._track = self._connection.open()
+        self.codec = self._track.codec.value
 
     def frames(self, after: After | None = None) -> Iterator[SourceFrame | BadFrame]:
         """Pictures in order, until `cancel`."""

@@ -15,6 +15,7 @@ from pipeline.orchestrate.desired import DesiredState
 from pipeline.orchestrate.desired_store import DesiredStore
 from pipeline.orchestrate.state import CameraReport, StateStore, SystemReport
 from pipeline.sinks.redis_client import RedisSettings, connect
+from stages.values import CameraId
 from tests.api_client import api_client
 from tests.services.api.callers import Always
 
@@ -147,6 +148,16 @@ async def test_pause_resume_and_reset(api: httpx.AsyncClient, redis: RedisSettin
     assert (answer.status_code, answer.json()["override"], answer.json()["settings"].get("fps")) == (200, None, None)
     again = await api.post(f"{A}/reset")
     assert (again.status_code, "nothing to reset" in again.json()["detail"]) == (409, True)
+
+
+async def test_a_restart_is_asked_for_and_audited(api: httpx.AsyncClient, redis: RedisSettings) -> None:
+    answer = await api.post(f"{A}/restart")
+    assert (answer.status_code, answer.json()["override"], answer.json()["changed_at"]) == (200, None, None)
+    assert (await desired(redis)).restart_of(CameraId("a"))
+    client = connect(redis)
+    (newest, *_), _ = await AuditLog(client).read(5)
+    await client.aclose()
+    assert (newest.action, newest.target) == ("camera.restart", "a")
 
 
 async def test_a_camera_of_the_file_that_was_removed_comes_back_by_reset(api: httpx.AsyncClient) -> None:

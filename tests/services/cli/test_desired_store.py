@@ -56,6 +56,21 @@ async def test_a_camera_that_was_added_and_has_come_into_the_file_is_removed_all
     assert "new" not in (await store.read()).config.cameras
 
 
+async def test_a_restart_is_another_one_each_time_and_differs_from_the_file_in_nothing(store: DesiredStore) -> None:
+    first = (await store.restart("gate")).restart_of(CameraId("gate"))
+    second = (await store.restart("gate")).restart_of(CameraId("gate"))
+    assert first != second != ""
+    assert (await store.read()).kind(CameraId("gate")) is None
+    with pytest.raises(DesiredError, match="nothing to reset"):
+        await store.reset("gate")
+    await store.set("gate", {"fps": 5})
+    state = await store.reset("gate")
+    assert (state.kind(CameraId("gate")), state.restart_of(CameraId("gate"))) == (None, second)
+    await store.pause("gate")
+    with pytest.raises(DesiredError, match="is paused: resume it"):
+        await store.restart("gate")
+
+
 async def test_a_change_of_what_has_changed_since_is_refused(store: DesiredStore) -> None:
     seen = await store.version()
     await store.pause("gate", expect=at_version(seen))

@@ -11,9 +11,9 @@ import numpy as np
 import orjson
 import pytest
 
-from pipeline.commands.look import take_pictures
 from pipeline.demo.rtsp_server import RtspServer
 from pipeline.ingest.camera_settings import CameraSettings
+from pipeline.ingest.look import take_pictures
 from pipeline.ingest.source import SourceError
 from tests.services.cli.conftest import Rayline, Site
 from tests.services.rtsp.client import numbered, soon

@@ -48,14 +48,14 @@ def test_a_point_is_of_the_parts_of_its_time(history: Connection) -> None:
     assert [(point.count, point.size) for point in defects.chart.points] == [(20, 150), (0, 0), (0, 0), (20, 50)]
 
 
-@pytest.mark.parametrize("change", [{"recipe": "b"}, {"model": "m:2"}])
+@pytest.mark.parametrize(("recipe", "model"), [("b", "m:1"), ("r", "m:2")])
 def test_a_new_recipe_or_model_is_a_new_phase_from_the_minute_it_came(
-    history: Connection, change: dict[str, str]
+    history: Connection, recipe: str, model: str
 ) -> None:
     add_parts(history, "2025-06-11T10:05+00:00", passes=90, rejects=10)
     add_parts(history, "2025-06-11T10:20+00:00", passes=90, rejects=10)
-    add_parts(history, "2025-06-11T10:21+00:00", passes=50, rejects=50, **change)
-    add_parts(history, "2025-06-11T10:50+00:00", passes=50, rejects=50, **change)
+    add_parts(history, "2025-06-11T10:21+00:00", passes=50, rejects=50, recipe=recipe, model=model)
+    add_parts(history, "2025-06-11T10:50+00:00", passes=50, rejects=50, recipe=recipe, model=model)
     shown = line_chart(history, LINE, HOUR, ChartKind.P, now_ms=LATER, bucket_min=15)
     assert [minutes((piece.since_ms, piece.until_ms)) for piece in shown.pieces] == [
         *((0, 15), (15, 21), (21, 30)),

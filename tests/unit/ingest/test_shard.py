@@ -6,6 +6,7 @@ import asyncio
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -208,6 +209,19 @@ async def test_a_camera_that_comes_paused_is_not_connected_to(folder: Path) -> N
         await shard.apply({CAM: reads(folder)})
         await until_over(shard)
         assert shard.figures()[0].published == PICTURES
+
+
+async def test_a_camera_that_is_restarted_is_opened_anew_and_no_other(folder: Path) -> None:
+    other = CameraId("cam-2")
+    async with running(Graph()) as shard:
+        await shard.apply({CAM: reads(folder), other: reads(folder, other)})
+        await until_over(shard)
+        before = dict(shard._cameras)
+        await shard.apply({CAM: replace(reads(folder), restart="r1"), other: reads(folder, other)})
+        assert [shard._cameras[name] is before[name] for name in (CAM, other)] == [False, True]
+        again = shard._cameras[CAM]
+        await shard.apply({CAM: replace(reads(folder), restart="r1"), other: reads(folder, other)})
+        assert shard._cameras[CAM] is again
 
 
 class Store(Graph):

@@ -2,7 +2,9 @@
 
 from pipeline.deployments.job import Change
 from pipeline.orchestrate.base_overrides import LineOverride
+from pipeline.orchestrate.desired import camera_of_data
 from pipeline.orchestrate.plan import plan_shards
+from pipeline.plain import plain
 from stages.values import CameraId
 from tests.unit.config.site import SITE, config_from
 
@@ -18,6 +20,29 @@ def test_a_shard_is_told_anew_when_something_changed_and_only_then() -> None:
     (paused,), (next_run,) = plan_shards(config, {"gate"}, run_id="r1").values(), plan_shards(config).values()
     assert plan.tag == same.tag
     assert len({plan.tag, paused.tag, next_run.tag}) == 3
+
+
+def test_a_camera_that_is_to_be_opened_anew_is_told_so_and_its_job_stays() -> None:
+    config = config_from(SITE)
+    (plan,) = plan_shards(config).values()
+    (again,) = plan_shards(config, restart=lambda camera: "r1" if camera == "gate" else "").values()
+    assert [again.tasks[c].restart for c in sorted(again.tasks)] == ["", "", "r1"]
+    assert (again.jobs, again.tag == plan.tag) == (plan.jobs, False)
+
+
+def test_a_cameras_own_trigger_and_zones_go_with_its_job_and_nothing_is_opened_anew() -> None:
+    config = config_from(SITE)
+    area = {"name": "chute", "polygon": [[0.1, 0.1], [0.3, 0.1], [0.2, 0.4]]}
+    own = {"trigger": [[0.4, 0.0], [0.4, 1.0]], "zones": [area]}
+    placed = config.with_cameras(
+        config.cameras | {"cam-1": camera_of_data(plain(config.cameras["cam-1"]) | own, "cam-1")}
+    )
+    (plan,), (again,) = plan_shards(config).values(), plan_shards(placed).values()
+    job = again.jobs[CameraId("cam-1")]
+    assert job.inspection is not None
+    assert (job.inspection.trigger, [zone.name for zone in job.zones.zones]) == (((0.4, 0.0), (0.4, 1.0)), ["chute"])
+    assert (again.tasks, again.tag == plan.tag) == (plan.tasks, False)
+    assert again.jobs[CameraId("cam-2")] == plan.jobs[CameraId("cam-2")]
 
 
 def test_a_line_that_changes_over_tells_its_cameras_what_came_before() -> None:

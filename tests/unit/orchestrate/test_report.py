@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
+import threading
 from dataclasses import replace
 
 import pytest
 
 from pipeline.answers import InForce
+from pipeline.deployments.stage_states import StageState
 from pipeline.ingest.actor import ShardReport
 from pipeline.ingest.camera_state import CameraState, CameraStatus
+from pipeline.ingest.carrier import Carried
 from pipeline.ingest.figures import CameraFigures
 from pipeline.orchestrate.desired import DesiredState
 from pipeline.orchestrate.plan import plan_shards
 from pipeline.orchestrate.reader import Reader
 from pipeline.orchestrate.report import system_report
+from pipeline.orchestrate.stage_watch import StageWatch
 from pipeline.orchestrate.state import SystemReport
 from stages.values import CameraId
 from tests.unit.config.site import SITE, config_from
@@ -81,3 +86,49 @@ def test_the_recipe_in_force_is_told_and_the_one_that_waits_beside_it() -> None:
     assert cam_1.change_id == "c1"
     assert (cam_2.recipe, cam_2.recipe_desired, cam_2.recipe_refused) == ("watch", None, None)
     assert (gate.recipe, gate.recipe_desired) == ("watch", None)  # nobody answered yet: what is desired
+
+
+def test_a_shard_tells_how_full_its_batches_were_lately(monkeypatch: pytest.MonkeyPatch) -> None:
+    config = config_from(SITE)
+    plans = plan_shards(config)
+    (name,) = plans
+    reader, clock = Reader(object()), iter((100.0, 100.0, 105.0, 105.0))
+    monkeypatch.setattr("pipeline.orchestrate.reader.time.monotonic", lambda: next(clock))
+    for carried in (Carried(10, 20, 1), Carried(30, 90, 2)):
+        reader.note(ShardReport(name, 7, plans[name].tag, carried=carried))
+    report = system_report({name: reader}, plans, {}, DesiredState(config, config, 3), NOW - 99, NOW)
+    (shard,) = report.shards
+    assert (shard.batches_per_s, shard.batch_frames, shard.in_flight) == (4.0, 3.5, 2)
+    assert (shard.model, shard.batch_most) == ("parts", plans[name].max_batch)
+    assert shard.in_flight_most == config.graph.max_in_flight
+
+
+async def test_stages_are_asked_beside_the_rounds_and_old_news_is_none() -> None:
+    now, answers = [0.0], [[StageState("track", 1, 2, "updating")], RuntimeError("no Serve")]
+    release = threading.Event()
+
+    def ask() -> list[StageState]:
+        release.wait(10)
+        answer = answers.pop(0)
+        if isinstance(answer, RuntimeError):
+            raise answer
+        return answer
+
+    async def asked(watch: StageWatch) -> None:
+        assert watch._asking is not None
+        await asyncio.wait([watch._asking])
+        watch.look()
+
+    watch = StageWatch(ask, lambda: now[0])
+    watch.look()
+    assert watch.reports() == ()
+    release.set()
+    await asked(watch)
+    (stage,) = watch.reports()
+    assert (stage.stage, stage.running, stage.wanted, stage.state) == ("track", 1, 2, "updating")
+    now[0] = 6.0
+    watch.look()
+    await asked(watch)
+    assert watch.reports() == (stage,)
+    now[0] = 21.0
+    assert watch.reports() == ()

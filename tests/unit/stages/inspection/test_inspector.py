@@ -489,6 +489,21 @@ def test_votes_under_other_rules_are_not_taken_over() -> None:
     assert (inspection.verdict, inspection.reasons) == (UNSURE, ("changeover", "too_few_votes"))
 
 
+@pytest.mark.parametrize(("x", "verdicts"), [(0.3, 1), (0.8, 1), (0.8, 0)], ids=["back", "on", "judged before"])
+def test_a_part_under_way_cannot_pass_by_another_trigger(x: float, verdicts: int) -> None:
+    """And one that was judged at the first is not judged at the second."""
+    by = inspector()
+    frames = list(Line(bottles(None)).frames(9))
+    judged = next(n for n in range(len(frames)) if run(frames[:n], inspector()).inspections)
+    until = judged - 2 if verdicts else judged
+    before = run(frames[:until], by).inspections
+    after = inspector(SETTINGS.model_copy(update={"trigger": ((x, 0.0), (x, 1.0))}))
+    after.restore(msgpack.unpackb(msgpack.packb(by.checkpoint())))
+    later = run(frames[until:], after).inspections
+    assert len(before) == 1 - verdicts
+    assert [(i.verdict, i.reasons[0]) for i in later] == [(UNSURE, "changeover")] * verdicts
+
+
 def test_reset_forgets_everything() -> None:
     by = inspector()
     run(Line(bottles(None, None)).frames(3), by)

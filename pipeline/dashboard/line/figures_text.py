@@ -1,0 +1,68 @@
+"""Figures as people read them."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
+NONE = "\N{EN DASH}"  # a figure that nobody can know; never 0
+
+
+def percent(share: float | None, digits: int = 1) -> str:
+    """`98.7 %`. What is short of all or above nothing is never rounded to 100 or 0."""
+    if share is None:
+        return NONE
+    least = 10.0**-digits
+    told = round(100.0 * share, digits)
+    if told >= 100.0 and share < 1.0:
+        return f"> {100.0 - least:.{digits}f} %"
+    if told <= 0.0 and share > 0.0:
+        return f"< {least:.{digits}f} %"
+    return f"{told:.{digits}f} %"
+
+
+def count(number: float | None) -> str:
+    """`12,345`."""
+    return NONE if number is None else f"{number:,.0f}"
+
+
+def ago(seconds: float) -> str:
+    """How long that is, in the one or two units that matter: `40 s`, `12 min`, `3 h 5 min`, `2 d 4 h`."""
+    whole = max(0, round(seconds))
+    if whole < 60:
+        return f"{whole} s"
+    minutes = whole // 60
+    if minutes < 60:
+        return f"{minutes} min"
+    hours, minutes = divmod(minutes, 60)
+    if hours < 24:
+        return f"{hours} h {minutes} min" if minutes else f"{hours} h"
+    days, hours = divmod(hours, 24)
+    return f"{days} d {hours} h" if hours else f"{days} d"
+
+
+def at(ms: int, zone: ZoneInfo) -> datetime:
+    """By the plant's clock."""
+    return datetime.fromtimestamp(ms / 1e3, zone)
+
+
+def clock(ms: int, zone: ZoneInfo) -> str:
+    """`14:05`."""
+    return f"{at(ms, zone):%H:%M}"
+
+
+def moment(ms: int, zone: ZoneInfo) -> str:
+    """`28 Nov 14:05`."""
+    when = at(ms, zone)
+    return f"{when.day} {when:%b %H:%M}"
+
+
+def axis_labels(times_ms: list[int], zone: ZoneInfo) -> list[str]:
+    """The time of each; the day too where it is not the one before's."""
+    labels: list[str] = []
+    days = [at(ms, zone).date() for ms in times_ms]
+    several = len(set(days)) > 1
+    for place, ms in enumerate(times_ms):
+        is_new = several and (place == 0 or days[place] != days[place - 1])
+        labels.append(f"{clock(ms, zone)}\n{days[place].day} {days[place]:%b}" if is_new else clock(ms, zone))
+    return labels
