@@ -12,9 +12,11 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
+import orjson
 import pytest
 from sqlalchemy import text
 
+from pipeline.children import Child
 from pipeline.history.camera_minutes import CameraMinutes
 from pipeline.history.database import Database
 from pipeline.history.retention import Retention
@@ -22,6 +24,7 @@ from pipeline.history.running import History, HistorySpec
 from pipeline.history.settings import HistorySettings
 from pipeline.history.tables import camera_minutes, events, inspections, part_minutes
 from pipeline.orchestrate.state import CameraReport, StateStore, SystemReport
+from pipeline.recording import MODULE
 from tests.services.history.rig import Line, eventually
 from tests.unit.history.books import count, empty_sqlite, put, rows
 from tests.unit.history.messages import part
@@ -100,6 +103,18 @@ async def test_a_history_of_a_later_version_ends_it_with_a_sentence(
     await asyncio.sleep(0.5)
     assert process.end(signal.SIGCONT) == 1
     assert "Traceback" not in process.log
+
+
+async def test_beside_the_graph_it_keeps_the_last_results_and_ends_with_its_parent(line: Line, tmp_path: Path) -> None:
+    db = empty_sqlite(tmp_path / "kept")
+    data = {"redis": {"url": line.settings.url.get_secret_value()}, "history": {"data_dir": str(tmp_path / "kept")}}
+    with Child("history", MODULE, orjson.dumps(data)):
+        await line.publish(*line.messages(3))
+        await eventually(lambda: count(db, events) == 3)
+        await line.publish(*line.messages(3, first=3))
+    assert count(db, events) == count(db, inspections) == 6
+    assert await line.pending() == 0
+    db.close()
 
 
 class Broken:
