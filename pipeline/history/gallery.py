@@ -287,12 +287,22 @@ def _part(row: Row[*tuple[Any, ...]], said: tuple[Review, ...]) -> PartRow:
     return PartRow(**fields, document=document, message=message, reviews=said)
 
 
+def cursor_of(part: PartRow) -> str:
+    """To be given as `before`: what is older than this part."""
+    return _cursor((part.captured_ms, part.id))
+
+
+def check_cursor(cursor: str) -> None:
+    """Raises BadCursor."""
+    _key(cursor)
+
+
 def _cursor(key: Key) -> str:
     return f"{key[0]}-{key[1]}"
 
 
 def _key(cursor: str) -> Key:
     ms, dash, inspection_id = cursor.partition("-")
-    if not dash or not inspection_id or not ms.isascii() or not ms.isdecimal() or len(ms) > 15:
+    if not dash or not inspection_id or "\0" in inspection_id or not ms.isascii() or not ms.isdecimal() or len(ms) > 15:
         raise BadCursor("the cursor is none that a page gave as its `next`")
     return int(ms), inspection_id

@@ -47,7 +47,7 @@ inspections = Table(
     Index(None, "line", "captured_ms"),
     Index(None, "line", "verdict", "captured_ms"),
     Index(None, "line", "has_snapshot", "verdict", "captured_ms"),
-    Index(None, "external_id"),
+    Index(None, "external_id", "line", "counts"),
     Index(None, "captured_ms"),
 )
 
@@ -104,6 +104,9 @@ part_minutes = Table(
     Column("verdict", String(16), primary_key=True),
     Column("parts", Integer, nullable=False),
     Column("defects", Integer, nullable=False),  # of these parts, all labels together, each label once a part
+    Column(
+        "firsts", Integer, nullable=False, server_default="0"
+    ),  # that have an external_id and were here never before
 )
 
 defect_minutes = Table(

@@ -10,7 +10,7 @@ from starlette.responses import Response
 
 from pipeline.dashboard.frame import Page, PageRefused, page_frame
 from pipeline.dashboard.inspections import texts as texts  # they are added to the page's by being there
-from pipeline.dashboard.inspections.downloads import downloads
+from pipeline.dashboard.inspections.downloads import Downloads, downloads
 from pipeline.dashboard.inspections.filters import filter_form
 from pipeline.dashboard.inspections.gallery import LOOKS_EVERY_S as GALLERY_S
 from pipeline.dashboard.inspections.gallery import Gallery
@@ -33,7 +33,7 @@ _STYLE = '<link rel="stylesheet" href="/assets/inspections.css">'
 
 def register(services: Services) -> None:
     """Its pages, and the routes beside them."""
-    pictures = Pictures(services)
+    pictures, files = Pictures(services), Downloads(services)
     app.on_shutdown(pictures.close)
 
     @ui.page("/inspections")
@@ -51,6 +51,10 @@ def register(services: Services) -> None:
     @app.get("/pictures/{inspection_id:path}", include_in_schema=False)
     async def _picture(request: Request, inspection_id: str) -> Response:
         return await pictures.answer(request, inspection_id)
+
+    @app.get("/downloads/{kind}", include_in_schema=False)
+    async def _download(request: Request, kind: str) -> Response:
+        return await files.answer(request, kind)
 
 
 async def _show_gallery(page: Page, query: GalleryQuery) -> None:

@@ -68,8 +68,8 @@ class _LineView:
             self._throughput = ChartPanel("throughput", t("line.throughput.title"), "line.throughput.empty")
             self._pareto = ChartPanel("pareto", t("line.pareto.title"), "line.pareto.empty")
             self._control = ControlPanel(page, reader, looked_at)
-            self._reviews = ReviewsPanel()
             self._rejects = RejectsPanel(looked_at.line, zone)
+            self._reviews = ReviewsPanel()
 
     async def look(self) -> None:
         """State and figures as they are now. Raises what kept one of them from being read, once the rest is shown."""

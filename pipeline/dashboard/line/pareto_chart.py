@@ -25,7 +25,8 @@ def pareto_chart(defects: Sequence[DefectCount]) -> Options:
         legend=legend([parts, together]),
         xAxis=categories(labels, axisLabel={"color": INK, "fontSize": 13, "interval": 0, "rotate": _rotation(labels)}),
         yAxis=[
-            values(minInterval=1),
+            # As high as all defects together, so that the line begins on top of the first bar.
+            values(max=_total(defects), minInterval=1, axisLabel={"color": MUTED, "showMaxLabel": False}),
             values(max=100, splitLine={"show": False}, axisLabel={"color": MUTED, "formatter": "{value} %"}),
         ],
         series=[
@@ -49,6 +50,10 @@ def pareto_chart(defects: Sequence[DefectCount]) -> Options:
             },
         ],
     )
+
+
+def _total(defects: Sequence[DefectCount]) -> int | None:
+    return sum(each.parts for each in defects) or None
 
 
 def _rotation(labels: Sequence[str]) -> int:
