@@ -12,9 +12,11 @@ from pipeline.commands import (
     changeover,
     check,
     consume,
+    dashboard,
     dead_letters,
     demo,
     doctor,
+    history,
     plan,
     profile,
     quantize,
@@ -41,6 +43,7 @@ app.command("up")(up.up)
 app.command("check")(check.check)
 app.command("status")(status.status)
 app.command("profile")(profile.profile)
+app.command("dashboard")(dashboard.dashboard)
 app.add_typer(cameras.app, name="cameras")
 app.add_typer(token.app, name="token")
 app.command("audit")(audit.audit)
@@ -50,6 +53,7 @@ app.command("consume")(consume.consume)
 app.add_typer(dead_letters.app, name="dead-letters")
 app.command("relay")(relay.relay)
 app.add_typer(relay.app, name="relays")
+app.add_typer(history.app, name="history")
 app.command("doctor")(doctor.doctor)
 app.command("plan")(plan.plan)
 app.command("quantize")(quantize.quantize)

@@ -299,6 +299,11 @@ class RaylineConfig(Settings):
         spool = None if self.spool is None else self.spool.model_copy(update={"dir": folder})
         return self.model_copy(update={"spool": spool})
 
+    def with_history_in(self, folder: Path) -> RaylineConfig:
+        """The same with its embedded history in this folder."""
+        history = None if self.history is None else self.history.model_copy(update={"data_dir": folder})
+        return self.model_copy(update={"history": history})
+
     def history_folder(self) -> Path | None:
         """Where an embedded history is kept over restarts; None where it is not, or is none."""
         if self.history is None or not self.history.embedded:

@@ -14,6 +14,7 @@ from stages.errors import RaylineError
 if TYPE_CHECKING:
     from pipeline.config import RaylineConfig
     from pipeline.control.settings import ApiSettings
+    from pipeline.dashboard.settings import DashboardSettings
 
 CLUSTER_ANSWERS_S = 5.0
 
@@ -64,14 +65,23 @@ async def _ping(config: RaylineConfig) -> None:
 
 def require_port(api: ApiSettings) -> None:
     """The API's port is free. Raises PortTaken; Serve's proxy would try for minutes."""
+    _require_free("the HTTP API", "api", api.host, api.port)
+
+
+def require_page_port(page: DashboardSettings) -> None:
+    """The page's port is free. Raises PortTaken; else it would be tried again and again while all the rest runs."""
+    _require_free("the page", "dashboard", page.host, page.port)
+
+
+def _require_free(what: str, section: str, host: str, port: int) -> None:
     try:
-        with socket.socket(socket.AF_INET6 if ":" in api.host else socket.AF_INET) as probe:
+        with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            probe.bind((api.host, api.port))
+            probe.bind((host, port))
     except OSError as exc:
         why = exc.strerror or type(exc).__name__
         raise PortTaken(
-            f"the HTTP API cannot listen on {api.host}:{api.port} ({why}): set api.host or api.port"
+            f"{what} cannot listen on {host}:{port} ({why}): set {section}.host or {section}.port"
         ) from None
 
 

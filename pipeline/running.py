@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import signal
@@ -14,16 +15,20 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pipeline.children import Child
+from pipeline.dashboard.process import MODULE as DASHBOARD
 from pipeline.instance import Instance, remove_instance, write_instance
 from pipeline.local_ray import join_ray, set_environment, start_local_ray
 from pipeline.preflight import (
     require_cluster,
+    require_page_port,
     require_port,
     require_proxies,
     require_redis,
     require_room,
     require_weights,
 )
+from pipeline.recording import MODULE as RECORDING
 from pipeline.sinks.embedded_redis import EmbeddedRedis
 from pipeline.sinks.redis_keeper import RedisKeeper
 from pipeline.sinks.spool_settings import folder_of
@@ -86,8 +91,11 @@ def started(
     """
     with ExitStack() as stack:
         stack.enter_context(_sigterm_as_ctrl_c())
+        if config.dashboard is not None:
+            require_page_port(config.dashboard)
         redis_url = _redis(config, stack)
         config = _spool(config, stack)
+        config = _history(config, stack)
         shared = _ray(config, address, stack)
         _take_sigterm()  # Ray took it
         config = config.with_redis(redis_url)
@@ -95,6 +103,7 @@ def started(
             _require_alone()
         _graph(config, build, shared, stack)
         _api(config, shared, stack)
+        _children(config, stack)  # they end behind the supervisor, whose last results they hear
         supervisor = _supervisor(config, save, stack)
         yield Rayline(config, redis_url, supervisor)
 
@@ -119,6 +128,17 @@ def _spool(config: RaylineConfig, stack: ExitStack) -> RaylineConfig:
         return config.with_spool_in(config.redis.data_dir / "spool")
     folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="rayline-spool-", ignore_cleanup_errors=True)))
     return config.with_spool_in(folder)
+
+
+def _history(config: RaylineConfig, stack: ExitStack) -> RaylineConfig:
+    """With a place for an embedded one; where Redis keeps nothing over a restart, it does not either."""
+    if config.history is None or not config.history.embedded:
+        return config
+    folder = config.history_folder()
+    if folder is None:
+        made = tempfile.TemporaryDirectory(prefix="rayline-history-", ignore_cleanup_errors=True)
+        folder = Path(stack.enter_context(made))
+    return config.with_history_in(folder)
 
 
 def _ray(config: RaylineConfig, address: str | None, stack: ExitStack) -> bool:
@@ -214,6 +234,16 @@ def _api(config: RaylineConfig, shared: bool, stack: ExitStack) -> None:
     deploy(build_api(config, config.api), QUIET, API_APP, route_prefix="/")
 
 
+def _children(config: RaylineConfig, stack: ExitStack) -> None:
+    """What runs beside the graph, in processes of its own; what they are told holds passwords."""
+    from pipeline.config import config_data
+
+    modules = {"history": RECORDING} if config.history is not None else {}
+    modules |= {"dashboard": DASHBOARD} if config.dashboard is not None else {}
+    for name, module in modules.items():
+        stack.enter_context(Child(name, module, json.dumps(config_data(config)).encode()))
+
+
 def _require_alone() -> None:
     from pipeline.orchestrate.supervisor import require_alone
 
@@ -266,6 +296,8 @@ def run(
         try:
             with noted(rayline):
                 console.print(f"Running; results are in {rayline.config.redis.address}.{_of_api(config)}")
+                if config.dashboard is not None:
+                    console.print(config.dashboard.told, markup=False, soft_wrap=True)
                 console.print("In another terminal:")
                 console.print("  rayline status     rayline consume detections     (Ctrl-C here stops all)")
                 _wait(rayline, duration_s)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 from nicegui import Client, ui
@@ -14,6 +15,8 @@ from pipeline.control.access.roles import Principal, Role
 from pipeline.control.problems import request_id_of
 from pipeline.control.rates.address import address_of
 from pipeline.dashboard.access import Visitor
+from pipeline.dashboard.alarm_badge import LOOK_S as ALARMS_S
+from pipeline.dashboard.alarm_badge import AlarmBadge
 from pipeline.dashboard.cookies import is_dark
 from pipeline.dashboard.services import Services
 from pipeline.dashboard.session import Forms
@@ -182,6 +185,9 @@ def _header(page: Page, request: Request) -> None:
                     link.props("aria-current=page")
                 with link:
                     ui.label(t(text))
+                    if text == "nav.alarms":
+                        badge = AlarmBadge()
+                        page.every(ALARMS_S, partial(badge.look, page))
         with ui.element("div").classes("head-tools"):
             theme = ui.element("button").props("type=button id=theme").classes("head-button")
             with theme:

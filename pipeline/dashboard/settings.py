@@ -76,3 +76,9 @@ class DashboardSettings(Settings):
         """Its address for people on this machine."""
         host = "127.0.0.1" if self.host in ("0.0.0.0", "::") else self.host  # noqa: S104 - compared, not bound
         return f"http://{f'[{host}]' if ':' in host else host}:{self.port}"
+
+    @property
+    def told(self) -> str:
+        """Where it is and who is let in, for people who start it."""
+        whom = "open to everybody on this machine" if self.open_to_loopback else "log in with a key of `rayline token`"
+        return f"Page: {self.url} ({whom})"

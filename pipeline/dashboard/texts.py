@@ -90,9 +90,12 @@ SHELL: Mapping[str, str] = {
     "inspections.title": "Inspections",
     "inspections.empty": "No part was judged yet.",
     "system.title": "System",
-    "system.empty": "Nothing reports yet.",
     "alarms.title": "Alarms",
-    "alarms.empty": "No alarms.",
+    "alarms.badge": "{count} alarms that nobody has acknowledged",
+    "time.days": "{count} d",
+    "time.hours": "{count} h",
+    "time.minutes": "{count} min",
+    "time.seconds": "{count} s",
 }
 
 TEXTS: dict[str, str] = dict(SHELL)

@@ -72,6 +72,8 @@ def _judged(duration_s: float | None, seed: int, console: Console) -> dict[str, 
             console.print(f"Running; results are in {rayline.redis_url}.")
             if config.api is not None:
                 console.print(f"HTTP API: {config.api.url}/v1/cameras, open to everybody on this machine, no token")
+            if config.dashboard is not None:
+                console.print(config.dashboard.told, markup=False, soft_wrap=True)
             console.print("In another terminal:")
             console.print("  rayline status     rayline consume inspections     (Ctrl-C here stops all)")
             watcher = Watcher(rayline.redis_url, records, console)
@@ -181,12 +183,14 @@ def _config(cameras: Mapping[str, Any]) -> RaylineConfig:
 
 
 def _beside_another(config: RaylineConfig) -> RaylineConfig:
-    """With free ports for metrics and the API where the usual ones are taken: two demos may run side by side."""
-    port, api = config.observe.metrics_port, config.api
+    """With free ports for metrics, API and page where the usual ones are taken: two demos may run side by side."""
+    port, api, page = config.observe.metrics_port, config.api, config.dashboard
     if port is not None and not is_free(port):
         config = config.model_copy(update={"observe": config.observe.model_copy(update={"metrics_port": None})})
     if api is not None and not is_free(api.port):
         config = config.model_copy(update={"api": api.model_copy(update={"port": free_port()})})
+    if page is not None and not is_free(page.port):
+        config = config.model_copy(update={"dashboard": page.model_copy(update={"port": free_port()})})
     return config
 
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,11 +13,11 @@ from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
-from pipeline.history.database import Database
+from pipeline.history.database import Database, open_database
 from stages.errors import RaylineError
 
 if TYPE_CHECKING:
-    from sqlalchemy import Connection
+    from sqlalchemy import Connection, Engine
 
 SCRIPTS = Path(__file__).parent / "migrations"
 _LOCK = 0x7261796C696E65  # "rayline": one migrates a PostgreSQL at a time
@@ -22,6 +25,43 @@ _LOCK = 0x7261796C696E65  # "rayline": one migrates a PostgreSQL at a time
 
 class HistoryIsNewer(RaylineError):
     """A later version of Rayline has changed the tables: this one must not write into them."""
+
+
+class MigratedDatabase(Database):
+    """Its tables are brought to what this version knows before they are first used, whenever that can be.
+
+    `read` and `write` raise HistoryIsNewer too.
+    """
+
+    def __init__(self, engine: Engine) -> None:
+        super().__init__(engine)
+        self._is_migrated = False
+        self._lock = threading.Lock()
+
+    @contextmanager
+    def read(self) -> Iterator[Connection]:
+        """As a Database's."""
+        self._migrate()
+        with super().read() as connection:
+            yield connection
+
+    @contextmanager
+    def write(self) -> Iterator[Connection]:
+        """As a Database's."""
+        self._migrate()
+        with super().write() as connection:
+            yield connection
+
+    def _migrate(self) -> None:
+        with self._lock:
+            if not self._is_migrated:
+                migrate(Database(self.engine))
+                self._is_migrated = True
+
+
+def open_history(url: str) -> MigratedDatabase:
+    """The database, which need not be reachable yet."""
+    return MigratedDatabase(open_database(url).engine)
 
 
 def migrate(db: Database) -> None:

@@ -25,6 +25,8 @@ def parse(arguments: list[str], *, may_lack: bool = False) -> None:
     command: Any = typer.main.get_command(app)
     path, rest = "rayline", list(arguments)
     while rest and hasattr(command, "commands") and not rest[0].startswith("-"):
+        if rest[0] not in command.commands and (by_default := getattr(command, "by_default", None)):
+            rest.insert(0, by_default)
         name = rest.pop(0)
         path = f"{path} {name}"
         if name not in command.commands:

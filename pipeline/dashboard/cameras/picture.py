@@ -55,7 +55,7 @@ class LivePicture(ui.element):
             self._over.set_content(as_svg(Drawing.of(camera.recipe), size, direction))
         if self._is_shown:
             well = camera.standing.is_well
-            self._none.set_text(t("cameras.waits") if well else camera.standing.why or t("cameras.no_picture"))
+            self._none.set_text(t("cameras.waits") if well else t("cameras.no_picture"))
         self._tell_verdict(camera.view.parts)
 
     def _tell_verdict(self, parts: dict[str, int]) -> None:

@@ -9,6 +9,7 @@ TEXTS: Mapping[str, str] = {
     "cameras.draw_title": "Trigger and zones",
     "cameras.summary": "{well} of {all} run well",
     "cameras.add": "Add a camera",
+    "cameras.pictures_only": "Pictures only",
     "cameras.none_yours": "There are no cameras on your lines yet. An engineer adds one here.",
     "cameras.back": "All cameras",
     "cameras.picture_of": "Live picture of camera {camera}",

@@ -1,6 +1,6 @@
 """One PostgreSQL and one Redis for the session; each test has a database and a line of its own."""
 
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
@@ -10,6 +10,8 @@ from pipeline.history.database import Database, database_url, open_database
 from pipeline.history.migrate import migrate
 from pipeline.history.settings import HistorySettings
 from tests.postgres_server import PostgresServer, postgres_server
+from tests.redis_server import RedisServer, redis_server
+from tests.services.history.rig import Line
 from tests.unit.history.books import empty_sqlite
 
 
@@ -37,3 +39,18 @@ def either(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]
     made = empty_sqlite(tmp_path)
     yield made
     made.close()
+
+
+@pytest.fixture(scope="session")
+def redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
+    with redis_server(tmp_path_factory.mktemp("redis"), "6.2") as running:
+        yield running
+
+
+@pytest.fixture
+async def line(redis: RedisServer, request: pytest.FixtureRequest) -> AsyncIterator[Line]:
+    """A line no other test writes to, alone in its Redis."""
+    made = Line(redis, f"l{abs(hash(request.node.nodeid))}")
+    await made.redis.flushall()
+    yield made
+    await made.close()
