@@ -10,13 +10,13 @@ from starlette.responses import Response
 
 from pipeline.dashboard.frame import Page, PageRefused, page_frame
 from pipeline.dashboard.inspections import texts as texts  # they are added to the page's by being there
-from pipeline.dashboard.inspections.downloads import downloads
+from pipeline.dashboard.inspections.downloads import Downloads, downloads
 from pipeline.dashboard.inspections.filters import filter_form
 from pipeline.dashboard.inspections.gallery import LOOKS_EVERY_S as GALLERY_S
 from pipeline.dashboard.inspections.gallery import Gallery
 from pipeline.dashboard.inspections.part import PartView, around
 from pipeline.dashboard.inspections.pictures import Pictures
-from pipeline.dashboard.inspections.query import GalleryQuery, lines_of
+from pipeline.dashboard.inspections.query import GalleryQuery
 from pipeline.dashboard.inspections.rates import LOOKS_EVERY_S as RATES_S
 from pipeline.dashboard.inspections.rates import RatesStrip
 from pipeline.dashboard.services import Services
@@ -33,7 +33,7 @@ _STYLE = '<link rel="stylesheet" href="/assets/inspections.css">'
 
 def register(services: Services) -> None:
     """Its pages, and the routes beside them."""
-    pictures = Pictures(services)
+    pictures, files = Pictures(services), Downloads(services)
     app.on_shutdown(pictures.close)
 
     @ui.page("/inspections")
@@ -51,6 +51,10 @@ def register(services: Services) -> None:
     @app.get("/pictures/{inspection_id:path}", include_in_schema=False)
     async def _picture(request: Request, inspection_id: str) -> Response:
         return await pictures.answer(request, inspection_id)
+
+    @app.get("/downloads/{kind}", include_in_schema=False)
+    async def _download(request: Request, kind: str) -> Response:
+        return await files.answer(request, kind)
 
 
 async def _show_gallery(page: Page, query: GalleryQuery) -> None:
@@ -74,7 +78,7 @@ async def _show_gallery(page: Page, query: GalleryQuery) -> None:
 
 
 async def _show_part(page: Page, pictures: Pictures, inspection_id: str, query: GalleryQuery) -> None:
-    lines = lines_of(page.principal)
+    lines = page.principal.limited_to
     try:
         found = await page.services.query(lambda connection: part(connection, inspection_id, lines))
         if found is None:
@@ -93,8 +97,8 @@ async def _lines(page: Page) -> list[str]:
 
 
 async def _choices(page: Page) -> Choices:
-    lines = lines_of(page.principal)
-    key = f"inspections.choices {lines}"
+    lines = page.principal.limited_to
+    key = f"inspections.choices {lines and sorted(lines)}"
     return await page.services.shared(
         key, _CHOICES_S, lambda: page.services.query(lambda connection: choices(connection, lines, now_ms()))
     )

@@ -8,10 +8,9 @@ from nicegui import ui
 
 from pipeline.dashboard.inspections.addresses import picture_address
 from pipeline.dashboard.inspections.cards import no_picture
-from pipeline.dashboard.inspections.pictures import words_of
-from pipeline.dashboard.inspections.stored_picture import PictureRefused, boxes_on
+from pipeline.dashboard.inspections.pictures import NOT_SHOWN, words_of
+from pipeline.dashboard.inspections.stored_picture import boxes_on
 from pipeline.dashboard.texts import t
-from pipeline.history.snapshots import SnapshotGone
 
 if TYPE_CHECKING:
     from pipeline.dashboard.inspections.geometry import Placed, SizeWh
@@ -26,7 +25,7 @@ async def part_figure(pictures: Pictures, part: PartRow) -> None:
         return
     try:
         size = await pictures.size(part)
-    except (SnapshotGone, PictureRefused, TimeoutError) as exc:
+    except NOT_SHOWN as exc:
         _none(words_of(exc))
         return
     _picture(part, size)
