@@ -34,7 +34,7 @@ SYSTEM: Mapping[str, str] = {
     "system.stages.none": "Serve has told nothing of its stages lately.",
     "system.road": "Where the time of a frame goes",
     "system.road.none": "No frame was traced in the last minute.",
-    "system.road.note": "{count} frames traced in the last minute. Capture to publish: median {p50} ms, 95 % in {p95} ms",
+    "system.road.note": "{count} frames of the last minute. Capture to publish: median {p50} ms, 95 % in {p95} ms",
     "system.readers": "Readers",
     "system.readers.none": "No camera is read.",
     "system.relays": "Relays",
