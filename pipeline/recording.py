@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import orjson
 
 from pipeline.children import told_by_parent
+from pipeline.manners import let_the_line_go_first
 from stages.errors import RaylineError
 
 if TYPE_CHECKING:
@@ -48,6 +49,7 @@ async def keep(history: History, stopping: Callable[[], None] = lambda: None) ->
 def main() -> None:
     """What `rayline up` starts."""
     told = told_by_parent()  # before the imports, which take a second
+    let_the_line_go_first()
     from pipeline.config import config_of_data
     from pipeline.masking import mask
     from pipeline.observe.logs import set_up_logs

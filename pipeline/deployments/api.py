@@ -20,9 +20,9 @@ from pipeline.control.services import Services
 from pipeline.control.settings import ApiSettings
 from pipeline.deployments.identity import set_up_replica_logs
 from pipeline.deployments.leaving import LeavingIsNoFailure
-from pipeline.deployments.manners import let_the_line_go_first
 from pipeline.deployments.serve_graph import APP, DetectRoad
 from pipeline.history.settings import HistorySettings
+from pipeline.manners import let_the_line_go_first
 from pipeline.observe.settings import LogSettings
 from pipeline.sinks.redis_client import RedisSettings
 from pipeline.sinks.redis_pool import RedisPool

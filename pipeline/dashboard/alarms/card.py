@@ -51,9 +51,9 @@ class AlarmCard(ui.element):
             if said:
                 ui.label(f"✓ {said}").classes("alarm-soft")
             elif on_acknowledge is not None:
-                ui.button(t("alarms.acknowledge"), on_click=lambda: on_acknowledge(alarm)).props(
-                    f'outline no-caps aria-label="{t("alarms.acknowledge_what", what=f"{what(alarm)}, {where(alarm)}")}"'
-                ).classes("alarm-button")
+                spoken = t("alarms.acknowledge_what", what=f"{what(alarm)}, {where(alarm)}")
+                button = ui.button(t("alarms.acknowledge"), on_click=lambda: on_acknowledge(alarm))
+                button.props(f'outline no-caps aria-label="{spoken}"').classes("alarm-button")
 
     def tick(self, now: float) -> None:
         """How long it has held at `now`, Unix seconds."""

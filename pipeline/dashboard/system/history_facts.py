@@ -56,13 +56,12 @@ async def lag(client: Redis, streams: Collection[str]) -> Lag:
 
 
 def _with(before: Lag, about: dict[str, Any], its: dict[str, Any]) -> Lag:
-    waiting = its.get("lag")
-    known = before.entries is not None and waiting is not None
+    waiting: int | None = its.get("lag")
     seconds = (_ms(about["last-generated-id"]) - _ms(its["last-delivered-id"])) / 1e3
     is_behind = seconds > 0 and waiting != 0 and _ms(its["last-delivered-id"]) > 0
     return Lag(
         is_read=True,
-        entries=(before.entries or 0) + waiting + its["pending"] if known else None,
+        entries=None if before.entries is None or waiting is None else before.entries + waiting + its["pending"],
         seconds=max(before.seconds, seconds if is_behind else 0.0),
     )
 

@@ -123,8 +123,10 @@ def problems(seen: Seen, who: Principal) -> Rows:
     """What people asked for and is not in force, with why."""
     if seen.desired is None:
         return {}
-    cameras = {c: why for c, why in seen.desired.problems.items() if who.may_see(seen.desired.line_of(c) or "")}
-    return {name: (name, mask(why)) for name, why in sorted({**cameras, **seen.desired.base_problems}.items())}
+    desired = seen.desired
+    found: dict[str, str] = {c: why for c, why in desired.problems.items() if who.may_see(desired.line_of(c) or "")}
+    found |= desired.base_problems
+    return {name: (name, mask(why)) for name, why in sorted(found.items())}
 
 
 def _stage(one: StageReport, shards: Sequence[ShardReport]) -> tuple[Cell, ...]:

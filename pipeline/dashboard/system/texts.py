@@ -33,7 +33,7 @@ SYSTEM: Mapping[str, str] = {
     "system.stages.none": "Serve has told nothing of its stages lately.",
     "system.road": "Where the time of a frame goes",
     "system.road.none": "No frame was traced in the last minute.",
-    "system.road.note": "{count} frames of the last minute, capture to publish {p50} ms at the median, {p95} ms at 95 %",
+    "system.road.note": "{count} frames of the last minute; capture to publish: median {p50} ms, 95 % within {p95} ms",
     "system.readers": "Readers",
     "system.readers.none": "No camera is read.",
     "system.relays": "Relays",

@@ -66,7 +66,11 @@ async def publish(client: Redis, config: RaylineConfig) -> None:
     await DesiredStore(client).publish(config)
     cameras = [
         CameraReport(camera=name, line=line, station=name, state=state, since=now - 60, waiting=waiting)
-        for name, line, state, waiting in (("a", "l1", "running", 0), ("b", "l1", "running", 12), ("c", "l2", "failed", 0))
+        for name, line, state, waiting in (
+            ("a", "l1", "running", 0),
+            ("b", "l1", "running", 12),
+            ("c", "l2", "failed", 0),
+        )
     ]
     its = {"model": "bottles", "batch_most": 8, "in_flight_most": 3}
     shards = [
@@ -74,7 +78,12 @@ async def publish(client: Redis, config: RaylineConfig) -> None:
             shard="s-1", state="running", cameras=("a", "b"), in_flight=2, batch_frames=3.5, batches_per_s=8.1, **its
         ),
         ShardReport(
-            shard="s-2", state="resting", cameras=("c",), restarts=4, last_error="ActorDied: rtsp://u:hunter2@h/x", **its
+            shard="s-2",
+            state="resting",
+            cameras=("c",),
+            restarts=4,
+            last_error="ActorDied: rtsp://u:hunter2@h/x",
+            **its,
         ),
     ]
     stages = [
@@ -107,10 +116,14 @@ async def publish(client: Redis, config: RaylineConfig) -> None:
     road = Trace(now - 0.15).then(Stage.PREPROCESS, now - 0.14, "preprocess").then(Stage.INFER, now - 0.1, "detect")
     road = road.then(Stage.TRACK, now - 0.09, "track").then(Stage.PUBLISH, now - 0.088, "track")
     await client.xadd(TRACES, {"data": encoded([FrameTrace("a", "s-1", 1, 7, own, road)])})
-    entry = {"message_id": "m", "data": "{}"}
-    await client.xadd("rayline:{l1}:inspections", entry)
-    await client.xgroup_create("rayline:{l1}:inspections", "history", id="0")
-    await client.xreadgroup("history", "history", {"rayline:{l1}:inspections": ">"})
-    await client.xack("rayline:{l1}:inspections", "history", *[i for i, _ in await client.xrange("rayline:{l1}:inspections")])
+    await _inspect(client, "rayline:{l1}:inspections")
+
+
+async def _inspect(client: Redis, stream: str) -> None:
+    """One message that the history has written, and three that it has not."""
+    first = await client.xadd(stream, {"data": "{}"})
+    await client.xgroup_create(stream, "history", id="0")
+    await client.xreadgroup("history", "history", {stream: ">"})
+    await client.xack(stream, "history", str(first, "ascii") if isinstance(first, bytes) else str(first))
     for _ in range(3):
-        await client.xadd("rayline:{l1}:inspections", entry)
+        await client.xadd(stream, {"data": "{}"})
