@@ -174,6 +174,10 @@ def _walks(connection: Connection, wanted: PartFilter) -> Iterator[_Walk]:
         more = [*rest, *verdicts, *labels, *_reviewed(wanted)] or [part.external_id == wanted.external_id]
         yield _Walk(dialect, part.id, part.captured_ms, where, tuple(more))
         return
+    if wanted.camera is not None and not (wanted.labels or wanted.reviewed or _is_one(wanted.lines)):
+        more = [*rest, *verdicts, *_reviewed(wanted)]  # not down every other line, which has none of it
+        yield _Walk(dialect, part.id, part.captured_ms, (part.camera == wanted.camera, *times), tuple(more))
+        return
     for line in _known_lines(connection, wanted):
         if wanted.labels:
             its = defects.c
@@ -191,6 +195,10 @@ def _walks(connection: Connection, wanted: PartFilter) -> Iterator[_Walk]:
                 where = (part.line == line, *chosen, *times)
                 more = [*_same(wanted), *_reviewed(wanted)]
                 yield _Walk(dialect, part.id, part.captured_ms, where, tuple(more))
+
+
+def _is_one(lines: Collection[str] | None) -> bool:
+    return lines is not None and len(set(lines)) == 1
 
 
 def _known_lines(connection: Connection, wanted: PartFilter) -> list[str]:

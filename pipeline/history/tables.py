@@ -48,6 +48,7 @@ inspections = Table(
     Index(None, "line", "verdict", "captured_ms"),
     Index(None, "line", "has_snapshot", "verdict", "captured_ms"),
     Index(None, "external_id", "line", "counts"),
+    Index(None, "camera", "captured_ms"),
     Index(None, "captured_ms"),
 )
 
@@ -107,6 +108,7 @@ part_minutes = Table(
     Column(
         "firsts", Integer, nullable=False, server_default="0"
     ),  # that have an external_id and were here never before
+    sqlite_with_rowid=False,  # rows lie in the order of the key, as they are read
 )
 
 defect_minutes = Table(
@@ -120,6 +122,7 @@ defect_minutes = Table(
     Column("counts", Boolean, primary_key=True),
     Column("label", String(200), primary_key=True),
     Column("parts", Integer, nullable=False),  # parts that have it
+    sqlite_with_rowid=False,  # rows lie in the order of the key, as they are read
 )
 
 # How each camera did, out of the reports; the newest report of a minute overwrites.

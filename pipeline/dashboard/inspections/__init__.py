@@ -16,7 +16,7 @@ from pipeline.dashboard.inspections.gallery import LOOKS_EVERY_S as GALLERY_S
 from pipeline.dashboard.inspections.gallery import Gallery
 from pipeline.dashboard.inspections.part import PartView, around
 from pipeline.dashboard.inspections.pictures import Pictures
-from pipeline.dashboard.inspections.query import GalleryQuery, lines_of
+from pipeline.dashboard.inspections.query import GalleryQuery
 from pipeline.dashboard.inspections.rates import LOOKS_EVERY_S as RATES_S
 from pipeline.dashboard.inspections.rates import RatesStrip
 from pipeline.dashboard.services import Services
@@ -78,7 +78,7 @@ async def _show_gallery(page: Page, query: GalleryQuery) -> None:
 
 
 async def _show_part(page: Page, pictures: Pictures, inspection_id: str, query: GalleryQuery) -> None:
-    lines = lines_of(page.principal)
+    lines = page.principal.limited_to
     try:
         found = await page.services.query(lambda connection: part(connection, inspection_id, lines))
         if found is None:
@@ -97,8 +97,8 @@ async def _lines(page: Page) -> list[str]:
 
 
 async def _choices(page: Page) -> Choices:
-    lines = lines_of(page.principal)
-    key = f"inspections.choices {lines}"
+    lines = page.principal.limited_to
+    key = f"inspections.choices {lines and sorted(lines)}"
     return await page.services.shared(
         key, _CHOICES_S, lambda: page.services.query(lambda connection: choices(connection, lines, now_ms()))
     )

@@ -17,7 +17,7 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, Response, StreamingResponse
 
 from pipeline.dashboard.inspections.addresses import download_address
-from pipeline.dashboard.inspections.query import GalleryQuery, lines_of
+from pipeline.dashboard.inspections.query import GalleryQuery
 from pipeline.dashboard.states import NoHistory, words_of
 from pipeline.dashboard.texts import t
 from pipeline.history.database import HistoryUnavailable
@@ -71,7 +71,7 @@ class Downloads:
         if turn.locked():
             return Response(f"{t('inspections.download.busy')}\n", 503, {"Retry-After": "10"})
         query = GalleryQuery.of(request.query_params)
-        lines = lines_of(request.state.visitor.principal)
+        lines = request.state.visitor.principal.limited_to
         wanted = query.wanted(lines, self._services.plant, int(time.time() * 1000))
         if kind == "labelled":
             return await self._labelled(database, wanted, turn)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from nicegui import ui
 
 from pipeline.dashboard.inspections.cards import PartCard, local_time
-from pipeline.dashboard.inspections.query import GalleryQuery, lines_of
+from pipeline.dashboard.inspections.query import GalleryQuery
 from pipeline.dashboard.texts import t
 from pipeline.history.gallery import BadCursor, PartRow, page
 from pipeline.history.gallery import Page as PartPage
@@ -55,7 +55,7 @@ class Gallery:
         self._show(found)
 
     async def _find(self) -> PartPage:
-        services, lines = self._page.services, lines_of(self._page.principal)
+        services, lines = self._page.services, self._page.principal.limited_to
         wanted = self._query.wanted(lines, services.plant, int(time.time() * 1000))
         before = self._query.before or None
         try:

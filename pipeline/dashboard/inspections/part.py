@@ -13,7 +13,7 @@ from pipeline.dashboard.inspections.addresses import part_address
 from pipeline.dashboard.inspections.cards import local_time, why_of
 from pipeline.dashboard.inspections.details import raw, sections
 from pipeline.dashboard.inspections.figure import part_figure
-from pipeline.dashboard.inspections.query import GalleryQuery, lines_of
+from pipeline.dashboard.inspections.query import GalleryQuery
 from pipeline.dashboard.inspections.rates import RatesStrip
 from pipeline.dashboard.inspections.review import ReviewPanel
 from pipeline.dashboard.signs import SignBadge
@@ -109,7 +109,7 @@ class PartView:
 
     async def _go(self, newer: bool) -> None:
         """To the next part along the filter that nobody has reviewed."""
-        services, lines = self._page.services, lines_of(self._page.principal)
+        services, lines = self._page.services, self._page.principal.limited_to
         along = self._query.changed(reviewed="no").wanted(lines, services.plant, int(time.time() * 1000))
         found = await services.query(lambda connection: neighbour(connection, along, self._part, newer=newer))
         if found is None:

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, TypeVar
 from starlette.requests import Request
 from starlette.responses import Response
 
-from pipeline.dashboard.inspections.query import lines_of
 from pipeline.dashboard.inspections.stored_picture import PictureRefused, size_of, thumbnail
 from pipeline.dashboard.inspections.thumbnails import Thumbnails
 from pipeline.dashboard.texts import t
@@ -51,7 +50,7 @@ class Pictures:
 
         A small one that cannot be shown is answered as a picture that says so: it stands among others.
         """
-        lines = lines_of(request.state.visitor.principal)
+        lines = request.state.visitor.principal.limited_to
         found = await self._services.query(lambda connection: part(connection, inspection_id, lines))
         if found is None or found.message.snapshot is None:
             return Response(f"{t('inspections.part.missing')}\n", 404)

@@ -11,9 +11,9 @@ from typing import Any
 import orjson
 from sqlalchemy import Connection
 
-from pipeline.history.collector import GROUP, Collector
+from pipeline.history.collector import Collector
 from pipeline.history.database import Database
-from pipeline.history.settings import HistorySettings
+from pipeline.history.settings import GROUP, HistorySettings
 from pipeline.sinks.keys import camera_keys
 from pipeline.sinks.redis_client import RedisSettings, connect
 from tests.redis_server import RedisServer

@@ -14,10 +14,12 @@ from sqlalchemy import Connection, func, select
 from pipeline.history.charts import line_chart
 from pipeline.history.database import Database
 from pipeline.history.frozen import find
+from pipeline.history.gallery import PartFilter, lines_in, page, part
 from pipeline.history.line_figures import figures
 from pipeline.history.pareto import pareto
 from pipeline.history.plant import PlantSettings, Shift
 from pipeline.history.ranges import parse_range
+from pipeline.history.reviews import rates
 from pipeline.history.spc import ChartKind
 from pipeline.history.tables import inspections
 from tests.services.history.million import BUSIEST, END_MS, PARTS, fill
@@ -60,6 +62,38 @@ def line_queries() -> dict[str, Query]:
     return queries
 
 
+def gallery_queries() -> dict[str, Query]:
+    """What the gallery asks: pages, those far back too, and one part."""
+    day, month = parse_range("day", PLANT, NOW_MS), parse_range("last:30d", PLANT, NOW_MS)
+    first = parse_range("custom:2025-06-18/2025-06-19", PLANT, NOW_MS)
+    wanted = {
+        "every line": PartFilter(None),
+        "a line": PartFilter([BUSIEST]),
+        "rejects": PartFilter([BUSIEST], verdicts=["reject", "indeterminate"]),
+        "rejects of all lines": PartFilter(None, verdicts=["reject", "indeterminate"]),
+        "sampled passes": PartFilter([BUSIEST], verdicts=["pass"], sampled_passes=True),
+        "a defect": PartFilter([BUSIEST], labels=["underfill"]),
+        "a defect of a day": PartFilter([BUSIEST], labels=["dent"], since_ms=day.since_ms, until_ms=day.until_ms),
+        "the first day": PartFilter([BUSIEST], since_ms=first.since_ms, until_ms=first.until_ms),
+        "rejects of the first day": PartFilter(
+            None, verdicts=["reject"], since_ms=first.since_ms, until_ms=first.until_ms
+        ),
+        "a model of a month": PartFilter([BUSIEST], model="bottles:1", since_ms=month.since_ms),
+        "a model of long ago": PartFilter([BUSIEST], model="bottles:0"),
+        "a recipe and a defect": PartFilter([BUSIEST], recipe="recipe-1", labels=["scratch"]),
+        "a camera": PartFilter(None, camera="line-3-cam"),
+        "reviewed": PartFilter([BUSIEST], reviewed=True),
+        "rejects nobody reviewed": PartFilter([BUSIEST], verdicts=["reject"], reviewed=False),
+        "a name": PartFilter(None, external_id="P500000"),
+        "nothing": PartFilter([BUSIEST], labels=["no such"]),
+    }
+    queries: dict[str, Query] = {f"page of {name}": lambda at, its=its: page(at, its) for name, its in wanted.items()}
+    queries["one part"] = lambda at: part(at, "line-1-cam/1/500000", [BUSIEST])
+    queries["lines"] = lines_in
+    queries["review rates of a month"] = lambda at: rates(at, BUSIEST, month.since_ms, month.until_ms)
+    return queries
+
+
 def took_ms(database: Database, query: Query) -> float:
     """The middle of five."""
     times = []
@@ -74,7 +108,7 @@ def took_ms(database: Database, query: Query) -> float:
 def test_every_page_query_is_quick(history: Database, capsys: pytest.CaptureFixture[str]) -> None:
     with history.read() as connection:
         assert connection.execute(select(func.count()).select_from(inspections)).scalar() == PARTS
-    times = {name: took_ms(history, query) for name, query in line_queries().items()}
+    times = {name: took_ms(history, query) for name, query in (line_queries() | gallery_queries()).items()}
     with capsys.disabled():
         sys.stdout.writelines(f"\n{ms:8.1f} ms  {name}" for name, ms in times.items())
     assert {name: ms for name, ms in times.items() if ms > MOST_MS} == {}

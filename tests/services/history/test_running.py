@@ -12,16 +12,19 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
+import orjson
 import pytest
 from sqlalchemy import text
 
+from pipeline.children import Child
 from pipeline.history.camera_minutes import CameraMinutes
-from pipeline.history.database import Database, database_url, open_database
+from pipeline.history.database import Database
 from pipeline.history.retention import Retention
 from pipeline.history.running import History, HistorySpec
 from pipeline.history.settings import HistorySettings
 from pipeline.history.tables import camera_minutes, events, inspections, part_minutes
 from pipeline.orchestrate.state import CameraReport, StateStore, SystemReport
+from pipeline.recording import MODULE
 from tests.services.history.rig import Line, eventually
 from tests.unit.history.books import count, empty_sqlite, put, rows
 from tests.unit.history.messages import part
@@ -71,16 +74,16 @@ async def test_a_process_that_is_killed_again_and_again_writes_each_part_once(
     process: Process, line: Line, tmp_path: Path
 ) -> None:
     db = empty_sqlite(tmp_path / "kept")
-    for round_ in range(3):
+    for round_ in range(2):
         process.start()
         before = count(db, inspections)
         await line.publish(*line.messages(100, first=100 * round_))
         await eventually(lambda before=before: count(db, inspections) > before)  # type: ignore[misc]
         process.end()
     process.start()
-    await eventually(lambda: count(db, inspections) == count(db, events) == 300)
+    await eventually(lambda: count(db, inspections) == count(db, events) == 200)
     assert process.end(signal.SIGTERM) == 0
-    assert sum(int(str(row["parts"])) for row in rows(db, part_minutes)) == 300
+    assert sum(int(str(row["parts"])) for row in rows(db, part_minutes)) == 200
     assert await line.pending() == 0
     assert "Traceback" not in process.log
     assert "Stopping ..." in process.log
@@ -102,6 +105,18 @@ async def test_a_history_of_a_later_version_ends_it_with_a_sentence(
     assert "Traceback" not in process.log
 
 
+async def test_beside_the_graph_it_keeps_the_last_results_and_ends_with_its_parent(line: Line, tmp_path: Path) -> None:
+    db = empty_sqlite(tmp_path / "kept")
+    data = {"redis": {"url": line.settings.url.get_secret_value()}, "history": {"data_dir": str(tmp_path / "kept")}}
+    with Child("history", MODULE, orjson.dumps(data)):
+        await line.publish(*line.messages(3))
+        await eventually(lambda: count(db, events) == 3)
+        await line.publish(*line.messages(3, first=3))
+    assert count(db, events) == count(db, inspections) == 6
+    assert await line.pending() == 0
+    db.close()
+
+
 class Broken:
     """A part that breaks, and is made anew."""
 
@@ -118,12 +133,12 @@ class Broken:
 
 
 async def test_a_part_that_breaks_begins_anew_and_the_others_go_on(line: Line, tmp_path: Path) -> None:
+    db = empty_sqlite(tmp_path)
     spec = HistorySpec(HistorySettings(), line.settings, [line.name], tmp_path, {"broken": Broken})
     history = History(spec)
     task = asyncio.create_task(history.run())
     await eventually(lambda: Broken.made == 2)
     await line.publish(*line.messages(3))
-    db = open_database(database_url(spec.settings, tmp_path))
     await eventually(lambda: count(db, events) == 3)
     history.finish()
     began = time.monotonic()

@@ -8,6 +8,7 @@ from pipeline.config import config_data, config_of_data
 from pipeline.config_checks import Machine, Severity, review
 from pipeline.config_errors import ConfigError
 from pipeline.history.database import HistoryMisconfigured, database_url
+from pipeline.orchestrate.relay_keeper import held_groups
 from tests.unit.config.site import SITE, config_from
 
 POSTGRES = "history: {url: 'postgresql://rayline:pa55-w0rd@db-1/rayline'}\n"
@@ -95,3 +96,9 @@ def test_the_password_may_stand_in_a_file(tmp_path: Path) -> None:
     (tmp_path / "secret").unlink()
     with pytest.raises(HistoryMisconfigured, match="secret: No such file"):
         database_url(history)
+
+
+def test_what_it_holds_in_redis_is_let_go_when_it_leaves_the_configuration() -> None:
+    relay = "relays: {disk: {kind: jsonl, folder: r}}\n"
+    assert held_groups(config_from(SITE + EMBEDDED + relay)) == {"history", "relay-disk"}
+    assert held_groups(config_from(SITE)) == set()

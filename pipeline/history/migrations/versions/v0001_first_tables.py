@@ -54,6 +54,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint(
             "line", "minute", "camera", "recipe", "model", "counts", "label", name=op.f("pk_defect_minutes")
         ),
+        sqlite_with_rowid=False,
     )
     op.create_table(
         "events",
@@ -99,6 +100,7 @@ def upgrade() -> None:
         sa.Column("message", sa.Text(), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_inspections")),
     )
+    op.create_index(op.f("ix_inspections_camera_captured_ms"), "inspections", ["camera", "captured_ms"], unique=False)
     op.create_index(op.f("ix_inspections_captured_ms"), "inspections", ["captured_ms"], unique=False)
     op.create_index(
         op.f("ix_inspections_external_id_line_counts"),
@@ -131,6 +133,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint(
             "line", "minute", "camera", "recipe", "model", "counts", "verdict", name=op.f("pk_part_minutes")
         ),
+        sqlite_with_rowid=False,
     )
     op.create_table(
         "uninspected",
