@@ -12,7 +12,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query
 from fastapi.responses import Response
-from pydantic import BaseModel, Field, StringConstraints
+from pydantic import AfterValidator, BaseModel, Field, StringConstraints
 
 from pipeline.control.inspections.answers import (
     REVIEW,
@@ -23,7 +23,7 @@ from pipeline.control.inspections.answers import (
     part_answer,
     review_view,
 )
-from pipeline.control.inspections.asked import LONGEST_ID, PRINTED, Asked
+from pipeline.control.inspections.asked import LONGEST_ID, Asked, printed
 from pipeline.control.inspections.desk import HistoryDesk
 from pipeline.control.live.endless import EndlessResponse
 from pipeline.control.problems import ApiError, busy
@@ -142,13 +142,13 @@ class ReviewGiven(BaseModel):
         },
     }
 
-    inspection_id: Annotated[str, StringConstraints(max_length=LONGEST_ID, pattern=PRINTED)]
+    inspection_id: Annotated[str, StringConstraints(max_length=LONGEST_ID), AfterValidator(printed)]
     said: Said = Field(description="What the part truly is.")
-    reason: Annotated[str, StringConstraints(max_length=LONGEST_REASON, pattern=r"^[^\x00]*$")] = Field(
+    reason: Annotated[str, StringConstraints(max_length=LONGEST_REASON), AfterValidator(printed)] = Field(
         "", description="Why; needed where the line's verdict is overruled."
     )
-    labels: list[Annotated[str, StringConstraints(min_length=1, max_length=LONGEST_LABEL, pattern=PRINTED)]] = Field(
-        default_factory=list, max_length=MOST_LABELS, description="Defects it truly has; none for a good part."
+    labels: list[Annotated[str, StringConstraints(min_length=1, max_length=LONGEST_LABEL), AfterValidator(printed)]] = (
+        Field(default_factory=list, max_length=MOST_LABELS, description="Defects it truly has; none for a good part.")
     )
 
 
