@@ -10,7 +10,7 @@ from enum import StrEnum
 from itertools import chain
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Query
+from fastapi import APIRouter, Depends, Path, Query
 from fastapi.responses import Response
 from pydantic import AfterValidator, BaseModel, Field, StringConstraints
 
@@ -73,6 +73,15 @@ def desk_of(here: Here) -> HistoryDesk:
 
 
 Desk = Annotated[HistoryDesk, Depends(desk_of)]
+# Any text is looked for; the pattern tells what those of ours look like.
+PartId = Annotated[
+    str,
+    Path(
+        description="The part's `inspection_id`, with its slashes.",
+        examples=[REVIEW["inspection_id"]],
+        json_schema_extra={"pattern": r"^[a-z0-9][a-zA-Z0-9._/-]+$"},
+    ),
+]
 
 
 @router.get("/v1/inspections", summary="Judged parts, newest first", response_model=InspectionPage, responses=_FORMS)
@@ -105,7 +114,7 @@ async def list_inspections(
 
 
 @router.get("/v1/inspections/{inspection_id:path}", summary="One judged part, and what was said of it")
-async def get_inspection(desk: Desk, caller: Caller, inspection_id: str) -> InspectionAnswer:
+async def get_inspection(desk: Desk, caller: Caller, inspection_id: PartId) -> InspectionAnswer:
     """Its message as published, where its picture is, and its reviews."""
     return part_answer(await _part(desk, inspection_id, caller.limited_to))
 
@@ -116,7 +125,7 @@ async def get_inspection(desk: Desk, caller: Caller, inspection_id: str) -> Insp
     response_class=Response,
     responses=_JPEG,
 )
-async def get_picture(desk: Desk, caller: Caller, inspection_id: str) -> Response:
+async def get_picture(desk: Desk, caller: Caller, inspection_id: PartId) -> Response:
     """The JPEG as it was stored, nothing drawn on it; 404 tells why there is none."""
     found = await _part(desk, inspection_id, caller.limited_to)
     try:
