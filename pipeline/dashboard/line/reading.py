@@ -128,7 +128,9 @@ class LineReader:
     def _figures(self, connection: Connection, line: str, range_text: str, counting: str | None) -> LineFigures:
         span = self.span(range_text)
         plant = self._services.plant
-        return figures(connection, line, span, now_ms=self._now_ms(), plant=plant, camera=counting, bucket_min=_piece_min(span))
+        return figures(
+            connection, line, span, now_ms=self._now_ms(), plant=plant, camera=counting, bucket_min=_piece_min(span)
+        )
 
     def _conditions(
         self, desired: DesiredState | None, report: SystemReport | None, line: str, parts: Parts | None
@@ -163,7 +165,7 @@ class LineReader:
 
 
 def _piece_min(span: TimeRange) -> int | None:
-    """People reckon throughput by the hour. None leaves it to the range: one of two hours, or of a week, is too other."""
+    """People reckon throughput by the hour. None, for a range of few hours or of many days, leaves it to the range."""
     return 60 if 2 * _HOUR_MS < span.duration_ms <= 72 * _HOUR_MS else None
 
 
