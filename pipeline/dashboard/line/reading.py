@@ -128,7 +128,9 @@ class LineReader:
     def _figures(self, connection: Connection, line: str, range_text: str, counting: str | None) -> LineFigures:
         span = self.span(range_text)
         plant = self._services.plant
-        return figures(connection, line, span, now_ms=self._now_ms(), plant=plant, camera=counting, bucket_min=_piece_min(span))
+        return figures(
+            connection, line, span, now_ms=self._now_ms(), plant=plant, camera=counting, bucket_min=_piece_min(span)
+        )
 
     def _conditions(
         self, desired: DesiredState | None, report: SystemReport | None, line: str, parts: Parts | None
