@@ -165,7 +165,7 @@ class LineReader:
 
 
 def _piece_min(span: TimeRange) -> int | None:
-    """People reckon throughput by the hour. None leaves it to the range: one of two hours, or of a week, is too other."""
+    """People reckon throughput by the hour. None, for a range of few hours or of many days, leaves it to the range."""
     return 60 if 2 * _HOUR_MS < span.duration_ms <= 72 * _HOUR_MS else None
 
 

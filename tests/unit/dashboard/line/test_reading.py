@@ -59,7 +59,9 @@ def database(tmp_path: Path) -> Iterator[Database]:
     with history(tmp_path) as opened:
         now = time.time()
         verdicts = ["pass", "reject", "pass"]
-        messages = [part(verdict=verdict, labels=["dent"], at=now - 9 * place) for place, verdict in enumerate(verdicts)]
+        messages = [
+            part(verdict=verdict, labels=["dent"], at=now - 9 * place) for place, verdict in enumerate(verdicts)
+        ]
         with opened.write() as connection:
             write(connection, [record_of(message) for message in messages])
         yield opened
