@@ -112,7 +112,15 @@ def build_api(config: RaylineConfig, settings: ApiSettings) -> Application:
         max_queued_requests=settings.max_requests,
         backpressure_config=BackpressureConfig(retry_after_s=TRY_AGAIN_S),
         ray_actor_options={"num_cpus": config.graph.api_cpus},
-    ).bind(settings, config.redis_settings(), config.models_in_use(), config.graph.is_fused, config.observe)
+    ).bind(
+        settings,
+        config.redis_settings(),
+        config.models_in_use(),
+        config.graph.is_fused,
+        config.observe,
+        config.history_settings(),
+        config.snapshots,
+    )
 
 
 def _detect_replicas(graph: GraphSettings) -> dict[str, Any]:

@@ -98,7 +98,7 @@ def _spawn(module: str) -> subprocess.Popen[bytes]:
         [sys.executable, "-m", module],
         stdin=subprocess.PIPE,
         stdout=subprocess.DEVNULL,
-        start_new_session=True,  # Ctrl-C is for us, who end it in its turn
+        process_group=0,  # Ctrl-C is for us, who end it in its turn; the session is ours, and with it the priority
     )
 
 

@@ -312,6 +312,12 @@ class RaylineConfig(Settings):
             return self.history.data_dir
         return self.redis.data_dir / "history"
 
+    def history_settings(self) -> HistorySettings | None:
+        """What clients need to find the history: with the folder that it is in."""
+        if self.history is None:
+            return None
+        return self.history.model_copy(update={"data_dir": self.history_folder()})
+
     def redis_settings(self) -> RedisSettings:
         """What clients need to reach Redis."""
         fields = RedisSettings.model_fields

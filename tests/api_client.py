@@ -12,6 +12,7 @@ from starlette.types import ASGIApp
 from pipeline.config import RaylineConfig
 from pipeline.control.access.loopback import OpenToLoopback
 from pipeline.control.api import make_api
+from pipeline.control.inspections.desk import HistoryDesk
 from pipeline.control.services import Authenticator, Services
 from pipeline.control.settings import ApiSettings
 from pipeline.orchestrate.desired_store import DesiredStore
@@ -54,6 +55,7 @@ async def api_app(
     settings: ApiSettings | None = None,
     detector: OneBoxDetector | None = None,
     authenticator: Authenticator | None = None,
+    history: HistoryDesk | None = None,
 ) -> AsyncIterator[ASGIApp]:
     """The API. `config`: published as `up` would; without an authenticator it is open to this machine."""
     pool = RedisPool(redis)
@@ -66,11 +68,14 @@ async def api_app(
         detector=detector or OneBoxDetector(),
         models=config.models_in_use() if config is not None else {},
         authenticator=authenticator or OpenToLoopback(),
+        history=history,
     )
     try:
         yield make_api(services)
     finally:
         await pool.close()
+        if history is not None:
+            history.close()
 
 
 @asynccontextmanager
@@ -83,9 +88,10 @@ async def api_client(
     authenticator: Authenticator | None = None,
     headers: Mapping[str, str] | None = None,
     client: tuple[str, int] = LOOPBACK,
+    history: HistoryDesk | None = None,
 ) -> AsyncIterator[httpx.AsyncClient]:
     """A client of the API, made as `api_app` makes it."""
-    made = api_app(redis, config, settings=settings, detector=detector, authenticator=authenticator)
+    made = api_app(redis, config, settings=settings, detector=detector, authenticator=authenticator, history=history)
     async with made as app:
         transport = httpx.ASGITransport(app, raise_app_exceptions=False, client=client)
         async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1:8000", headers=headers) as asks:

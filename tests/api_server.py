@@ -14,6 +14,7 @@ import uvicorn
 
 from pipeline.config import RaylineConfig
 from pipeline.control.access.addresses import TrustedProxies
+from pipeline.control.inspections.desk import HistoryDesk
 from pipeline.control.limits.bodies import BodyLimit
 from pipeline.control.limits.heads import HeadLimit
 from pipeline.control.services import Authenticator
@@ -48,13 +49,14 @@ async def api_server(
     authenticator: Authenticator | None = None,
     detector: OneBoxDetector | None = None,
     guarded: bool = False,
+    history: HistoryDesk | None = None,
 ) -> AsyncIterator[ApiServer]:
     """Answers in this loop, over the config as `up` would publish it; stopped on leaving, which hangs up on clients.
 
     `guarded`: with what stands before it in Serve's proxies.
     """
     settings = settings or ApiSettings(open_to_loopback=True)
-    made = api_app(redis, config, settings=settings, detector=detector, authenticator=authenticator)
+    made = api_app(redis, config, settings=settings, detector=detector, authenticator=authenticator, history=history)
     async with made as app:
         more: dict[str, Any] = {}
         if guarded:

@@ -24,27 +24,30 @@ class Nginx:
 
     https: int
     http: int
+    page: int  # of the page in a browser
     trust: ssl.SSLContext  # of its certificate alone
     ca_file: Path
     log: Path
 
 
 @contextmanager
-def nginx(folder: Path, upstream: int) -> Iterator[Nginx]:
-    """In front of a port of 127.0.0.1, with a certificate for `localhost`."""
+def nginx(folder: Path, upstream: int, page: int = 1) -> Iterator[Nginx]:
+    """In front of two ports of 127.0.0.1, the API's and the page's, with a certificate for `localhost`."""
     binary = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin")
     assert binary is not None, "apt-get install nginx"
     cert, key = folder / "cert.pem", folder / "key.pem"
     command = "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 1 -subj /CN=localhost"
     names = ["-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1"]
     subprocess.run([*command.split(), *names, "-keyout", key, "-out", cert], check=True, capture_output=True)
-    https, http, log = free_port(), free_port(), folder / "log"
+    https, http, page_https, log = free_port(), free_port(), free_port(), folder / "log"
     text = SHIPPED.read_text()
     temporary = "".join(
         f"    {kind}_temp_path {folder}/{kind};\n" for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
     )
     for shipped, here in (
         ("listen 443 ", f"listen 127.0.0.1:{https} "),
+        ("listen 8443 ", f"listen 127.0.0.1:{page_https} "),
+        ("server rayline:8080;", f"server 127.0.0.1:{page};"),
         ("listen 80;", f"listen 127.0.0.1:{http};"),
         ("server rayline:8000;", f"server 127.0.0.1:{upstream};"),
         ("/etc/nginx/tls/cert.pem", str(cert)),
@@ -63,7 +66,7 @@ def nginx(folder: Path, upstream: int) -> Iterator[Nginx]:
     with subprocess.Popen([binary, *arguments], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
         try:
             _wait_for(https, process, log)
-            yield Nginx(https, http, ssl.create_default_context(cafile=cert), cert, log)
+            yield Nginx(https, http, page_https, ssl.create_default_context(cafile=cert), cert, log)
         finally:
             process.terminate()
             process.wait(10)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import signal
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -15,7 +13,6 @@ from pipeline.commands.common import run as run_to_its_end
 
 if TYPE_CHECKING:
     from pipeline.config import RaylineConfig
-    from pipeline.history.running import History, HistorySpec
     from pipeline.sinks.redis_client import RedisSettings
 
 
@@ -51,29 +48,15 @@ def run(
         raise typer.BadParameter("has no `history:`", param_hint="CONFIG")
     set_up_logs(loaded.observe)
     settings = redis_settings(redis) if redis or loaded.redis.embedded else loaded.redis_settings()
-    run_to_its_end(_run(_spec(loaded, settings)))
+    run_to_its_end(_run(loaded, settings))
 
 
-def _spec(config: RaylineConfig, redis: RedisSettings) -> HistorySpec:
-    from pipeline.history.running import HistorySpec
+async def _run(config: RaylineConfig, redis: RedisSettings) -> None:
+    from pipeline.recording import history_of, keep
 
-    assert config.history is not None  # noqa: S101 - asked before
-    return HistorySpec(config.history, redis, config.line_ids(), config.history_folder())
-
-
-async def _run(spec: HistorySpec) -> None:
-    from pipeline.history.running import History
-
-    history = History(spec)
-    for number in (signal.SIGINT, signal.SIGTERM):
-        asyncio.get_running_loop().add_signal_handler(number, _stop, history)
-    out.print(f"Keeping what {spec.redis.address} publishes in {history.address}; Ctrl-C stops.", markup=False)
-    await history.run()
+    history = history_of(config, redis)
+    out.print(f"Keeping what {redis.address} publishes in {history.address}; Ctrl-C stops.", markup=False)
+    await keep(history, stopping=lambda: out.print("Stopping ..."))
     done = history.status()
     aside = f", {done.refused} messages set aside" if done.refused else ""
     out.print(f"the history: {done.written} new rows{aside}", markup=False)
-
-
-def _stop(history: History) -> None:
-    out.print("Stopping ...")
-    history.finish()

@@ -9,6 +9,7 @@ from typing import Any
 
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
+from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from pipeline.control.access.addresses import ClientAddress
@@ -29,6 +30,7 @@ from pipeline.control.routes import (
     changeover,
     detect,
     health,
+    inspections,
     lines,
     live,
     models,
@@ -45,6 +47,7 @@ ROUTERS = (
     lines.router,
     changeover.router,
     stream.router,
+    inspections.router,
     models.router,
     thresholds.router,
     audit.router,
@@ -67,7 +70,7 @@ _ERRORS = {
     503: "Not now; Retry-After tells when.",
 }
 _DESCRIPTION = (
-    "Detection on request, cameras, lines, live pictures and the streams of one Rayline. "
+    "Detection on request, cameras, lines, live pictures, judged parts and the streams of one Rayline. "
     "Send a token or key as `Authorization: Bearer ...`. Errors are RFC 9457 problem details."
 )
 
@@ -112,6 +115,8 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     """What was made for the app, and what it alone asks, is closed with it."""
     yield
     app.state.desk.close()
+    if app.state.services.history is not None:
+        app.state.services.history.close()
     await app.state.services.redis.close()
 
 
@@ -133,10 +138,11 @@ def _openapi(app: FastAPI) -> dict[str, Any]:
     }
     schema["security"] = [{"bearer": []}, {"key": []}]
     problems = {str(status): _problem(text) for status, text in _ERRORS.items()}
+    paths = {route.path_format: route.path for route in app.routes if isinstance(route, Route)}
     for path, operations in schema["paths"].items():
         for method, operation in operations.items():
             operation["responses"] = operation.get("responses", {}) | problems
-            if RULES[method.upper(), path].is_public:
+            if RULES[method.upper(), paths[path]].is_public:
                 operation["security"] = []
     app.openapi_schema = schema
     return schema

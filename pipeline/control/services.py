@@ -12,6 +12,7 @@ from starlette.requests import HTTPConnection
 
 from pipeline.control.access.roles import Principal
 from pipeline.control.detector import ImageDetector
+from pipeline.control.inspections.desk import HistoryDesk
 from pipeline.control.settings import ApiSettings
 from pipeline.orchestrate.desired_store import DesiredCache, DesiredStore
 from pipeline.orchestrate.state import StateStore
@@ -36,6 +37,7 @@ class Services:
     models: Mapping[str, ModelSettings]  # those that run, by name
     authenticator: Authenticator
     cache: DesiredCache = field(default_factory=DesiredCache)
+    history: HistoryDesk | None = None  # None: none is kept
 
     @asynccontextmanager
     async def desired(self) -> AsyncIterator[DesiredStore]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 from nicegui import Client, ui
@@ -14,10 +15,12 @@ from pipeline.control.access.roles import Principal, Role
 from pipeline.control.problems import request_id_of
 from pipeline.control.rates.address import address_of
 from pipeline.dashboard.access import Visitor
+from pipeline.dashboard.alarm_badge import LOOK_S as ALARMS_S
+from pipeline.dashboard.alarm_badge import AlarmBadge
 from pipeline.dashboard.cookies import is_dark
 from pipeline.dashboard.services import Services
 from pipeline.dashboard.session import Forms
-from pipeline.dashboard.states import EXPECTED, failed, words_of
+from pipeline.dashboard.states import EXPECTED, NoHistory, failed, words_of
 from pipeline.dashboard.texts import t
 from pipeline.orchestrate.audit import Author
 
@@ -132,6 +135,8 @@ class Page:
 
 
 def _log(exc: Exception) -> None:
+    if isinstance(exc, NoHistory):
+        return
     if isinstance(exc, EXPECTED):
         logger.warning("a page: %s", exc)
     else:
@@ -182,6 +187,9 @@ def _header(page: Page, request: Request) -> None:
                     link.props("aria-current=page")
                 with link:
                     ui.label(t(text))
+                    if text == "nav.alarms":
+                        badge = AlarmBadge()
+                        page.every(ALARMS_S, partial(badge.look, page))
         with ui.element("div").classes("head-tools"):
             theme = ui.element("button").props("type=button id=theme").classes("head-button")
             with theme:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import orjson
 
 from pipeline.children import told_by_parent
+from pipeline.manners import let_the_line_go_first
 from stages.errors import RaylineError
 
 if TYPE_CHECKING:
@@ -68,6 +69,7 @@ def listening_on(settings: DashboardSettings) -> socket.socket:
 def main() -> None:
     """What the parent starts."""
     told = told_by_parent()  # before the imports, which take seconds
+    let_the_line_go_first()
     from pipeline.config import config_of_data
     from pipeline.masking import mask
     from pipeline.observe.logs import set_up_logs

@@ -15,15 +15,18 @@ from ray.serve.exceptions import BackPressureError, RayServeException
 from pipeline.control.access.authenticator import authenticator_for
 from pipeline.control.api import make_api
 from pipeline.control.detector import DetectorBusy, DetectorUnavailable
+from pipeline.control.inspections.desk import HistoryDesk
 from pipeline.control.services import Services
 from pipeline.control.settings import ApiSettings
 from pipeline.deployments.identity import set_up_replica_logs
 from pipeline.deployments.leaving import LeavingIsNoFailure
-from pipeline.deployments.manners import let_the_line_go_first
 from pipeline.deployments.serve_graph import APP, DetectRoad
+from pipeline.history.settings import HistorySettings
+from pipeline.manners import let_the_line_go_first
 from pipeline.observe.settings import LogSettings
 from pipeline.sinks.redis_client import RedisSettings
 from pipeline.sinks.redis_pool import RedisPool
+from pipeline.sinks.snapshots import SnapshotSettings
 from stages.detect.settings import ModelSettings
 from stages.values import CameraId, Clock, Detected, Frame, FrameBatch, Picture, Position
 
@@ -46,6 +49,8 @@ class ApiReplica:
         models: Mapping[str, ModelSettings],
         fused: bool,
         logs: LogSettings | None = None,
+        history: HistorySettings | None = None,
+        snapshots: SnapshotSettings | None = None,
     ) -> None:
         set_up_replica_logs(logs)
         let_the_line_go_first()
@@ -56,6 +61,7 @@ class ApiReplica:
             detector=ServeDetector(models, fused),
             models=models,
             authenticator=authenticator_for(settings, pool),
+            history=None if history is None else HistoryDesk(history, snapshots),
         )
 
     def __serve_build_asgi_app__(self) -> ASGIApp:

@@ -20,8 +20,8 @@ from pipeline.control.live.flow import TellWhatLeft
 from pipeline.control.request_ids import is_usable
 from pipeline.control.settings import ApiSettings
 from pipeline.deployments.http_protocol import GuardedHttp, Places
-from pipeline.deployments.manners import let_the_line_go_first
 from pipeline.local_ray import HTTP_LIMITS
+from pipeline.manners import let_the_line_go_first
 
 BODIES_AT_ONCE = 10  # of the longest, in a proxy's memory
 _CONNECTIONS_A_REQUEST = 4  # browsers keep more open than they use

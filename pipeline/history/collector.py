@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pipeline.history.absence import Absence
 from pipeline.history.database import Database, HistoryUnavailable
 from pipeline.history.records import EventRecord
-from pipeline.history.settings import HistorySettings
+from pipeline.history.settings import GROUP, HistorySettings
 from pipeline.history.storing import Stored, store
 from pipeline.sinks.errors import SinkUnavailable
 from pipeline.sinks.group_reader import Delivery, EntriesLost, GroupReader
@@ -23,7 +23,6 @@ from stages.results.messages import rfc3339
 
 logger = logging.getLogger(__name__)
 
-GROUP = "history"
 KINDS = ("events", "inspections")
 GAP = "history_gap"  # kind of the event that tells that messages were gone unread
 LOOK_AFTER_S = 1.0

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, String, column, select, values
 
-from pipeline.history.ranges import TimeRange
 from pipeline.history.tables import inspections
+
+_AT_ONCE = 500  # names in one query: databases bound how many values it takes
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,30 +26,31 @@ class FirstPass:
         return self.passes / self.parts
 
 
-def first_pass(connection: Connection, line: str, span: TimeRange) -> FirstPass | None:
-    """Of the parts first seen in the range, at the station that counts; None where no part there has a name.
+def first_seen(connection: Connection, new: Sequence[Mapping[str, Any]]) -> frozenset[str]:
+    """Which of these rows of `inspections`, just written, are of a part that its line had never counted before.
 
-    A part that was seen before the range is no first pass, however often it comes in it.
+    A part without an `external_id` is none, for nobody knows. One that is told after its second visit is no first any
+    more: what was counted stays counted.
     """
-    its, earlier = inspections.c, inspections.alias("earlier")
-    named = select(
-        its.external_id,
-        its.verdict,
-        func.row_number().over(partition_by=its.external_id, order_by=(its.captured_ms, its.id)).label("turn"),
-    ).where(
-        its.line == line,
-        its.captured_ms >= span.since_ms,
-        its.captured_ms < span.until_ms,
-        its.external_id.is_not(None),
-        its.counts,
+    named = {row["id"]: row for row in new if row["external_id"] is not None and row["counts"]}
+    first: dict[tuple[str, str], Mapping[str, Any]] = {}
+    for row in sorted(named.values(), key=lambda row: (row["captured_ms"], row["id"])):
+        first.setdefault((row["external_id"], row["line"]), row)
+    asked = sorted(first)
+    known: set[tuple[str, str]] = set()
+    for start in range(0, len(asked), _AT_ONCE):
+        known |= _known(connection, asked[start : start + _AT_ONCE], list(named))
+    return frozenset(row["id"] for part, row in first.items() if part not in known)
+
+
+def _known(connection: Connection, parts: Sequence[tuple[str, str]], new: Sequence[str]) -> set[tuple[str, str]]:
+    """Those of these names and lines that were counted before the new ones were written.
+
+    It looks for one row of each: a reader that sees no code may say the same word a million times.
+    """
+    asked = values(column("name", String), column("line", String), name="asked").data(list(parts)).cte("asked")
+    its = inspections.c
+    earlier = select(its.id).where(
+        its.external_id == asked.c.name, its.line == asked.c.line, its.counts, its.id.not_in(new)
     )
-    first = named.subquery()
-    before = select(earlier.c.id).where(
-        earlier.c.external_id == first.c.external_id,
-        earlier.c.line == line,
-        earlier.c.captured_ms < span.since_ms,
-        earlier.c.counts,
-    )
-    counted = select(first.c.verdict, func.count()).where(first.c.turn == 1, ~before.exists()).group_by(first.c.verdict)
-    parts = {verdict: count for verdict, count in connection.execute(counted)}
-    return FirstPass(sum(parts.values()), parts.get("pass", 0)) if parts else None
+    return {(name, line) for name, line in connection.execute(select(asked).where(earlier.exists()))}

@@ -138,7 +138,7 @@ class _Walk:
         order = (turned(self.captured_ms), turned(at))
         walked = select(self.id.label("id"), self.captured_ms.label("captured_ms")).where(*self.where)
         if self.repeats:
-            walked = walked.distinct()
+            walked = walked.group_by(self.id, self.captured_ms)
         if start is not None:
             ms, last = start
             behind = (
@@ -174,6 +174,10 @@ def _walks(connection: Connection, wanted: PartFilter) -> Iterator[_Walk]:
         more = [*rest, *verdicts, *labels, *_reviewed(wanted)] or [part.external_id == wanted.external_id]
         yield _Walk(dialect, part.id, part.captured_ms, where, tuple(more))
         return
+    if wanted.camera is not None and not (wanted.labels or wanted.reviewed or _is_one(wanted.lines)):
+        more = [*rest, *verdicts, *_reviewed(wanted)]  # not down every other line, which has none of it
+        yield _Walk(dialect, part.id, part.captured_ms, (part.camera == wanted.camera, *times), tuple(more))
+        return
     for line in _known_lines(connection, wanted):
         if wanted.labels:
             its = defects.c
@@ -191,6 +195,10 @@ def _walks(connection: Connection, wanted: PartFilter) -> Iterator[_Walk]:
                 where = (part.line == line, *chosen, *times)
                 more = [*_same(wanted), *_reviewed(wanted)]
                 yield _Walk(dialect, part.id, part.captured_ms, where, tuple(more))
+
+
+def _is_one(lines: Collection[str] | None) -> bool:
+    return lines is not None and len(set(lines)) == 1
 
 
 def _known_lines(connection: Connection, wanted: PartFilter) -> list[str]:
@@ -287,12 +295,22 @@ def _part(row: Row[*tuple[Any, ...]], said: tuple[Review, ...]) -> PartRow:
     return PartRow(**fields, document=document, message=message, reviews=said)
 
 
+def cursor_of(part: PartRow) -> str:
+    """To be given as `before`: what is older than this part."""
+    return _cursor((part.captured_ms, part.id))
+
+
+def check_cursor(cursor: str) -> None:
+    """Raises BadCursor."""
+    _key(cursor)
+
+
 def _cursor(key: Key) -> str:
     return f"{key[0]}-{key[1]}"
 
 
 def _key(cursor: str) -> Key:
     ms, dash, inspection_id = cursor.partition("-")
-    if not dash or not inspection_id or not ms.isascii() or not ms.isdecimal() or len(ms) > 15:
+    if not dash or not inspection_id or "\0" in inspection_id or not ms.isascii() or not ms.isdecimal() or len(ms) > 15:
         raise BadCursor("the cursor is none that a page gave as its `next`")
     return int(ms), inspection_id

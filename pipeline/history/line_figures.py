@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from sqlalchemy import Connection, func, select
 
 from pipeline.history.buckets import Buckets, bucket_for, buckets
-from pipeline.history.first_pass import FirstPass, first_pass
+from pipeline.history.first_pass import FirstPass
 from pipeline.history.plant import PlantSettings
 from pipeline.history.ranges import TimeRange
 from pipeline.history.tables import part_minutes
@@ -102,7 +102,7 @@ def figures(
     """
     so_far = span.up_to(now_ms)
     pieces = buckets(so_far, bucket_min or bucket_for(span), plant)
-    by_piece = _counted(connection, line, so_far, pieces)
+    by_piece, first_pass = _counted(connection, line, so_far, pieces)
     camera = camera or counting_camera(connection, line, so_far)
     total = Counts(
         sum(one.passes for one in by_piece),
@@ -115,7 +115,7 @@ def figures(
         counts=total,
         camera=camera,
         uninspected_ms=uninspected_ms(connection, line, camera, so_far, now_ms),
-        first_pass=first_pass(connection, line, so_far),
+        first_pass=first_pass,
         throughput=tuple(
             Throughput(since, min(until, so_far.until_ms), counts)
             for (since, until), counts in zip(pieces.spans_ms(), by_piece, strict=True)
@@ -123,16 +123,20 @@ def figures(
     )
 
 
-def _counted(connection: Connection, line: str, span: TimeRange, pieces: Buckets) -> list[Counts]:
+def _counted(
+    connection: Connection, line: str, span: TimeRange, pieces: Buckets
+) -> tuple[list[Counts], FirstPass | None]:
     its = part_minutes.c
     unit = ((its.minute - pieces.origin) // pieces.unit_min).label("unit")
     rows = connection.execute(
-        select(unit, its.verdict, func.sum(its.parts))
+        select(unit, its.verdict, func.sum(its.parts), func.sum(its.firsts))
         .where(its.line == line, its.minute >= span.since_minute, its.minute < span.until_minute, its.counts)
         .group_by(unit, its.verdict)
     )
     found = [Counts() for _ in range(len(pieces))]
-    for number, verdict, parts in rows:
+    first = Counts()
+    for number, verdict, parts, firsts in rows:
         piece = pieces.of_unit(number)
         found[piece] = found[piece].plus(verdict, parts)
-    return found
+        first = first.plus(verdict, firsts)
+    return found, FirstPass(first.parts, first.passes) if first.parts else None

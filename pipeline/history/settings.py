@@ -10,6 +10,7 @@ from pydantic import ConfigDict, Field, SecretStr, field_validator
 from stages.settings import Settings
 
 EMBEDDED = "embedded"
+GROUP = "history"  # its consumer group in Redis
 _SCHEME = "postgresql"
 
 

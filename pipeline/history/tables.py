@@ -47,7 +47,8 @@ inspections = Table(
     Index(None, "line", "captured_ms"),
     Index(None, "line", "verdict", "captured_ms"),
     Index(None, "line", "has_snapshot", "verdict", "captured_ms"),
-    Index(None, "external_id"),
+    Index(None, "external_id", "line", "counts"),
+    Index(None, "camera", "captured_ms"),
     Index(None, "captured_ms"),
 )
 
@@ -104,6 +105,10 @@ part_minutes = Table(
     Column("verdict", String(16), primary_key=True),
     Column("parts", Integer, nullable=False),
     Column("defects", Integer, nullable=False),  # of these parts, all labels together, each label once a part
+    Column(
+        "firsts", Integer, nullable=False, server_default="0"
+    ),  # that have an external_id and were here never before
+    sqlite_with_rowid=False,  # rows lie in the order of the key, as they are read
 )
 
 defect_minutes = Table(
@@ -117,6 +122,7 @@ defect_minutes = Table(
     Column("counts", Boolean, primary_key=True),
     Column("label", String(200), primary_key=True),
     Column("parts", Integer, nullable=False),  # parts that have it
+    sqlite_with_rowid=False,  # rows lie in the order of the key, as they are read
 )
 
 # How each camera did, out of the reports; the newest report of a minute overwrites.

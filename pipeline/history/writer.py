@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import Connection, Table, and_
 from sqlalchemy.dialects import postgresql, sqlite
 
+from pipeline.history.first_pass import first_seen
 from pipeline.history.records import MINUTE_MS, EventRecord, IntervalRecord, PartRecord, Record, Row
 from pipeline.history.tables import defect_minutes, defects, events, inspections, part_minutes, uninspected
 
@@ -26,8 +27,9 @@ def write(connection: Connection, records: Sequence[Record]) -> int:
     parts = {each.row["id"]: each for each in reversed(records) if isinstance(each, PartRecord)}  # the first of an id
     found = {each.row["id"]: each.row for each in reversed(records) if isinstance(each, EventRecord)}
     new = [parts[each] for each in _insert_new(connection, inspections, [part.row for part in parts.values()])]
+    firsts = first_seen(connection, [part.row for part in new])
     _insert_new(connection, defects, [row for part in new for row in _defect_rows(part)])
-    _count_up(connection, part_minutes, _minutes(new))
+    _count_up(connection, part_minutes, _minutes(new, firsts))
     _count_up(connection, defect_minutes, _minutes_of_defects(new))
     told = _tell_intervals(connection, [each.row for each in records if isinstance(each, IntervalRecord)])
     return len(new) + told + len(_insert_new(connection, events, list(found.values())))
@@ -56,14 +58,16 @@ def _defect_rows(part: PartRecord) -> list[Row]:
     ]
 
 
-def _minutes(parts: Iterable[PartRecord]) -> list[Row]:
+def _minutes(parts: Iterable[PartRecord], firsts: Collection[str]) -> list[Row]:
     counts: Counter[tuple[Any, ...]] = Counter()
     found: Counter[tuple[Any, ...]] = Counter()
+    first: Counter[tuple[Any, ...]] = Counter()
     for part in parts:
         key = (*_place(part), ("verdict", part.row["verdict"]))
         counts[key] += 1
         found[key] += len(part.labels)
-    return [{**dict(key), "parts": parts, "defects": found[key]} for key, parts in counts.items()]
+        first[key] += part.row["id"] in firsts
+    return [{**dict(key), "parts": parts, "defects": found[key], "firsts": first[key]} for key, parts in counts.items()]
 
 
 def _minutes_of_defects(parts: Iterable[PartRecord]) -> list[Row]:

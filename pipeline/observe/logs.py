@@ -21,6 +21,7 @@ SECRET_KEYS = frozenset({"password", "passwd", "token", "secret", "authorization
 
 # Libraries that log each retry of a dead peer, or each step of their own: our own line says it once
 _QUIET = {
+    "alembic": logging.WARNING,
     "aiokafka": logging.CRITICAL,  # and at DEBUG the password
     "asyncio": logging.WARNING,
     "ray": logging.WARNING,

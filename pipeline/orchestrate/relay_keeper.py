@@ -12,6 +12,7 @@ import ray
 from ray.exceptions import RayError
 
 from pipeline.config import RaylineConfig
+from pipeline.history.settings import GROUP as HISTORY
 from pipeline.orchestrate.state import RelayReport
 from pipeline.relays.actor import RelayActor, RelaysReport
 from pipeline.relays.relay import group_of
@@ -25,6 +26,11 @@ NAMESPACE = "rayline"
 CALL_TIMEOUT_S = 5.0
 MISSED_BEFORE_REPLACED = 3
 REST_S = 2.0
+
+
+def held_groups(config: RaylineConfig) -> set[str]:
+    """Consumer groups that may hold streams in Redis by this configuration."""
+    return {group_of(name) for name in config.relays} | ({HISTORY} if config.history is not None else set())
 
 
 class RelayKeeper:
@@ -45,7 +51,7 @@ class RelayKeeper:
         await self.end(CALL_TIMEOUT_S)
         floors = ReaderFloors(self._config.redis_settings())
         try:
-            for gone in await floors.replace_run({group_of(name) for name in self._config.relays}):
+            for gone in await floors.replace_run(held_groups(self._config)):
                 logger.warning("%s is not configured any more: it holds no stream, and its place is lost", gone)
         finally:
             await floors.close()

@@ -45,6 +45,7 @@ from pipeline.sinks.errors import SinkUnavailable
 from pipeline.sinks.redis_client import RedisLink, RedisSettings, connect
 from pipeline.sinks.redis_pool import RedisPool
 from tests.api_client import OneBoxDetector, api_client
+from tests.api_paths import filled
 from tests.api_server import api_server
 from tests.redis_server import RedisServer, redis_server
 
@@ -294,7 +295,7 @@ STRICT = {
     "rate_limits": {"failed": "1000/second"},
     "stream_max_s": 1,
 }
-NAMES = {"camera": "gate", "line": "gate", "model": "m", "topic": "events"}
+NAMES = {"camera": "gate", "line": "gate", "model": "m", "topic": "events", "inspection_id": "gate/1/1"}
 
 
 @pytest.mark.parametrize("is_there", [True, False], ids=["Redis is there", "Redis refuses"])
@@ -313,7 +314,7 @@ async def test_every_route_keeps_its_callers_secrets(
         for asker, headers in ASKERS.items():
             for (method, path), rule in RULES.items():
                 if method != WEBSOCKET and not (rule.streams and asker == "a token"):  # one such second is enough
-                    await _ask(asks, heard, method, path.format(**NAMES), headers)
+                    await _ask(asks, heard, method, filled(path, **NAMES), headers)
         statuses = {one for one in heard.said if one.isdigit()}
     assert statuses >= ({"200", "201", "204", "400", "401", "404", "422", "503"} if is_there else {"401", "503"})
     await pool.close()

@@ -69,7 +69,7 @@ def test_it_is_told_by_its_input_alone(make: Callable[[str], Path]) -> None:
         process = psutil.Process(pid(line))
         assert line.startswith('{"password":"hunter2"}')
         assert "hunter2" not in " ".join(process.cmdline()) + " ".join(process.environ().values())
-        assert os.getsid(process.pid) != os.getsid(0)  # Ctrl-C at the terminal is not for it
+        assert os.getpgid(process.pid) != os.getpgid(0)  # Ctrl-C at the terminal is not for it
     wait_until_gone(process.pid, 0)
 
 

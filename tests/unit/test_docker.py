@@ -132,7 +132,11 @@ def test_the_api_is_reached_through_a_proxy_alone_and_believes_that_one() -> Non
         address = proxy["networks"]["default"]["ipv4_address"]
         assert config.api.trusted_proxies == (address,)
         assert ipaddress.ip_address(address) in ipaddress.ip_network(subnet)
-        assert proxy["ports"] == ["80:80", "443:443"]
+        assert proxy["ports"][:2] == ["80:80", "443:443"]
+    assert config.dashboard is not None
+    assert config.dashboard.trusted_proxies == config.api.trusted_proxies
+    assert PROXIES["nginx"]["ports"][2:] == ["8443:8443"]
+    assert f"server rayline:{config.dashboard.port};" in (DOCKER / "nginx.conf").read_text()
     assert not any(f":{config.api.port}" in port for port in SERVICES["rayline"].get("ports", []))
 
 

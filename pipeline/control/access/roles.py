@@ -34,6 +34,11 @@ class Principal:
     lines: frozenset[str] = frozenset({EVERY_LINE})
     kind: Literal["token", "key", "loopback"] = "token"
 
+    @property
+    def limited_to(self) -> frozenset[str] | None:
+        """Their lines; None: every one."""
+        return None if EVERY_LINE in self.lines else self.lines
+
     def may_see(self, line: str) -> bool:
         """True where the line is one of theirs."""
         return EVERY_LINE in self.lines or line in self.lines

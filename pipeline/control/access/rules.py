@@ -17,7 +17,7 @@ class Scope(StrEnum):
     LINE = "line"  # the path names a line: the gate looks
     CAMERA = "camera"  # the path names a camera: the gate looks at its line
     ANSWER = "answer"  # the answer holds only one's own lines: the route sees to it
-    BODY = "body"  # the body names a line: the route looks
+    BODY = "body"  # the body names a line, or something on one: the route looks
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +73,10 @@ RULES: Mapping[tuple[str, str], Rule] = MappingProxyType(
         ("GET", _LINE): Rule(Role.VIEWER, Scope.LINE),
         ("PUT", f"{_LINE}/recipe"): Rule(Role.OPERATOR, Scope.LINE),
         ("GET", "/v1/stream/{topic}"): Rule(Role.VIEWER, Scope.ANSWER, streams=True),
+        ("GET", "/v1/inspections"): Rule(Role.VIEWER, Scope.ANSWER, streams=True),
+        ("GET", "/v1/inspections/{inspection_id:path}"): Rule(Role.VIEWER, Scope.ANSWER),
+        ("GET", "/v1/pictures/{inspection_id:path}"): Rule(Role.VIEWER, Scope.ANSWER),
+        ("POST", "/v1/reviews"): Rule(Role.OPERATOR, Scope.BODY),
         ("GET", "/v1/audit"): Rule(Role.ADMIN),
     }
 )

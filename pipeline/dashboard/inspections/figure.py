@@ -8,10 +8,9 @@ from nicegui import ui
 
 from pipeline.dashboard.inspections.addresses import picture_address
 from pipeline.dashboard.inspections.cards import no_picture
-from pipeline.dashboard.inspections.pictures import words_of
-from pipeline.dashboard.inspections.stored_picture import PictureRefused, boxes_on
+from pipeline.dashboard.inspections.pictures import NOT_SHOWN, words_of
+from pipeline.dashboard.inspections.stored_picture import boxes_on
 from pipeline.dashboard.texts import t
-from pipeline.history.snapshots import SnapshotGone
 
 if TYPE_CHECKING:
     from pipeline.dashboard.inspections.geometry import Placed, SizeWh
@@ -19,17 +18,22 @@ if TYPE_CHECKING:
     from pipeline.history.gallery import PartRow
 
 
-async def part_figure(pictures: Pictures, part: PartRow) -> None:
-    """The picture, or why there is none."""
+def part_figure(part: PartRow, size: SizeWh | str) -> None:
+    """The picture of this size, or why there is none."""
+    if isinstance(size, str):
+        _none(size)
+    else:
+        _picture(part, size)
+
+
+async def size_or_why(pictures: Pictures, part: PartRow) -> SizeWh | str:
+    """The size of the part's picture, or in words why it cannot be shown."""
     if part.message.snapshot is None:
-        _none(no_picture(part))
-        return
+        return no_picture(part)
     try:
-        size = await pictures.size(part)
-    except (SnapshotGone, PictureRefused, TimeoutError) as exc:
-        _none(words_of(exc))
-        return
-    _picture(part, size)
+        return await pictures.size(part)
+    except NOT_SHOWN as exc:
+        return words_of(exc)
 
 
 def _picture(part: PartRow, size: SizeWh) -> None:

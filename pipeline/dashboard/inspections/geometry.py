@@ -42,19 +42,6 @@ class Window:
         return Placed(x1, y1, x2 - x1, y2 - y1)
 
 
-def carried(box: Xyxy, part: Xyxy | None, to: Xyxy) -> Xyxy | None:
-    """A box on a part, moved and stretched with the part to where that is elsewhere; None where nobody knows."""
-    if part is None or not (part[2] > part[0] and part[3] > part[1]):
-        return None
-    across, down = (to[2] - to[0]) / (part[2] - part[0]), (to[3] - to[1]) / (part[3] - part[1])
-    return (
-        to[0] + (box[0] - part[0]) * across,
-        to[1] + (box[1] - part[1]) * down,
-        to[0] + (box[2] - part[0]) * across,
-        to[1] + (box[3] - part[1]) * down,
-    )
-
-
 def window_of(frame: SizeWh, part: Xyxy, picture: SizeWh) -> Window | None:
     """What of the `frame` a picture of this size shows; None where it is neither the frame nor a crop around the part.
 

@@ -12,12 +12,11 @@ from typing import TYPE_CHECKING, TypeVar
 from starlette.requests import Request
 from starlette.responses import Response
 
-from pipeline.dashboard.inspections.query import lines_of
 from pipeline.dashboard.inspections.stored_picture import PictureRefused, size_of, thumbnail
 from pipeline.dashboard.inspections.thumbnails import Thumbnails
 from pipeline.dashboard.texts import t
 from pipeline.history.gallery import PartRow, part
-from pipeline.history.snapshots import SnapshotGone, SnapshotReader
+from pipeline.history.snapshots import NoPicture, PartPictures, PicturesUnavailable
 
 if TYPE_CHECKING:
     from pipeline.dashboard.inspections.geometry import SizeWh
@@ -25,6 +24,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+NOT_SHOWN = (NoPicture, PicturesUnavailable, PictureRefused, TimeoutError)
 ANSWERS_WITHIN_S = 8.0  # storage may be far away; a page is not to wait for ever
 _THREADS = 4
 # Asked again each time, so that who may no longer see it does not; the answer is then only that it has not changed.
@@ -41,7 +41,7 @@ class Pictures:
 
     def __init__(self, services: Services) -> None:
         self._services = services
-        self._reader = SnapshotReader(services.config.snapshots)
+        self._stored = PartPictures(services.config.snapshots)
         self._small = Thumbnails()
         self._threads = ThreadPoolExecutor(_THREADS, "rayline-pictures")
 
@@ -50,7 +50,7 @@ class Pictures:
 
         A small one that cannot be shown is answered as a picture that says so: it stands among others.
         """
-        lines = lines_of(request.state.visitor.principal)
+        lines = request.state.visitor.principal.limited_to
         found = await self._services.query(lambda connection: part(connection, inspection_id, lines))
         if found is None or found.message.snapshot is None:
             return Response(f"{t('inspections.part.missing')}\n", 404)
@@ -60,20 +60,20 @@ class Pictures:
             return Response(status_code=304, headers={**_HEADERS, "ETag": tag})
         try:
             data = await (self.small(found) if is_small else self.whole(found))
-        except (SnapshotGone, PictureRefused, TimeoutError) as exc:
+        except NOT_SHOWN as exc:
             return _placeholder(exc) if is_small else Response(f"{words_of(exc)}\n", 404)
         return Response(data, media_type="image/jpeg", headers={**_HEADERS, "ETag": tag})
 
     async def small(self, found: PartRow) -> bytes:
-        """A small JPEG with the boxes. Raises SnapshotGone, PictureRefused, TimeoutError."""
+        """A small JPEG with the boxes. Raises one of NOT_SHOWN."""
         return await self._within(self._small.get(found.id, partial(self._shrink, found)))
 
     async def whole(self, found: PartRow) -> bytes:
-        """The JPEG as stored, if it may be shown. Raises SnapshotGone, PictureRefused, TimeoutError."""
+        """The JPEG as stored, if it may be shown. Raises one of NOT_SHOWN."""
         return await self._within(self._on_thread(partial(self._checked, found)))
 
     async def size(self, found: PartRow) -> SizeWh:
-        """Its width and height. Raises SnapshotGone, PictureRefused, TimeoutError."""
+        """Its width and height. Raises one of NOT_SHOWN."""
         return size_of(await self.whole(found))
 
     def close(self) -> None:
@@ -90,7 +90,7 @@ class Pictures:
         return data
 
     def _read(self, found: PartRow) -> bytes:
-        return self._reader.read(found.message)
+        return self._stored.read(found.message)
 
     async def _on_thread(self, work: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._threads, work)
@@ -102,10 +102,8 @@ class Pictures:
 def words_of(exc: Exception) -> str:
     """Why there is no picture to be seen, for people."""
     match exc:
-        case SnapshotGone():
-            return t("inspections.picture_gone")
-        case PictureRefused():
-            return t("inspections.picture_refused", why=str(exc))
+        case NoPicture() | PictureRefused():
+            return t("inspections.picture_failed", why=str(exc))
     return t("inspections.picture_slow")
 
 

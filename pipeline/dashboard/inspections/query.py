@@ -9,7 +9,6 @@ from typing import Any, Self
 from urllib.parse import urlencode
 from zoneinfo import ZoneInfo
 
-from pipeline.control.access.roles import EVERY_LINE, Principal
 from pipeline.history.gallery import PartFilter
 from pipeline.history.plant import PlantSettings
 from pipeline.history.ranges import RangeError, parse_range
@@ -91,7 +90,7 @@ class GalleryQuery:
         return found.since_ms, found.until_ms
 
     def wanted(self, lines: Collection[str] | None, plant: PlantSettings, now_ms: int) -> PartFilter:
-        """What is asked of the history; `lines` are `lines_of` whoever asks."""
+        """What is asked of the history; `lines`: those that whoever asks may see, None for all."""
         asked = lines
         if self.line:
             asked = [self.line] if lines is None or self.line in lines else []
@@ -108,11 +107,6 @@ class GalleryQuery:
             since_ms=since_ms,
             until_ms=until_ms,
         )
-
-
-def lines_of(principal: Principal) -> list[str] | None:
-    """The lines whose parts they may see; None: all."""
-    return None if EVERY_LINE in principal.lines else sorted(principal.lines)
 
 
 _NAMES = tuple(field.name for field in fields(GalleryQuery))

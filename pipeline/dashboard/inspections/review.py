@@ -10,7 +10,6 @@ from nicegui import ui
 
 from pipeline.control.access.roles import Role
 from pipeline.dashboard.inspections.cards import local_time
-from pipeline.dashboard.inspections.query import lines_of
 from pipeline.dashboard.signs import SignBadge, sign_of
 from pipeline.dashboard.texts import t
 from pipeline.history.reviews import (
@@ -133,7 +132,7 @@ class ReviewPanel:
 
     async def _say(self, said: Said, reason: str = "", labels: Sequence[str] = ()) -> bool:
         one, who, at_ms = self._part.id, self._page.principal, int(time.time() * 1000)
-        lines = lines_of(who)
+        lines = who.limited_to
         try:
             await self._page.services.change(
                 lambda connection: review(

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 from PIL import Image, ImageDraw, ImageFont
 
-from pipeline.dashboard.inspections.geometry import Placed, SizeWh, Window, carried, window_of
+from pipeline.dashboard.inspections.geometry import Placed, SizeWh, Window, window_of
+from pipeline.history.picture_boxes import defects_in_picture, part_in_picture
 from stages.errors import RaylineError
 
 if TYPE_CHECKING:
@@ -54,17 +55,15 @@ def thumbnail(data: bytes, message: InspectionMessage | None) -> bytes:
 
 def boxes_on(message: InspectionMessage, picture: SizeWh) -> tuple[Placed | None, list[Placed | None]]:
     """The part's box and each defect's on a picture of this size; none where nobody knows where they are on it."""
-    defects = message.defects[:MAX_BOXES]
-    on_picture = message.snapshot.part_box if message.snapshot is not None else None
-    if on_picture is not None:
-        all_of_it = Window(0.0, 0.0, *picture)
-        moved = [carried(defect.box, defect.part_box, on_picture) for defect in defects]
-        return all_of_it.place(on_picture), [box and all_of_it.place(box) for box in moved]
+    part, defects = part_in_picture(message), defects_in_picture(message)[:MAX_BOXES]
+    if part is not None:
+        whole = Window(0.0, 0.0, *picture)
+        return whole.place(part), [one.box and whole.place(one.box) for one in defects]
     # Messages before 1.2 say where things were in frames, not where they are in the picture: the belt moved between.
     window = window_of((message.size.width, message.size.height), message.box, picture)
     if window is None:
         return None, [None] * len(defects)
-    return window.place(message.box), [window.place(defect.box) for defect in defects]
+    return window.place(message.box), [window.place(defect.box) for defect in message.defects[:MAX_BOXES]]
 
 
 def _opened(data: bytes) -> Image.Image:

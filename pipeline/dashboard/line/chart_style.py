@@ -30,7 +30,7 @@ def chart(alt: str, **parts: Any) -> Options:
     """
     return {
         "animation": False,
-        "aria": {"enabled": True, "label": {"description": alt}, "decal": {"show": True}},
+        "aria": {"enabled": True, "label": {"description": alt}},
         "textStyle": {"color": INK, "fontFamily": "inherit", "fontSize": _FONT},
         "grid": {"left": 8, "right": 16, "top": 40, "bottom": 8, "containLabel": True},
         "legend": legend(()),
@@ -72,6 +72,8 @@ def values(name: str = "", **more: Any) -> Options:
         "name": name,
         "nameTextStyle": {"color": MUTED, "fontSize": _FONT, "align": "left"},
         "min": 0,
+        "axisLine": {"show": False, "onZero": False},
+        "axisTick": {"show": False},
         "axisLabel": {"color": MUTED, "fontSize": _FONT},
         "splitLine": {"lineStyle": {"color": LINE}},
         **more,
@@ -80,7 +82,8 @@ def values(name: str = "", **more: Any) -> Options:
 
 def still(color: str, hatch: Options | None = None) -> Options:
     """Of a series: its colour, also under the pointer (ECharts cannot lighten a variable), and its hatching if any."""
-    return {"itemStyle": {"color": color, "decal": hatch or "none"}, "emphasis": {"disabled": True}}
+    style = {"color": color} if hatch is None else {"color": color, "decal": hatch}
+    return {"itemStyle": style, "emphasis": {"disabled": True}}
 
 
 def hatched(degrees: float) -> Options:

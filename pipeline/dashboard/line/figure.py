@@ -6,6 +6,8 @@ from nicegui import ui
 
 from pipeline.dashboard.line.figures_text import NONE
 
+_SHORT = 8  # signs that fit at full size
+
 
 class Figure(ui.element):
     """A figure that can show another value. `kind` names it to style sheets and tests."""
@@ -21,5 +23,7 @@ class Figure(ui.element):
     def show(self, value: str, beside: str = "", *, warns: bool = False) -> None:
         """`beside` qualifies the value; with `warns` it stands out."""
         self._value.set_text(value)
+        is_long = len(value) > _SHORT
+        self.classes(add="figure-long" if is_long else "", remove="" if is_long else "figure-long")
         self._beside.set_text(beside)
         self._beside.classes(add="figure-warns" if warns else "", remove="" if warns else "figure-warns")

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from zoneinfo import ZoneInfo
+
 from nicegui import ui
 
 from pipeline.dashboard.line.condition import Condition, LineState
 from pipeline.dashboard.line.figure import Figure
-from pipeline.dashboard.line.figures_text import NONE, ago, count, percent
+from pipeline.dashboard.line.figures_text import NONE, ago, count, moment, percent
 from pipeline.dashboard.line.reading import Glance
 from pipeline.dashboard.signs import SignBadge
 from pipeline.dashboard.texts import t
@@ -44,6 +46,15 @@ class StateLine(ui.element):
         told = "; ".join(because(other, glance.at) for other in others) if self._all_of_it else ""
         self._also.set_text(f"{t('line.also')}: {told}" if told else "")
         self._also.set_visibility(bool(told))
+
+
+def span_words(figures: LineFigures, zone: ZoneInfo) -> str:
+    """Of which time the figures are."""
+    span = figures.span
+    since, until = moment(span.since_ms, zone), moment(span.until_ms, zone)
+    if not span.name:
+        return t("line.span", since=since, until=until)
+    return t("line.span.named", name=span.name, since=since, until=until)
 
 
 def because(condition: Condition, now: float) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Sequence
+from math import ceil, sqrt
 from urllib.parse import quote, urlencode
 
 from nicegui import ui
@@ -13,7 +14,7 @@ from pipeline.control.access.roles import Role
 from pipeline.dashboard.frame import Page, page_frame
 from pipeline.dashboard.line.changeover_note import ChangeoverNote
 from pipeline.dashboard.line.condition import WORST_FIRST
-from pipeline.dashboard.line.glance_view import GlanceFigures, StateLine
+from pipeline.dashboard.line.glance_view import GlanceFigures, StateLine, span_words
 from pipeline.dashboard.line.looked_at import LookedAt
 from pipeline.dashboard.line.reading import LOOK_S, Glance, LineReader
 from pipeline.dashboard.line.wall import put_up_style, wall_link
@@ -29,13 +30,14 @@ def overview(reader: LineReader) -> None:
         looked_at = LookedAt.of(page.request, plant, round(time.time() * 1e3))
         put_up_style(looked_at.is_wall)
         lines = _Overview(page, reader, looked_at)
-        if not looked_at.is_wall:
+        with ui.element("div").classes("wall line-page" if looked_at.is_wall else "line-page"):
             with ui.element("div").classes("bar page-bar"):
                 with ui.element("h1"):
                     ui.label(t("lines.title"))
-                RangePicker(plant, looked_at.range_text, page.does(Role.VIEWER, lines.choose))
-                wall_link()
-        with ui.element("div").classes("wall line-page" if looked_at.is_wall else "line-page"):
+                lines.span = ui.label().classes("page-span")
+                if not looked_at.is_wall:
+                    RangePicker(plant, looked_at.range_text, page.does(Role.VIEWER, lines.choose))
+                    wall_link()
             lines.begin()
         page.every(LOOK_S, lines.refresh)
 
@@ -46,6 +48,7 @@ class _Overview:
     def __init__(self, page: Page, reader: LineReader, looked_at: LookedAt) -> None:
         self._page, self._reader, self._looked_at = page, reader, looked_at
         self._tiles: dict[str, _Tile] = {}
+        self.span: ui.label
 
     def begin(self) -> None:
         """Where the tiles will stand."""
@@ -73,6 +76,8 @@ class _Overview:
     def _show(self, glances: Sequence[Glance]) -> None:
         self._loading.set_visibility(False)
         self._empty.set_visibility(not glances)
+        if found := next((glance.figures for glance in glances if glance.figures is not None), None):
+            self.span.set_text(span_words(found, self._page.services.plant.zone))
         for name in self._tiles.keys() - {glance.line for glance in glances}:
             self._tiles.pop(name).delete()
         for glance in glances:
@@ -80,6 +85,7 @@ class _Overview:
                 with self._grid:
                     self._tiles[glance.line] = _Tile(glance.line)
             self._tiles[glance.line].show(glance, self._looked_at)
+        self._grid.style(f"--columns: {ceil(sqrt(len(glances)))}")
         self._put_in_order([glance.line for glance in glances])
 
     def _put_in_order(self, names: Sequence[str]) -> None:

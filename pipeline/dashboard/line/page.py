@@ -12,7 +12,7 @@ from pipeline.dashboard.frame import Page, PageRefused, page_frame
 from pipeline.dashboard.line.changeover_note import ChangeoverNote
 from pipeline.dashboard.line.chart_panel import ChartPanel
 from pipeline.dashboard.line.control_panel import ControlPanel
-from pipeline.dashboard.line.glance_view import GlanceFigures, StateLine
+from pipeline.dashboard.line.glance_view import GlanceFigures, StateLine, span_words
 from pipeline.dashboard.line.looked_at import LookedAt
 from pipeline.dashboard.line.pareto_chart import pareto_chart
 from pipeline.dashboard.line.reading import LOOK_S, Details, Glance, LineReader
@@ -58,6 +58,7 @@ class _LineView:
         with ui.element("div").classes("bar page-bar"):
             with ui.element("h1"):
                 ui.label(looked_at.line)
+            self._span = ui.label().classes("page-span")
             if not looked_at.is_wall:
                 RangePicker(page.services.plant, looked_at.range_text, page.does(Role.VIEWER, self._choose))
                 wall_link()
@@ -68,8 +69,8 @@ class _LineView:
             self._throughput = ChartPanel("throughput", t("line.throughput.title"), "line.throughput.empty")
             self._pareto = ChartPanel("pareto", t("line.pareto.title"), "line.pareto.empty")
             self._control = ControlPanel(page, reader, looked_at)
-            self._reviews = ReviewsPanel()
             self._rejects = RejectsPanel(looked_at.line, zone)
+            self._reviews = ReviewsPanel()
 
     async def look(self) -> None:
         """State and figures as they are now. Raises what kept one of them from being read, once the rest is shown."""
@@ -98,6 +99,7 @@ class _LineView:
         self._changeover.show(glance)
         self._figures.show(glance)
         if glance.figures is not None:
+            self._span.set_text(span_words(glance.figures, self._zone))
             options = throughput_chart(glance.figures.throughput, glance.target_per_hour, self._zone)
             self._throughput.show(options, is_empty=not glance.figures.counts.parts)
 

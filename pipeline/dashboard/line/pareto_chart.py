@@ -12,6 +12,7 @@ from pipeline.dashboard.texts import t
 if TYPE_CHECKING:
     from pipeline.history.pareto import DefectCount
 
+_FIT = 24  # signs beside each other on a phone
 MOST = 10  # bars; the rest would be lines nobody can read
 
 
@@ -19,13 +20,16 @@ def pareto_chart(defects: Sequence[DefectCount]) -> Options:
     """The most frequent ones, in the order given."""
     shown = defects[:MOST]
     labels = [defect.label for defect in shown]
+    slant = _slant(labels)
     parts, together = t("line.pareto.parts"), t("line.pareto.cumulative")
     return chart(
         t("line.pareto.alt", defects=", ".join(f"{each.label} {each.parts}" for each in shown)),
+        grid={"left": 8 + slant, "right": 16, "top": 40, "bottom": 8, "containLabel": True},
         legend=legend([parts, together]),
-        xAxis=categories(labels, axisLabel={"color": INK, "fontSize": 13, "interval": 0, "rotate": _rotation(labels)}),
+        xAxis=categories(labels, axisLabel={"color": INK, "fontSize": 13, "interval": 0, "rotate": slant}),
         yAxis=[
-            values(minInterval=1),
+            # As high as all defects together, so that the line begins on top of the first bar.
+            values(max=_total(defects), minInterval=1, axisLabel={"color": MUTED, "showMaxLabel": False}),
             values(max=100, splitLine={"show": False}, axisLabel={"color": MUTED, "formatter": "{value} %"}),
         ],
         series=[
@@ -34,7 +38,7 @@ def pareto_chart(defects: Sequence[DefectCount]) -> Options:
                 "name": parts,
                 "barMaxWidth": 56,
                 "data": [{"value": each.parts, "name": _bar_words(each)} for each in shown],
-                "label": {"show": True, "position": "top", "color": INK},
+                "label": {"show": True, "position": "top", "distance": 9, "color": INK},
                 **still(BAD),
             },
             {
@@ -51,9 +55,13 @@ def pareto_chart(defects: Sequence[DefectCount]) -> Options:
     )
 
 
-def _rotation(labels: Sequence[str]) -> int:
-    """Labels that would run into each other stand aslant."""
-    return 30 if sum(map(len, labels)) > 40 else 0
+def _total(defects: Sequence[DefectCount]) -> int | None:
+    return sum(each.parts for each in defects) or None
+
+
+def _slant(labels: Sequence[str]) -> int:
+    """Degrees: labels that would run into each other stand aslant, and need as many pixels more on the left."""
+    return 25 if sum(map(len, labels)) > _FIT else 0
 
 
 def _bar_words(defect: DefectCount) -> str:

@@ -32,7 +32,8 @@ if TYPE_CHECKING:
 
 LOOK_S = 1.0  # a page asks so often ...
 FRESH_S = 1.5  # ... and is given what is so old at most: worked out every 2 s, and shown before it is 3 s old
-REJECTS = 12  # last rejected parts shown
+REJECTS = 8  # last rejected parts shown
+_HOUR_MS = 3_600_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +128,9 @@ class LineReader:
     def _figures(self, connection: Connection, line: str, range_text: str, counting: str | None) -> LineFigures:
         span = self.span(range_text)
         plant = self._services.plant
-        return figures(connection, line, span, now_ms=self._now_ms(), plant=plant, camera=counting)
+        return figures(
+            connection, line, span, now_ms=self._now_ms(), plant=plant, camera=counting, bucket_min=_piece_min(span)
+        )
 
     def _conditions(
         self, desired: DesiredState | None, report: SystemReport | None, line: str, parts: Parts | None
@@ -159,6 +162,11 @@ class LineReader:
 
     def _now_ms(self) -> int:
         return round(self._now() * 1e3)
+
+
+def _piece_min(span: TimeRange) -> int | None:
+    """People reckon throughput by the hour. None, for a range of few hours or of many days, leaves it to the range."""
+    return 60 if 2 * _HOUR_MS < span.duration_ms <= 72 * _HOUR_MS else None
 
 
 def last_part_ms(connection: Connection, line: str) -> int | None:

@@ -28,6 +28,8 @@ LINE: Mapping[str, str] = {
     "line.throughput.empty": "No part was judged in this time.",
     "line.last_part": "last part {ago} ago",
     "line.last_part.none": "no part yet",
+    "line.span": "{since} to {until}",
+    "line.span.named": "{name}, {since} to {until}",
     "line.open": "Open {line}",
     "line.wall": "Wall",
     "line.wall.leave": "Leave the wall",

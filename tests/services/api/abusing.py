@@ -24,7 +24,7 @@ SECRET = "0123456789abcdef" * 4
 KEY = ApiKey.new()
 NO_LIMIT = "1000000/second"
 MOST_GROWTH = 150_000_000  # bytes of memory, that no abuse may cost this process
-NAMES = {"camera": "a", "line": "l1", "model": "bottles", "topic": "events"}
+NAMES = {"camera": "a", "line": "l1", "model": "bottles", "topic": "events", "inspection_id": "a/1/1"}
 
 
 @asynccontextmanager

@@ -16,6 +16,7 @@ from pipeline.control.access.api_keys import ApiKey
 from pipeline.control.access.rules import RULES, WEBSOCKET
 from pipeline.control.access.tokens import OWN_ALGORITHM
 from pipeline.sinks.redis_client import RedisSettings
+from tests.api_paths import filled
 from tests.api_server import ApiServer
 from tests.services.api.abusing import KEY, MOST_GROWTH, NAMES, SECRET, lives, memory, raw, say, strict_api
 
@@ -70,7 +71,7 @@ async def test_without_a_good_token_no_route_answers(api: ApiServer, credential:
     for (method, path), rule in RULES.items():
         if rule.is_public:
             continue
-        target = path.format(**NAMES) + f"?token={KEY.text}&access_token={KEY.text}"
+        target = filled(path, **NAMES) + f"?token={KEY.text}&access_token={KEY.text}"
         if method == WEBSOCKET:
             upgrade = ("connection: upgrade", "upgrade: websocket", "sec-websocket-version: 13")
             said = await say(api, raw("GET", target, *upgrade, f"sec-websocket-key: {'A' * 22}==", *lines, key=False))
@@ -100,7 +101,7 @@ async def test_no_path_takes_a_method_it_does_not_tell_of(api: ApiServer) -> Non
             "PROPFIND",
             "get",
         } - allowed:
-            said = await say(api, raw(method, path.format(**NAMES), "transfer-encoding: chunked") + b"0\r\n\r\n")
+            said = await say(api, raw(method, filled(path, **NAMES), "transfer-encoding: chunked") + b"0\r\n\r\n")
             assert said.status == 405, (method, path)
             assert said.headers["allow"] == ", ".join(sorted(allowed)), (method, path)
             assert said.headers["content-type"] == "application/problem+json"
@@ -139,7 +140,7 @@ async def test_a_name_that_is_none_leads_nowhere(api: ApiServer, name: str) -> N
     for method, path in RULES:
         if "{" not in path or method == WEBSOCKET:
             continue
-        target = path.format(**dict.fromkeys(NAMES, name))
+        target = filled(path, **dict.fromkeys(NAMES, name))
         said = await say(api, raw(method, target, "content-type: application/json", body=b'{"fps": 1}'))
         assert said.status in (404, 405, 422), (method, target)  # 405: with a slash in it, it is another path
         assert "\n" not in said.problem()["detail"]

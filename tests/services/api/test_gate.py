@@ -27,10 +27,12 @@ from pipeline.orchestrate.desired_store import DesiredStore
 from pipeline.sinks.redis_client import RedisSettings
 from pipeline.sinks.redis_pool import RedisPool
 from tests.api_client import OneBoxDetector
+from tests.api_paths import filled
 
 pytestmark = pytest.mark.services
 
 CALLERS = [None, *Role]
+NAMES = {"line": "l1", "camera": "a", "model": "bottles", "topic": "events", "inspection_id": "a/1/1"}
 
 
 class Named:
@@ -89,7 +91,7 @@ async def ask(
     app: ASGIApp, method: str, path: str, who: str | None = None, **names: str
 ) -> tuple[int | str, dict[str, str]]:
     """What comes first back: a status, or of a WebSocket the type of its first message."""
-    path = path.format(**{"line": "l1", "camera": "a", "model": "bottles", "topic": "events", **names})
+    path = filled(path, **{**NAMES, **names})
     headers = [(b"host", b"localhost")] + ([(b"x-who", who.encode())] if who else [])
     scope: dict[str, Any] = {"path": path, "raw_path": path.encode(), "query_string": b"", "headers": headers}
     scope |= {"client": ("127.0.0.1", 5), "server": ("localhost", 80), "root_path": "", "http_version": "1.1"}

@@ -63,7 +63,8 @@ class Line:
 
     def stored(self, one: str, data: bytes) -> dict[str, Any]:
         """What the message says of the picture that is now on disk."""
-        path = self.folder / file_name(one)
+        path = self.folder / f"{datetime.now(UTC):%Y-%m-%d}" / file_name(one)
+        path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(data)
         return {"uri": path.as_uri(), "sha256": hashlib.sha256(data).hexdigest(), "part_box": PART}
 

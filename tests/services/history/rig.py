@@ -11,9 +11,9 @@ from typing import Any
 import orjson
 from sqlalchemy import Connection
 
-from pipeline.history.collector import GROUP, Collector
+from pipeline.history.collector import Collector
 from pipeline.history.database import Database
-from pipeline.history.settings import HistorySettings
+from pipeline.history.settings import GROUP, HistorySettings
 from pipeline.sinks.keys import camera_keys
 from pipeline.sinks.redis_client import RedisSettings, connect
 from tests.redis_server import RedisServer
@@ -27,9 +27,9 @@ class Line:
 
     def __init__(self, server: RedisServer, name: str) -> None:
         self.name = name
-        self.settings = RedisSettings(url=server.url, retries=0)  # type: ignore[arg-type]
+        self.settings = RedisSettings(url=server.url, retries=0)
         self.keys = camera_keys(name, CAMERA)
-        self._redis = connect(self.settings)
+        self._redis: Any = connect(self.settings)  # redis-py's types know no bytes
 
     async def publish(self, *messages: bytes, ids: Sequence[str] = ()) -> list[str]:
         """The entries' ids."""
@@ -38,7 +38,7 @@ class Line:
             stream = self.keys.events if b'"rayline.event/' in message else self.keys.inspections
             name = orjson.loads(message)["message_id"] if message.startswith(b"{") else "?"
             entry = {"message_id": name, "data": message}
-            made.append((await self._redis.xadd(stream, entry, id=ids[number] if ids else "*")).decode())  # type: ignore[arg-type]
+            made.append((await self._redis.xadd(stream, entry, id=ids[number] if ids else "*")).decode())
         return made
 
     def messages(self, count: int, first: int = 0) -> list[bytes]:

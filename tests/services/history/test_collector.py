@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.history.collector import GROUP
 from pipeline.history.database import Database
+from pipeline.history.settings import GROUP
 from pipeline.history.tables import events, inspections, part_minutes, uninspected
 from pipeline.sinks.reader_floors import ReaderFloors
 from tests.redis_server import redis_server

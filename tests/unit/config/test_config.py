@@ -25,6 +25,13 @@ def test_of_a_line_with_two_cameras_neither_counts_unless_told() -> None:
     assert [told.camera(name).counts for name in ("cam-1", "cam-2")] == [True, False]
 
 
+def test_a_line_may_have_a_target_of_parts_an_hour() -> None:
+    told = config_from(SITE.replace("{recipe: check}", "{recipe: check, target_per_hour: 3600}"))
+    assert (told.lines["filling"].target_per_hour, config_from(SITE).lines["filling"].target_per_hour) == (3600, None)
+    with pytest.raises(ConfigError, match="greater than 0"):
+        config_from(SITE.replace("{recipe: check}", "{recipe: check, target_per_hour: 0}"))
+
+
 def test_the_only_recipe_needs_no_naming() -> None:
     text = "models: {m: {weights: m.pt}}\nrecipes: {r: {model: m}}\ncameras: {c: {url: 'rtsp://h/c'}}\n"
     assert config_from(text).camera("c").recipe_name == "r"

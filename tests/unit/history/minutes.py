@@ -6,11 +6,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
 
-from sqlalchemy import Connection, create_engine, insert, select
+from sqlalchemy import Connection, create_engine, insert
 from sqlalchemy.pool import StaticPool
 
 from pipeline.history.ranges import MINUTE_MS, TimeRange
-from pipeline.history.tables import defect_minutes, inspections, metadata, part_minutes, uninspected
+from pipeline.history.tables import defect_minutes, metadata, part_minutes, uninspected
 
 LINE = "filling"
 
@@ -48,18 +48,20 @@ def add_parts(
     indeterminate: int = 0,
     *,
     defects: int = 0,
+    firsts: int = 0,
     recipe: str = "r",
     model: str = "m:1",
     camera: str = "cam",
     counts: bool = True,
     line: str = LINE,
 ) -> None:
-    """Parts of one minute; the defects are the rejects'."""
+    """Parts of one minute; the defects are the rejects', the firsts are among those of each verdict."""
     shared = {"line": line, "minute": minute(at), "camera": camera, "recipe": recipe, "model": model, "counts": counts}
     for verdict, parts in (("pass", passes), ("reject", rejects), ("indeterminate", indeterminate)):
         if parts:
             found = defects if verdict == "reject" else 0
-            connection.execute(insert(part_minutes).values(**shared, verdict=verdict, parts=parts, defects=found))
+            counted = {"verdict": verdict, "parts": parts, "defects": found, "firsts": min(firsts, parts)}
+            connection.execute(insert(part_minutes).values(**shared, **counted))
 
 
 def add_defects(connection: Connection, at: str, label: str, parts: int, *, counts: bool = True) -> None:
@@ -89,28 +91,5 @@ def add_blind(connection: Connection, since: str, until: str | None, *, camera: 
             since_ms=ms(since),
             until_ms=None if until is None else ms(until),
             reason="dark",
-        )
-    )
-
-
-def add_part(
-    connection: Connection, at: str, verdict: str, external_id: str | None, *, counts: bool = True, line: str = LINE
-) -> None:
-    """One part, with its name."""
-    known = connection.execute(select(inspections.c.id)).all()
-    connection.execute(
-        insert(inspections).values(
-            id=f"cam/{len(known)}",
-            line=line,
-            camera="cam",
-            station="s",
-            counts=counts,
-            external_id=external_id,
-            verdict=verdict,
-            captured_ms=ms(at),
-            decided_ms=ms(at),
-            model="m:1",
-            has_snapshot=False,
-            message="{}",
         )
     )

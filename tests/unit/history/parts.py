@@ -50,8 +50,7 @@ def row(number: int, verdict: str = "reject", **changes: Any) -> dict[str, Any]:
         captured_at=rfc3339(at_ms / 1000),
         defects=[{"label": label, "score": 0.9, "box": [30.0, 30.0, 60.0, 60.0]} for label in labels],
         snapshot=snapshot,
-        **changes.pop("message", {}),
-    )
+    ) | changes.pop("message", {})
     return {
         "id": inspection_id,
         "line": line,

@@ -89,6 +89,14 @@ class Promises:
         assert {row["recipe"] for row in found} == {"cola", ""}
         assert {row["label"]: row["parts"] for row in rows(db, defect_minutes)} == {"dent": 2, "no cap": 1}
 
+    def test_a_part_with_a_name_is_counted_as_a_first_the_first_time_its_line_counts_it(self, db: Database) -> None:
+        again = part(external_id="B", at=AT + 2)
+        put(db, part(external_id="A"), part(external_id="B", verdict="reject", at=AT + 1), again, part())
+        put(db, again, part(external_id="B", at=AT + 3), part(external_id="C", counts=False))
+        put(db, part(external_id="C"), part(external_id="A", line="other"))
+        firsts = {(row["line"], row["verdict"]): row["firsts"] for row in rows(db, part_minutes) if row["counts"]}
+        assert firsts == {("filling", "pass"): 2, ("filling", "reject"): 1, ("other", "pass"): 1}
+
     def test_an_interval_is_closed_once_and_never_opened_again(self, db: Database) -> None:
         assert put(db, interval("i")) == 1
         assert rows(db, uninspected)[0]["until_ms"] is None

@@ -88,11 +88,23 @@ def test_filters_hold_together(database: Database, wanted: dict[str, object], fo
 
 def test_what_is_rare_is_found_in_bounded_steps(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(gallery, "SCANNED", 7)
+    put(database, *(row(n, model="rare:1" if n in (2, 17) else "m:1", line=f"l{n % 2}") for n in range(30)))
+    with database.read() as connection:
+        first = page(connection, PartFilter(None, model="rare:1"))
+    assert ([one.id for one in first.parts], first.reached_ms) == (["a/1/17"], START_MS + 17_000)
+    assert ids(database, PartFilter(None, model="rare:1"), limit=1) == ["a/1/17", "a/1/2"]
+
+
+def test_the_parts_of_a_camera_are_found_however_many_others_there_are(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(gallery, "SCANNED", 7)
     put(database, *(row(n, camera="rare" if n in (2, 17) else "a", line=f"l{n % 2}") for n in range(30)))
     with database.read() as connection:
-        first = page(connection, PartFilter(None, camera="rare"))
-    assert ([one.id for one in first.parts], first.reached_ms) == (["rare/1/17"], START_MS + 17_000)
-    assert ids(database, PartFilter(None, camera="rare"), limit=1) == ["rare/1/17", "rare/1/2"]
+        found = page(connection, PartFilter(None, camera="rare"))
+        of_one_line = page(connection, PartFilter(["l0", "l7"], camera="rare"))
+    assert [one.id for one in found.parts] == ["rare/1/17", "rare/1/2"]
+    assert [one.id for one in of_one_line.parts] == ["rare/1/2"]
 
 
 def test_a_part_comes_with_its_message_and_what_was_said_of_it(database: Database) -> None:

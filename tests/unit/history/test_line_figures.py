@@ -11,7 +11,7 @@ from pipeline.history.line_figures import figures
 from pipeline.history.pareto import pareto
 from pipeline.history.plant import PlantSettings
 from pipeline.history.uninspected_time import union_ms
-from tests.unit.history.minutes import LINE, add_blind, add_defects, add_part, add_parts, empty_history, ms, span
+from tests.unit.history.minutes import LINE, add_blind, add_defects, add_parts, empty_history, ms, span
 
 HOUR = span("2025-06-11T10:00+00:00", "2025-06-11T11:00+00:00")
 LATER = ms("2025-06-12T00:00+00:00")
@@ -108,23 +108,16 @@ def test_intervals_count_once(intervals: list[tuple[int, int]], total: int) -> N
 
 
 def test_first_pass_yield_is_of_parts_seen_for_the_first_time(history: Connection) -> None:
-    add_part(history, "2025-06-11T10:00+00:00", "pass", "A")
-    add_part(history, "2025-06-11T10:01+00:00", "reject", "B")
-    add_part(history, "2025-06-11T10:02+00:00", "pass", "B")  # after rework
-    add_part(history, "2025-06-11T09:00+00:00", "reject", "C")
-    add_part(history, "2025-06-11T10:03+00:00", "pass", "C")  # rejected before this hour
-    add_part(history, "2025-06-11T10:04+00:00", "indeterminate", "D")
-    add_part(history, "2025-06-11T10:04+00:00", "pass", None)
-    add_part(history, "2025-06-11T09:00+00:00", "pass", "E", counts=False)
-    add_part(history, "2025-06-11T09:00+00:00", "reject", "E", line="other")
-    add_part(history, "2025-06-11T10:05+00:00", "pass", "E")
+    add_parts(history, "2025-06-11T10:00+00:00", passes=50, rejects=10, indeterminate=2, firsts=30)
+    add_parts(history, "2025-06-11T10:01+00:00", passes=50, firsts=0)
     found = figures(history, LINE, HOUR, now_ms=LATER).first_pass
     assert found is not None
-    assert (found.parts, found.passes, found.share) == (4, 2, 0.5)
+    assert (found.parts, found.passes) == (42, 30)
+    assert found.share == 30 / 42
 
 
 def test_parts_without_a_name_have_no_first_pass_yield(history: Connection) -> None:
-    add_part(history, "2025-06-11T10:00+00:00", "pass", None)
+    add_parts(history, "2025-06-11T10:00+00:00", passes=50)
     assert figures(history, LINE, HOUR, now_ms=LATER).first_pass is None
 
 

@@ -54,6 +54,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint(
             "line", "minute", "camera", "recipe", "model", "counts", "label", name=op.f("pk_defect_minutes")
         ),
+        sqlite_with_rowid=False,
     )
     op.create_table(
         "events",
@@ -99,8 +100,14 @@ def upgrade() -> None:
         sa.Column("message", sa.Text(), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_inspections")),
     )
+    op.create_index(op.f("ix_inspections_camera_captured_ms"), "inspections", ["camera", "captured_ms"], unique=False)
     op.create_index(op.f("ix_inspections_captured_ms"), "inspections", ["captured_ms"], unique=False)
-    op.create_index(op.f("ix_inspections_external_id"), "inspections", ["external_id"], unique=False)
+    op.create_index(
+        op.f("ix_inspections_external_id_line_counts"),
+        "inspections",
+        ["external_id", "line", "counts"],
+        unique=False,
+    )
     op.create_index(op.f("ix_inspections_line_captured_ms"), "inspections", ["line", "captured_ms"], unique=False)
     op.create_index(
         op.f("ix_inspections_line_has_snapshot_verdict_captured_ms"),
@@ -122,9 +129,11 @@ def upgrade() -> None:
         sa.Column("verdict", sa.String(length=16), nullable=False),
         sa.Column("parts", sa.Integer(), nullable=False),
         sa.Column("defects", sa.Integer(), nullable=False),
+        sa.Column("firsts", sa.Integer(), server_default="0", nullable=False),
         sa.PrimaryKeyConstraint(
             "line", "minute", "camera", "recipe", "model", "counts", "verdict", name=op.f("pk_part_minutes")
         ),
+        sqlite_with_rowid=False,
     )
     op.create_table(
         "uninspected",

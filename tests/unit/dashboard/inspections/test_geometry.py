@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from pipeline.dashboard.inspections.geometry import SizeWh, Window, Xyxy, carried, window_of
+from pipeline.dashboard.inspections.geometry import SizeWh, Window, Xyxy, window_of
 from pipeline.sinks.snapshots import crop
 
 FRAME = (640, 360)
@@ -67,12 +67,3 @@ def test_a_box_becomes_shares_of_the_picture_and_stays_inside() -> None:
 )
 def test_what_shows_nothing_is_not_drawn(box: Xyxy) -> None:
     assert Window(100, 50, 200, 100).place(box) is None
-
-
-def test_a_defect_goes_with_its_part_to_where_the_picture_shows_it() -> None:
-    assert carried((30, 20, 40, 40), (20, 0, 120, 100), (200, 50, 400, 150)) == (220, 70, 240, 90)
-
-
-@pytest.mark.parametrize("part", [None, (20, 0, 20, 100), (NAN, 0, 20, 100)])
-def test_where_nobody_knows_the_part_nobody_knows_the_defect(part: Xyxy | None) -> None:
-    assert carried((30, 20, 40, 40), part, (200, 50, 400, 150)) is None

@@ -1,15 +1,10 @@
-"""The HTTP API through all of it, while one `rayline demo` runs: Serve and its proxy, cameras by RTSP, the model."""
+"""The HTTP API through all of it, while the demo runs: Serve and its proxy, cameras by RTSP, the model."""
 
 from __future__ import annotations
 
 import asyncio
 import json
-import re
-import signal
 import time
-from collections.abc import Iterator
-from contextlib import suppress
-from pathlib import Path
 from typing import Any
 
 import cv2
@@ -31,34 +26,6 @@ pytestmark = [pytest.mark.ray, pytest.mark.services, pytest.mark.timeout(300)]
 BOTH = {"line-1", "line-2"}
 SIZE = (640, 360)
 STRANGER = "https://elsewhere.example"
-
-
-@pytest.fixture(scope="module")
-def rayline(tmp_path_factory: pytest.TempPathFactory, exports: Path) -> Rayline:
-    """Of this module: one demo carries all its tests."""
-    return Rayline(tmp_path_factory.mktemp("api") / "rayline", exports)
-
-
-@pytest.fixture(scope="module")
-def demo(rayline: Rayline) -> Iterator[Command]:
-    """A demo without end that has judged its first part; the last test ends it."""
-    with rayline.running("demo") as running:
-        running.wait_for("a verdict", lambda: "PASS" in running.stdout or "REJECT" in running.stdout, timeout_s=180)
-        yield running
-
-
-@pytest.fixture(scope="module")
-def url(demo: Command) -> str:
-    """Where it says that it answers."""
-    told = re.search(r"HTTP API: (http://127\.0\.0\.1:\d+)/v1/cameras", demo.stdout)
-    assert told is not None, demo.output
-    return told[1]
-
-
-@pytest.fixture
-def api(url: str) -> Iterator[httpx.Client]:
-    with httpx.Client(base_url=url, timeout=15) as client:
-        yield client
 
 
 def cameras(api: httpx.Client) -> dict[str, dict[str, Any]]:
@@ -191,19 +158,3 @@ def test_a_key_pauses_its_lines_camera_and_the_audit_log_says_whose_it_was(rayli
         ("camera.pause", "line-2"),
     ]
     assert (newest["by"]["name"], newest["by"]["kind"], newest["by"]["role"]) == ("shift-lead", "key", "operator")
-
-
-def test_ctrl_c_ends_a_demo_without_end_though_somebody_watches(rayline: Rayline, demo: Command, url: str) -> None:
-    assert rayline.json("status", "--once", "--json")["running"]
-    with httpx.stream("GET", f"{url}/v1/cameras/line-1/live", timeout=15) as watched:
-        chunks = watched.iter_raw()
-        assert next(chunks)
-        demo.interrupt(signal.SIGINT)
-        assert demo.finish(20) == 0, demo.output
-        demo.assert_nothing_left()
-        with suppress(httpx.HTTPError):  # cut off in mid-picture
-            for _ in chunks:
-                pass
-    assert "parts_truth" in demo.stdout
-    assert "Traceback" not in demo.output
-    assert not rayline.note.exists()

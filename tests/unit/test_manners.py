@@ -11,7 +11,7 @@ import pytest
 _ASKED = """
 import os, threading
 from pathlib import Path
-from pipeline.deployments.manners import let_the_line_go_first
+from pipeline.manners import let_the_line_go_first
 
 done = threading.Event()
 before = threading.Thread(target=done.wait)

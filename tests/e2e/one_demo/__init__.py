@@ -1,0 +1,1 @@
+"""One `rayline demo` carries all these tests; the last file ends it."""
