@@ -129,11 +129,7 @@ class Evaluator:
     def _apply(self, judged: Judgements, standing: Collection[Alarm], repeated: Collection[Alarm], now: float) -> bool:
         """Writes what changes, if anything does: mostly nothing, and then nobody waits for the database."""
         held = {alarm.key: alarm.severity for alarm in standing}
-        begun = {
-            key: one
-            for key, one in judged.items()
-            if one.holds and not (key in held and held[key].covers(one.severity))
-        }
+        begun = {key: one for key, one in judged.items() if one.holds and held.get(key) is not one.severity}
         over = {key: one for key, one in judged.items() if one.holds is False and key in held}
         if not (begun or over or repeated):
             return False

@@ -49,21 +49,23 @@ class Alarm:
 
 
 def raise_alarm(connection: Connection, key: AlarmKey, severity: Severity, detail: str, now_ms: int) -> Alarm | None:
-    """The alarm, raised now; None where it holds already and is as bad.
+    """The alarm, raised now; None where it holds already and is no worse.
 
-    One that gets worse is told anew, and nobody has acknowledged that.
+    One that gets worse is told anew, and nobody has acknowledged that. One that gets milder only says so.
     """
     standing = holding_one(connection, key)
     if standing is None:
         values = {**key._asdict(), "severity": severity, "detail": detail[:LONGEST_DETAIL], "raised_ms": now_ms}
         made: int = connection.execute(insert(alarms).values(**values, note="").returning(alarms.c.id)).scalar_one()
         return Alarm(made, key, severity, detail[:LONGEST_DETAIL], now_ms)
-    if standing.severity.covers(severity):
+    if standing.severity is severity:
         return None
-    worse = {"severity": severity, "detail": detail[:LONGEST_DETAIL], "note": ""}
-    nobody = {"acknowledged_by": None, "acknowledged_ms": None}
-    connection.execute(update(alarms).where(alarms.c.id == standing.id).values(**worse, **nobody))
-    return find(connection, standing.id)
+    said: dict[str, Any] = {"severity": severity, "detail": detail[:LONGEST_DETAIL]}
+    is_worse = severity.covers(standing.severity)
+    if is_worse:
+        said |= {"acknowledged_by": None, "acknowledged_ms": None, "note": ""}
+    connection.execute(update(alarms).where(alarms.c.id == standing.id).values(**said))
+    return find(connection, standing.id) if is_worse else None
 
 
 def clear_alarm(connection: Connection, key: AlarmKey, now_ms: int) -> Alarm | None:

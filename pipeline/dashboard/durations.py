@@ -13,7 +13,7 @@ _UNITS = ((86_400, "time.days"), (3600, "time.hours"), (60, "time.minutes"), (1,
 def lasted(seconds: float) -> str:
     """Two units at most: "12 s", "3 min 5 s", "2 h 5 min", "4 d 2 h"."""
     left = max(0, int(seconds))
-    told = []
+    told: list[tuple[int, str]] = []
     for size, key in _UNITS:
         count, left = divmod(left, size)
         if count or told:

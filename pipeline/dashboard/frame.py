@@ -20,7 +20,7 @@ from pipeline.dashboard.alarm_badge import AlarmBadge
 from pipeline.dashboard.cookies import is_dark
 from pipeline.dashboard.services import Services
 from pipeline.dashboard.session import Forms
-from pipeline.dashboard.states import EXPECTED, failed, words_of
+from pipeline.dashboard.states import EXPECTED, NoHistory, failed, words_of
 from pipeline.dashboard.texts import t
 from pipeline.orchestrate.audit import Author
 
@@ -135,6 +135,8 @@ class Page:
 
 
 def _log(exc: Exception) -> None:
+    if isinstance(exc, NoHistory):
+        return
     if isinstance(exc, EXPECTED):
         logger.warning("a page: %s", exc)
     else:

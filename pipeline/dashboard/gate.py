@@ -22,7 +22,7 @@ from pipeline.dashboard.services import Services
 SOCKET = "/_nicegui_ws/"
 _STATIC = f"/_nicegui/{nicegui_version}/"
 _DYNAMIC = f"{_STATIC}dynamic_resources/"
-_PUBLIC = frozenset({"/login", "/healthz", "/favicon.ico"})
+_PUBLIC = frozenset({"/login", "/session", "/healthz", "/favicon.ico"})
 ASSETS = "/assets/"
 POLICY_VIOLATION = 1008
 _SAFE = frozenset({"GET", "HEAD"})

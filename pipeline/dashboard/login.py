@@ -85,9 +85,9 @@ class Login:
         drop(response, request, SESSION)
         return response
 
-    async def tell(self, _: Request) -> Response:
-        """204: the gate let it in, so there is a session."""
-        return Response(status_code=204)
+    async def tell(self, request: Request) -> Response:
+        """204: there is a session. 200: there is none, which is no error and shall not stand in a console as one."""
+        return Response(status_code=200 if request.state.visitor is None else 204)
 
     def _form(
         self, request: Request, following: str, told: str = "", status: int = 200, headers: dict[str, str] | None = None

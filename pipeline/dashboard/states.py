@@ -35,6 +35,8 @@ def loading() -> ui.element:
 
 def failed(exc: BaseException) -> ui.element:
     """What was asked does not answer, or refused: told as it is, without our insides."""
+    if isinstance(exc, NoHistory):  # as configured: nobody needs to do anything
+        return _state("empty", "○", words_of(exc))
     return _state("failed", "⚠", words_of(exc)).props("role=alert")
 
 

@@ -53,8 +53,14 @@ def test_cameras_given_by_address_are_seen_and_ctrl_c_leaves_nothing(
         assert all(m["clock"] == "rtcp" for m in messages[-5:])
         assert [m["camera"] for m in consumed(rayline, "cam-2", 5)] == ["cam-2"] * 5
         status = rayline.run("status", "--once", "--json")
-        states = {c["camera"]: c["state"] for c in json.loads(status.stdout)["report"]["cameras"]}
+        report = json.loads(status.stdout)["report"]
+        states = {c["camera"]: c["state"] for c in report["cameras"]}
         assert {name: state.lower() for name, state in states.items()} == {"cam-1": "running", "cam-2": "running"}
+        ready = {stage["stage"]: (stage["running"], stage["wanted"]) for stage in report["stages"]}
+        assert ready == {"detect-detector": (1, 1), "track": (1, 1)}
+        (shard,) = report["shards"]
+        assert shard["model"] == "detector"
+        assert 1 <= shard["batch_frames"] <= shard["batch_most"]
         table = rayline.run("status", "--once")
         listed = rayline.run("cameras", "list")
         assert "cam-1" in table.stdout

@@ -49,7 +49,7 @@
   async function lookWhetherOver() {
     try {
       const answer = await fetch("/session", { headers: { accept: "application/json" } });
-      if (answer.status === 401) window.location.reload();
+      if (answer.status === 200) window.location.reload();
     } catch {
       // the server is away: socket.io tries on
     }

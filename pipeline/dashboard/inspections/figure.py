@@ -18,17 +18,22 @@ if TYPE_CHECKING:
     from pipeline.history.gallery import PartRow
 
 
-async def part_figure(pictures: Pictures, part: PartRow) -> None:
-    """The picture, or why there is none."""
+def part_figure(part: PartRow, size: SizeWh | str) -> None:
+    """The picture of this size, or why there is none."""
+    if isinstance(size, str):
+        _none(size)
+    else:
+        _picture(part, size)
+
+
+async def size_or_why(pictures: Pictures, part: PartRow) -> SizeWh | str:
+    """The size of the part's picture, or in words why it cannot be shown."""
     if part.message.snapshot is None:
-        _none(no_picture(part))
-        return
+        return no_picture(part)
     try:
-        size = await pictures.size(part)
+        return await pictures.size(part)
     except NOT_SHOWN as exc:
-        _none(words_of(exc))
-        return
-    _picture(part, size)
+        return words_of(exc)
 
 
 def _picture(part: PartRow, size: SizeWh) -> None:

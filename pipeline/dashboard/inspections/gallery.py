@@ -8,13 +8,15 @@ from typing import TYPE_CHECKING
 from nicegui import ui
 
 from pipeline.dashboard.inspections.cards import PartCard, local_time
-from pipeline.dashboard.inspections.query import GalleryQuery
 from pipeline.dashboard.texts import t
 from pipeline.history.gallery import BadCursor, PartRow, page
 from pipeline.history.gallery import Page as PartPage
 
 if TYPE_CHECKING:
+    from pipeline.control.access.roles import Principal
     from pipeline.dashboard.frame import Page
+    from pipeline.dashboard.inspections.query import GalleryQuery
+    from pipeline.dashboard.services import Services
 
 PARTS = 48  # of one page
 LOOKS_EVERY_S = 1.5
@@ -52,17 +54,10 @@ class Gallery:
             self._new.set_visibility(True)
             self._tell_reviews(found)
             return
-        self._show(found)
+        self.show(found)
 
     async def _find(self) -> PartPage:
-        services, lines = self._page.services, self._page.principal.limited_to
-        wanted = self._query.wanted(lines, services.plant, int(time.time() * 1000))
-        before = self._query.before or None
-        try:
-            return await services.query(lambda connection: page(connection, wanted, before, PARTS))
-        except BadCursor:  # out of an address that somebody wrote
-            self._query = self._query.without_page()
-            return await self._find()
+        return await find(self._page.services, self._page.principal, self._query)
 
     async def _is_at_top(self) -> bool:
         try:
@@ -73,9 +68,9 @@ class Gallery:
 
     async def _show_new(self) -> None:
         self._page.client.run_javascript("window.scrollTo({top: 0})")
-        self._show(await self._find())
+        self.show(await self._find())
 
-    def _show(self, found: PartPage) -> None:
+    def show(self, found: PartPage) -> None:
         """The page as it was found: what is new in its place, what it no longer holds gone."""
         self._new.set_visibility(False)
         ids = {part.id for part in found.parts}
@@ -111,6 +106,16 @@ class Gallery:
         if found.next is not None and found.reached_ms is not None:
             return t("inspections.none_so_far", at=local_time(found.reached_ms, self._page.services.plant.zone))
         return t("inspections.none_filtered" if self._query.is_filtered else "inspections.none")
+
+
+async def find(services: Services, principal: Principal, query: GalleryQuery) -> PartPage:
+    """The page of parts that the address asks for. Raises HistoryUnavailable."""
+    wanted = query.wanted(principal.limited_to, services.plant, int(time.time() * 1000))
+    before = query.before or None
+    try:
+        return await services.query(lambda connection: page(connection, wanted, before, PARTS))
+    except BadCursor:  # out of an address that somebody wrote
+        return await find(services, principal, query.without_page())
 
 
 def _link(text: str) -> ui.element:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from nicegui import ui
@@ -12,62 +14,85 @@ from pipeline.control.access.roles import Role
 from pipeline.dashboard.inspections.addresses import part_address
 from pipeline.dashboard.inspections.cards import local_time, why_of
 from pipeline.dashboard.inspections.details import raw, sections
-from pipeline.dashboard.inspections.figure import part_figure
+from pipeline.dashboard.inspections.figure import part_figure, size_or_why
 from pipeline.dashboard.inspections.query import GalleryQuery
-from pipeline.dashboard.inspections.rates import RatesStrip
+from pipeline.dashboard.inspections.rates import RatesStrip, find_rates
 from pipeline.dashboard.inspections.review import ReviewPanel
 from pipeline.dashboard.signs import SignBadge
 from pipeline.dashboard.texts import t
 from pipeline.history.around import Unseen, unseen_around
-from pipeline.history.gallery import PartRow, neighbour
+from pipeline.history.gallery import PartRow, neighbour, part
 
 if TYPE_CHECKING:
+    from pipeline.control.access.roles import Principal
     from pipeline.dashboard.frame import Page
+    from pipeline.dashboard.inspections.geometry import SizeWh
     from pipeline.dashboard.inspections.pictures import Pictures
+    from pipeline.dashboard.services import Services
+    from pipeline.history.reviews import ReviewRates
 
 AROUND_MIN = 10
 LOOKS_EVERY_S = 3.0
 _GOES_S = 1.5  # `g` and then another letter leads to another page, as the frame's script has it
 
 
+@dataclass(frozen=True, slots=True)
+class Looked:
+    """All that a part's page shows at first."""
+
+    part: PartRow
+    size: SizeWh | str  # of its picture, or why there is none
+    rates: Mapping[str, ReviewRates]
+    unseen: Sequence[Unseen]
+    labels: Sequence[str]  # of defects, to choose from
+
+
+async def look_at(
+    services: Services, principal: Principal, pictures: Pictures, inspection_id: str, labels: Sequence[str]
+) -> Looked | None:
+    """The part of this id on one of their lines; None where there is none. Raises HistoryUnavailable."""
+    lines = principal.limited_to
+    found = await services.query(lambda connection: part(connection, inspection_id, lines))
+    if found is None:
+        return None
+    unseen = await services.query(
+        lambda connection: unseen_around(connection, found.line, found.captured_ms, AROUND_MIN * 60_000)
+    )
+    rates = await find_rates(services, [found.line])
+    return Looked(found, await size_or_why(pictures, found), rates, unseen, labels)
+
+
 class PartView:
     """The page of one part; `query` is the filter along which one goes on to the next."""
 
-    def __init__(self, page: Page, pictures: Pictures, part: PartRow, query: GalleryQuery) -> None:
+    def __init__(self, page: Page, looked: Looked, query: GalleryQuery) -> None:
         self._page = page
-        self._pictures = pictures
-        self._part = part
+        self._part = looked.part
         self._query = query
         self._zone = page.services.plant.zone
         self._went_at = 0.0
-
-    async def show(self, labels: tuple[str, ...], unseen: list[Unseen]) -> None:
-        """Build it."""
         self._top()
         with ui.element("div").classes("part-page"):
             with ui.element("div").classes("part-left"):
-                await part_figure(self._pictures, self._part)
-                self._rates = RatesStrip(self._page, [self._part.line])
+                part_figure(self._part, looked.size)
+                self._rates = RatesStrip(page, [self._part.line])
+                self._rates.show(looked.rates)
             with ui.element("div").classes("part-right"):
                 self._verdict()
-                self._review = ReviewPanel(self._page, self._part, labels, self._said)
-        _facts(self._part, self._page)
-        self._unseen(unseen)
+                self._review = ReviewPanel(page, self._part, looked.labels, self._look)
+        _facts(self._part, page)
+        self._unseen(looked.unseen)
         with ui.element("details").classes("panel part-raw"):
             with ui.element("summary"):
                 ui.label(t("inspections.part.raw"))
             with ui.element("pre"):
                 ui.label(raw(self._part.document)).classes("part-json")
         ui.keyboard(self._pressed, repeating=False, ignore=["input", "select", "textarea"])
-        self._page.every(LOOKS_EVERY_S, self._look)
+        page.every(LOOKS_EVERY_S, self._look)
 
     async def _look(self) -> None:
         await self._review.look()
         await self._rates.look()
-
-    async def _said(self) -> None:
-        """What was said just now shows at once, in the rates too."""
-        await self._look()
 
     def _top(self) -> None:
         with ui.element("nav").classes("bar part-nav"):
@@ -82,16 +107,16 @@ class PartView:
                 button.on("click", self._going(newer))
 
     def _verdict(self) -> None:
-        part = self._part
+        its = self._part
         with ui.element("section").classes("panel part-verdict"):
-            SignBadge(part.verdict.value, large=True)
-            if why := why_of(part):
+            SignBadge(its.verdict.value, large=True)
+            if why := why_of(its):
                 ui.label(why).classes("part-why")
-            ui.label(f"{part.line} · {part.station}").classes("part-where")
-            ui.label(local_time(part.captured_ms, self._zone)).classes("part-time")
-            ui.label(" · ".join(filter(None, (part.model, part.recipe, part.external_id)))).classes("part-soft")
+            ui.label(f"{its.line} · {its.station}").classes("part-where")
+            ui.label(local_time(its.captured_ms, self._zone)).classes("part-time")
+            ui.label(" · ".join(filter(None, (its.model, its.recipe, its.external_id)))).classes("part-soft")
 
-    def _unseen(self, unseen: list[Unseen]) -> None:
+    def _unseen(self, unseen: Sequence[Unseen]) -> None:
         with ui.element("section").classes("panel"):
             with ui.element("h2"):
                 ui.label(t("inspections.part.around", minutes=AROUND_MIN))
@@ -133,10 +158,10 @@ class PartView:
             self._review.open_form()
 
 
-def _facts(part: PartRow, page: Page) -> None:
+def _facts(its: PartRow, page: Page) -> None:
     """The table of everything the message says."""
     with ui.element("div").classes("grid part-facts"):
-        for section in sections(part.message, page.services.plant.zone):
+        for section in sections(its.message, page.services.plant.zone):
             with ui.element("section").classes("panel"):
                 with ui.element("h2"):
                     ui.label(t(f"inspections.section.{section.key}"))
@@ -146,10 +171,3 @@ def _facts(part: PartRow, page: Page) -> None:
                             ui.label(t(f"inspections.fact.{fact.key}"))
                         with ui.element("dd"):
                             ui.label(fact.value)
-
-
-async def around(page: Page, part: PartRow) -> list[Unseen]:
-    """Times nobody saw near the part. Raises HistoryUnavailable."""
-    return await page.services.query(
-        lambda connection: unseen_around(connection, part.line, part.captured_ms, AROUND_MIN * 60_000)
-    )

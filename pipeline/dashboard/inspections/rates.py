@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from nicegui import ui
@@ -15,10 +15,12 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
     from pipeline.dashboard.frame import Page
+    from pipeline.dashboard.services import Services
     from pipeline.history.intervals import Rate
 
 MOST_LINES = 4  # more crowd the parts out; the filter leads to any
 LOOKS_EVERY_S = 3.0
+_AHEAD_MS = 24 * 3_600_000  # some cameras' clocks are
 
 Times = tuple[int | None, int | None]
 
@@ -41,16 +43,25 @@ class RatesStrip:
 
     async def look(self) -> None:
         """Bring them up to date. Raises HistoryUnavailable."""
-        since_ms, until_ms = self._times
-        before_ms = int(time.time() * 1000) + 86_400_000 if until_ms is None else until_ms  # some clocks are ahead
+        if self._shown:
+            self.show(await find_rates(self._page.services, list(self._shown), self._times))
 
-        def ask(connection: Connection) -> dict[str, ReviewRates]:
-            return {line: rates(connection, line, since_ms or 0, before_ms) for line in self._shown}
+    def show(self, found: Mapping[str, ReviewRates]) -> None:
+        """Of each line."""
+        for line, (false_reject, escape) in self._shown.items():
+            false_reject.show(found[line].false_reject)
+            escape.show(found[line].escape)
 
-        for line, found in (await self._page.services.query(ask)).items():
-            false_reject, escape = self._shown[line]
-            false_reject.show(found.false_reject)
-            escape.show(found.escape)
+
+async def find_rates(services: Services, lines: Sequence[str], times: Times = (None, None)) -> dict[str, ReviewRates]:
+    """Of parts captured in these times. Raises HistoryUnavailable."""
+    since_ms, until_ms = times
+    before_ms = int(time.time() * 1000) + _AHEAD_MS if until_ms is None else until_ms
+
+    def ask(connection: Connection) -> dict[str, ReviewRates]:
+        return {line: rates(connection, line, since_ms or 0, before_ms) for line in lines}
+
+    return await services.query(ask)
 
 
 class _Figure:

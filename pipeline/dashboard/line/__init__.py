@@ -11,10 +11,11 @@ from pipeline.dashboard.line.texts import LINE
 from pipeline.dashboard.services import Services
 from pipeline.dashboard.texts import add_texts
 
+add_texts(LINE)
+
 
 def register(services: Services) -> None:
     """Its pages."""
-    add_texts(LINE)
     reader = LineReader(services)
 
     @ui.page("/lines")

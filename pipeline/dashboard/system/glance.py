@@ -40,7 +40,7 @@ class Glance(ui.element):
 
     def __init__(self, redis_address: str, history_address: str | None, zone: ZoneInfo) -> None:
         super().__init__("div")
-        self.classes("grid")
+        self.classes("grid grid-glance")
         self._redis_address, self._history_address, self._zone = redis_address, history_address, zone
         with self:
             self._running = GlanceCard("system.running")
@@ -80,7 +80,8 @@ class Glance(ui.element):
         duration = lasted(lag.seconds)
         if lag.entries is None:
             return sign, t("system.history.behind_time", duration=duration), where
-        return sign, t("system.history.behind", count=lag.entries, duration=duration), where
+        key = "system.history.behind_long" if lag.seconds >= 1 else "system.history.behind"
+        return sign, t(key, count=lag.entries, duration=duration), where
 
     def _where(self, seen: Seen) -> str:
         if seen.size is None:

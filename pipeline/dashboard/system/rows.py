@@ -16,7 +16,7 @@ from pipeline.orchestrate.state import ShardReport, StageReport
 
 Rows = dict[str, Sequence[Cell]]
 
-STAGES = ("stage", "state", "replicas", "queue", "fill", "message")
+STAGES = ("stage", "state", "replicas", "queue", "fill", "p50", "p95", "message")
 ROAD = ("stage", "what", "p50", "p95", "share")
 READERS = ("name", "state", "cameras", "queue", "fill", "rate", "restarts", "error")
 RELAYS = ("name", "state", "kind", "address", "behind", "refused", "gaps", "restarts", "error")
@@ -25,6 +25,8 @@ MODELS = ("name", "version", "weights", "runtime")
 NUMBERS = ("replicas", "queue", "fill", "rate", "p50", "p95", "share", "restarts", "refused", "gaps")
 
 _DETECT = "detect-"
+_WAY = ("preprocess", _DETECT, "track")
+_TRACED = {"preprocess": "preprocess", "track": "track"}
 _STATES = {"healthy": "ok", "updating": "starting", "upscaling": "starting", "downscaling": "starting"}
 _READER_STATES = {"resting": "failed", "moving": "waiting"}
 
@@ -35,9 +37,10 @@ def columns(names: Iterable[str]) -> tuple[str, ...]:
 
 
 def stages(seen: Seen) -> Rows:
-    """Replicas by stage; of a model how full its batches are and how many are under way."""
-    found = seen.report
-    return {} if found is None else {one.stage: _stage(one, found.shards) for one in found.stages}
+    """In the order of a frame's way: replicas, and of a model how full its batches are and how many are under way."""
+    if seen.report is None:
+        return {}
+    return {one.stage: _stage(one, seen) for one in sorted(seen.report.stages, key=_place)}
 
 
 def road(seen: Seen) -> Rows:
@@ -104,8 +107,8 @@ def versions(seen: Seen) -> Rows:
     found: Rows = {"rayline": (t("system.rayline"), version("rayline"))}
     if seen.desired is not None:
         in_force = "?" if seen.report is None else str(seen.report.desired_version)
-        run = t("system.config_file", run=seen.desired.run_id[:8])
-        found["config"] = (run, t("system.of", some=in_force, most=seen.desired.version))
+        run = t("system.desired", run=seen.desired.run_id[:8])
+        found["config"] = (run, t("system.in_force", some=in_force, most=seen.desired.version))
     return found
 
 
@@ -129,13 +132,28 @@ def problems(seen: Seen, who: Principal) -> Rows:
     return {name: (name, mask(why)) for name, why in sorted(found.items())}
 
 
-def _stage(one: StageReport, shards: Sequence[ShardReport]) -> tuple[Cell, ...]:
+def _place(one: StageReport) -> tuple[int, str]:
+    name = _DETECT if one.stage.startswith(_DETECT) else one.stage
+    return _WAY.index(name) if name in _WAY else len(_WAY), one.stage
+
+
+def _stage(one: StageReport, seen: Seen) -> tuple[Cell, ...]:
+    shards = () if seen.report is None else seen.report.shards
     sign = _STATES.get(one.state, "starting" if one.state.startswith("deploy") else "failed")
     word = TEXTS.get(f"system.state.{one.state}", one.state.replace("_", " "))
     its = [shard for shard in shards if one.stage == f"{_DETECT}{shard.model}"]
     queue = _of(sum(s.in_flight for s in its), sum(s.in_flight_most for s in its)) if its else ""
     message = mask(one.message.splitlines()[-1] if one.message else "")
-    return one.stage, Signed(sign, word), _of(one.running, one.wanted), queue, _fill(its), message
+    p50, p95 = _took(one.stage, seen)
+    return one.stage, Signed(sign, word), _of(one.running, one.wanted), queue, _fill(its), p50, p95, message
+
+
+def _took(stage: str, seen: Seen) -> tuple[str, str]:
+    """What traces say of it. They tell no model from another: where there are several, the sum is nobody's."""
+    models = {one.stage for one in seen.report.stages if one.stage.startswith(_DETECT)} if seen.report else set()
+    name = _TRACED.get(stage) if stage not in models else "infer" if len(models) == 1 else None
+    its = next((one for one in seen.road.stages if one.stage == name), None) if seen.road is not None else None
+    return ("", "") if its is None else (f"{its.p50_ms:.1f}", f"{its.p95_ms:.1f}")
 
 
 def _of(some: int, most: int) -> str:

@@ -82,7 +82,7 @@ async def test_its_counts_are_those_of_what_was_judged(
 
         async def agrees() -> bool:
             told = [
-                int(number.replace(",", "")) for number in re.findall(r"[\d,]+", await figure(browser_page, "parts"))
+                int(number.replace(",", "")) for number in re.findall(r"\d[\d,]*", await figure(browser_page, "parts"))
             ]
             verdicts = published(rayline, "line-1")
             return told == [verdicts.total(), verdicts["pass"], verdicts["reject"], verdicts["indeterminate"]]

@@ -83,6 +83,18 @@ def card(page: Page, one: str) -> Locator:
     return page.locator(f'[data-part="{one}"]')
 
 
+async def open_part(page: Page, one: str) -> None:
+    """By its card; until its keys are heard."""
+    await card(page, one).click()
+    await page.wait_for_url(f"**/{one}")
+    await heard_by_keys(page)
+
+
+async def heard_by_keys(page: Page) -> None:
+    await expect(page.locator("#review")).to_be_visible()
+    await page.wait_for_function("window.did_handshake")
+
+
 async def get(page: Page, plant: Plant, path: str) -> APIResponse:
     return await page.context.request.get(plant.server.url + path)
 
@@ -118,12 +130,11 @@ async def test_who_overrules_changes_the_rate_of_false_rejects_for_everybody(
     line, page = plant.line(), browser_page
     one = line.judge()
     await enter(page, plant, redis, Role.OPERATOR, line.name)
-    await card(page, one).click()
+    await open_part(page, one)
     false_rejects = "[data-rate=false_reject] .rate-share"
     await expect(page.locator(false_rejects)).to_have_text("–")  # noqa: RUF001 - as people read it
     async with watched_page(browser, heard) as other:
         await enter(other, plant, redis, Role.VIEWER, line.name)
-        await page.wait_for_function("window.did_handshake")
         await page.keyboard.press("o")
         await page.get_by_role("button", name="Save").click()
         await expect(page.get_by_text("Say why.")).to_be_visible()
@@ -143,19 +154,18 @@ async def test_the_next_to_review_is_a_key_away_and_so_is_agreeing(
     oldest, middle, newest_one = (line.judge(ago_s=ago) for ago in (30, 20, 10))
     line.judge("pass", ago_s=25, picture=None)  # not of the sample: nobody is asked
     await enter(page, plant, redis, Role.OPERATOR, line.name)
-    await card(page, newest_one).click()
-    await page.wait_for_function("window.did_handshake")
+    await open_part(page, newest_one)
     await page.keyboard.press("j")
     await page.wait_for_url(f"**/{middle}")
-    await page.wait_for_function("window.did_handshake")
+    await heard_by_keys(page)
     await page.keyboard.press("a")
     await expect(page.locator(".review-said")).to_contain_text("Reject")
     await page.keyboard.press("j")
     await page.wait_for_url(f"**/{oldest}")
-    await page.wait_for_function("window.did_handshake")
+    await heard_by_keys(page)
     await page.keyboard.press("k")  # over the one that is reviewed
     await page.wait_for_url(f"**/{newest_one}")
-    await page.wait_for_function("window.did_handshake")
+    await heard_by_keys(page)
     await page.keyboard.press("g")
     await page.keyboard.press("a")  # goes to another page, and says nothing of the part
     await page.wait_for_url("**/alarms")
@@ -170,7 +180,7 @@ async def test_a_viewer_cannot_review(plant: Plant, redis: RedisSettings, browse
     await page.goto(f"{plant.server.url}/inspections/{one}")
     await expect(page.get_by_text("Reviewing needs the role operator.")).to_be_visible()
     await expect(page.get_by_role("button", name="Agree")).to_have_count(0)
-    await page.wait_for_function("window.did_handshake")
+    await heard_by_keys(page)
     await page.keyboard.press("a")
     await expect(page.get_by_text("This needs the role operator.")).to_be_visible()
     await page.keyboard.press("o")

@@ -10,6 +10,10 @@ import pytest
 from playwright.async_api import Page, expect
 
 from pipeline.config import RaylineConfig
+from pipeline.control.access.key_store import KeyStore
+from pipeline.control.access.roles import Role
+from pipeline.dashboard.settings import DashboardSettings
+from pipeline.sinks.redis_client import RedisSettings, connect
 from tests.browser import PHONE, Heard
 from tests.dashboard_server import DashboardServer, dashboard_server
 from tests.redis_server import RedisServer
@@ -74,6 +78,21 @@ async def test_a_page_heals_when_the_server_was_away(
     await expect(browser_page.locator("#popup[aria-hidden=false]")).to_be_attached()
     await browser_page.wait_for_function("window.isOld === undefined && window.did_handshake", timeout=60_000)
     await expect(browser_page.locator("#main")).to_be_visible()
+
+
+async def test_somebody_logs_in_and_out_again(server: RedisServer, redis: RedisSettings, browser_page: Page) -> None:
+    client = connect(redis)
+    key = await KeyStore(client).make("anna", Role.VIEWER, ("*",), None)
+    await client.aclose()
+    with dashboard_server(RaylineConfig(), server.url, DashboardSettings()) as closed:
+        await browser_page.goto(f"{closed.url}/system")
+        await browser_page.get_by_label("API key or token").fill(key.text)
+        await browser_page.keyboard.press("Enter")
+        await expect(browser_page).to_have_url(f"{closed.url}/system")
+        await expect(browser_page.get_by_text("anna (viewer)")).to_be_visible()
+        await browser_page.wait_for_function("window.did_handshake")
+        await browser_page.get_by_role("button", name="Log out").click()
+        await expect(browser_page).to_have_url(f"{closed.url}/login")
 
 
 async def test_an_address_that_is_none_is_said_in_words(

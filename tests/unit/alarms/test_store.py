@@ -55,7 +55,11 @@ def test_an_alarm_that_gets_worse_is_raised_anew_and_nobody_has_acknowledged_tha
         worse = store.raise_alarm(connection, REJECTS, CRITICAL, "60 %", 2000)
         assert worse is not None
         assert (worse.id, worse.severity, worse.is_acknowledged, worse.note) == (first.id, CRITICAL, False, "")
+        store.acknowledge(connection, first.id, "bob", "on it", 2500)
         assert store.raise_alarm(connection, REJECTS, WARNING, "7 %", 3000) is None
+        milder = store.find(connection, first.id)
+        assert milder is not None
+        assert (milder.severity, milder.detail, milder.acknowledged_by) == (WARNING, "7 %", "bob")
 
 
 def test_an_acknowledgement_says_who_when_and_why_and_the_first_holds(database: Database) -> None:
