@@ -6,6 +6,7 @@ import asyncio
 import json
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import aiohttp
 import pytest
@@ -17,6 +18,7 @@ from pipeline.control.access.roles import Role
 from pipeline.dashboard.settings import DashboardSettings
 from pipeline.sinks.redis_client import RedisSettings, connect
 from tests.dashboard_server import DashboardServer, dashboard_server
+from tests.nginx import nginx
 from tests.redis_server import RedisServer, redis_server
 from tests.services.dashboard.visitor import Visitor
 
@@ -80,6 +82,24 @@ async def test_behind_a_tls_proxy_the_cookie_goes_by_https_alone(closed: Dashboa
         held = {cookie.partition("=")[0] for cookie in (await anna.get("/login")).headers.getall("Set-Cookie")}
         assert held == {"__Host-rayline_form"}
         assert "Secure" in (await anna.get("/login")).headers["Set-Cookie"]
+
+
+async def test_the_shipped_nginx_hands_on_login_and_socket(
+    closed: DashboardServer, redis: RedisSettings, tmp_path: Path
+) -> None:
+    with nginx(tmp_path, upstream=1, page=closed.settings.port) as proxy:
+        address = f"https://localhost:{proxy.page}"
+        async with Visitor(address, {"X-Forwarded-Prefix": "/x", "X-Forwarded-Host": "elsewhere"}, proxy.trust) as anna:
+            answer = await anna.log_in(await key(redis))
+            cookie = next(one for one in answer.headers.getall("Set-Cookie") if "rayline_session=" in one)
+            assert cookie.startswith("__Host-rayline_session=")
+            assert {"Secure", "HttpOnly", "SameSite=strict", "Path=/"} <= {part.strip() for part in cookie.split(";")}
+            page = await anna.open_page()
+            async with anna.socket(page) as socket:
+                assert (await socket.receive_str()).startswith("0{")
+            with pytest.raises(aiohttp.WSServerHandshakeError):
+                async with anna.socket(page, ELSEWHERE):
+                    pass
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import ssl
 from contextlib import AbstractAsyncContextManager
 from types import TracebackType
 from typing import Any, Self
@@ -21,14 +22,19 @@ _PAGE_FORM = re.compile(r'"name":"form","value":"([0-9a-f]{64})"')
 class Visitor:
     """One cookie jar."""
 
-    def __init__(self, server: DashboardServer, headers: dict[str, str] | None = None) -> None:
-        self.url = server.url
+    def __init__(
+        self, server: DashboardServer | str, headers: dict[str, str] | None = None, trust: ssl.SSLContext | None = None
+    ) -> None:
+        """Of a server, or of the proxy before it that is at this address, whose certificate `trust` has."""
+        self.url = server if isinstance(server, str) else server.url
         self._headers = headers or {}
+        self._trust = trust
         self._session: aiohttp.ClientSession
 
     async def __aenter__(self) -> Self:
         jar = aiohttp.CookieJar(unsafe=True)  # which takes cookies of 127.0.0.1
-        self._session = aiohttp.ClientSession(self.url, cookie_jar=jar, headers=self._headers)
+        connector = aiohttp.TCPConnector(ssl=self._trust if self._trust is not None else True)
+        self._session = aiohttp.ClientSession(self.url, cookie_jar=jar, headers=self._headers, connector=connector)
         return self
 
     async def __aexit__(
