@@ -17,6 +17,7 @@ from pipeline.commands import (
     demo,
     doctor,
     history,
+    history_export,
     plan,
     profile,
     quantize,
@@ -53,6 +54,7 @@ app.command("consume")(consume.consume)
 app.add_typer(dead_letters.app, name="dead-letters")
 app.command("relay")(relay.relay)
 app.add_typer(relay.app, name="relays")
+history.app.command("export")(history_export.export)
 app.add_typer(history.app, name="history")
 app.command("doctor")(doctor.doctor)
 app.command("plan")(plan.plan)

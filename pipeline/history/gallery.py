@@ -138,7 +138,7 @@ class _Walk:
         order = (turned(self.captured_ms), turned(at))
         walked = select(self.id.label("id"), self.captured_ms.label("captured_ms")).where(*self.where)
         if self.repeats:
-            walked = walked.distinct()
+            walked = walked.group_by(self.id, self.captured_ms)
         if start is not None:
             ms, last = start
             behind = (

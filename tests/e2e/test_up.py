@@ -57,7 +57,7 @@ def test_cameras_given_by_address_are_seen_and_ctrl_c_leaves_nothing(
         states = {c["camera"]: c["state"] for c in report["cameras"]}
         assert {name: state.lower() for name, state in states.items()} == {"cam-1": "running", "cam-2": "running"}
         ready = {stage["stage"]: (stage["running"], stage["wanted"]) for stage in report["stages"]}
-        assert ready == {"detect-detector": (1, 1), "preprocess": (1, 1), "track": (1, 1)}
+        assert ready == {"detect-detector": (1, 1), "track": (1, 1)}
         (shard,) = report["shards"]
         assert shard["model"] == "detector"
         assert 1 <= shard["batch_frames"] <= shard["batch_most"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated
 
 from fastapi import Depends, Query
-from pydantic import AwareDatetime
+from pydantic import AfterValidator, AwareDatetime
 
 from pipeline.control.problems import ApiError
 from pipeline.control.services import Caller
@@ -13,26 +13,32 @@ from pipeline.history.gallery import PartFilter
 from pipeline.history.records import unix_ms
 from stages.values import Verdict
 
-# No database takes every sign in a text.
-PRINTED = r"^[^\x00-\x1f\x7f]*$"
 LONGEST_ID = 300
 
-_Word = Query(max_length=LONGEST_ID, pattern=PRINTED)
-Label = Annotated[str, Query(max_length=200, pattern=PRINTED)]
+
+def printed(text: str) -> str:
+    """The text. Raises ValueError where it holds a zero byte, which no database takes."""
+    if "\0" in text:
+        raise ValueError("holds a zero byte")
+    return text
+
+
+Name = Annotated[str, Query(max_length=63), AfterValidator(printed)]
+Text = Annotated[str, Query(max_length=LONGEST_ID), AfterValidator(printed)]
 
 
 def parts_asked(
     caller: Caller,
-    line: Annotated[str | None, Query(max_length=63, description="Only this line's.")] = None,
-    camera: Annotated[str | None, Query(max_length=63, pattern=PRINTED, description="Only this camera's.")] = None,
+    line: Annotated[Name | None, Query(description="Only this line's.")] = None,
+    camera: Annotated[Name | None, Query(description="Only this camera's.")] = None,
     verdict: Annotated[list[Verdict], Query(description="One of these; may be given more than once.")] = [],  # noqa: B006 - FastAPI copies it
     sample: Annotated[bool, Query(description="Of the passes only those that were pictured, as a sample.")] = False,
     label: Annotated[
-        list[Label], Query(max_length=20, description="With one of these defects; may be given more than once.")
+        list[Text], Query(max_length=20, description="With one of these defects; may be given more than once.")
     ] = [],  # noqa: B006 - as above
-    recipe: Annotated[str | None, _Word] = None,
-    model: Annotated[str | None, Query(max_length=300, pattern=PRINTED, description="As name:version.")] = None,
-    external_id: Annotated[str | None, _Word] = None,
+    recipe: Annotated[Name | None, Query(description="Judged by this recipe.")] = None,
+    model: Annotated[Text | None, Query(description="As name:version.")] = None,
+    external_id: Annotated[Text | None, Query(description="With this serial number.")] = None,
     reviewed: Annotated[bool | None, Query(description="Whether somebody reviewed it.")] = None,
     since: Annotated[AwareDatetime | None, Query(description="Captured then or later; RFC 3339.")] = None,
     until: Annotated[AwareDatetime | None, Query(description="Captured before; RFC 3339.")] = None,

@@ -10,9 +10,9 @@ from enum import StrEnum
 from itertools import chain
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Query
+from fastapi import APIRouter, Depends, Path, Query
 from fastapi.responses import Response
-from pydantic import BaseModel, Field, StringConstraints
+from pydantic import AfterValidator, BaseModel, Field, StringConstraints
 
 from pipeline.control.inspections.answers import (
     REVIEW,
@@ -23,7 +23,7 @@ from pipeline.control.inspections.answers import (
     part_answer,
     review_view,
 )
-from pipeline.control.inspections.asked import LONGEST_ID, PRINTED, Asked
+from pipeline.control.inspections.asked import LONGEST_ID, Asked, printed
 from pipeline.control.inspections.desk import HistoryDesk
 from pipeline.control.live.endless import EndlessResponse
 from pipeline.control.problems import ApiError, busy
@@ -73,6 +73,15 @@ def desk_of(here: Here) -> HistoryDesk:
 
 
 Desk = Annotated[HistoryDesk, Depends(desk_of)]
+# Any text is looked for; the pattern tells what those of ours look like.
+PartId = Annotated[
+    str,
+    Path(
+        description="The part's `inspection_id`, with its slashes.",
+        examples=[REVIEW["inspection_id"]],
+        json_schema_extra={"pattern": r"^[a-z0-9][a-zA-Z0-9._/-]+$"},
+    ),
+]
 
 
 @router.get("/v1/inspections", summary="Judged parts, newest first", response_model=InspectionPage, responses=_FORMS)
@@ -105,7 +114,7 @@ async def list_inspections(
 
 
 @router.get("/v1/inspections/{inspection_id:path}", summary="One judged part, and what was said of it")
-async def get_inspection(desk: Desk, caller: Caller, inspection_id: str) -> InspectionAnswer:
+async def get_inspection(desk: Desk, caller: Caller, inspection_id: PartId) -> InspectionAnswer:
     """Its message as published, where its picture is, and its reviews."""
     return part_answer(await _part(desk, inspection_id, caller.limited_to))
 
@@ -116,7 +125,7 @@ async def get_inspection(desk: Desk, caller: Caller, inspection_id: str) -> Insp
     response_class=Response,
     responses=_JPEG,
 )
-async def get_picture(desk: Desk, caller: Caller, inspection_id: str) -> Response:
+async def get_picture(desk: Desk, caller: Caller, inspection_id: PartId) -> Response:
     """The JPEG as it was stored, nothing drawn on it; 404 tells why there is none."""
     found = await _part(desk, inspection_id, caller.limited_to)
     try:
@@ -142,13 +151,13 @@ class ReviewGiven(BaseModel):
         },
     }
 
-    inspection_id: Annotated[str, StringConstraints(max_length=LONGEST_ID, pattern=PRINTED)]
+    inspection_id: Annotated[str, StringConstraints(max_length=LONGEST_ID), AfterValidator(printed)]
     said: Said = Field(description="What the part truly is.")
-    reason: Annotated[str, StringConstraints(max_length=LONGEST_REASON, pattern=r"^[^\x00]*$")] = Field(
+    reason: Annotated[str, StringConstraints(max_length=LONGEST_REASON), AfterValidator(printed)] = Field(
         "", description="Why; needed where the line's verdict is overruled."
     )
-    labels: list[Annotated[str, StringConstraints(min_length=1, max_length=LONGEST_LABEL, pattern=PRINTED)]] = Field(
-        default_factory=list, max_length=MOST_LABELS, description="Defects it truly has; none for a good part."
+    labels: list[Annotated[str, StringConstraints(min_length=1, max_length=LONGEST_LABEL), AfterValidator(printed)]] = (
+        Field(default_factory=list, max_length=MOST_LABELS, description="Defects it truly has; none for a good part.")
     )
 
 

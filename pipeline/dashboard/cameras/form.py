@@ -6,7 +6,7 @@ import base64
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
 
-from nicegui import ui
+from nicegui import events, ui
 
 from pipeline.config_errors import ConfigError, Problem
 from pipeline.dashboard.cameras.changes import MAY
@@ -44,7 +44,7 @@ class NewCameraForm(ui.dialog):
                 self._name = _input("name").props(f'hint="{t("cameras.form.name_help")}" autofocus')
                 self._url = _input("url").props(f'hint="{t("cameras.form.url_help")}"')
                 self._user = _input("user")
-                self._password = _input("password").props(f'hint="{t("cameras.form.password_help")}" type=password')
+                self._password = _Password()
                 first_line = next((name for name in lines if name), _OWN)
                 self._line = ui.select(lines, value=first_line, label=t("cameras.form.line")).props("outlined dense")
                 self._station = _input("station")
@@ -68,7 +68,7 @@ class NewCameraForm(ui.dialog):
         url = str(self._url.value or "").strip()
         given = {
             "name": str(self._name.value or "").strip(),
-            "url": _with_login(url, str(self._user.value or ""), str(self._password.value or "")),
+            "url": _with_login(url, str(self._user.value or ""), self._password.value),
             "line": self._line.value,
             "station": str(self._station.value or "").strip(),
             "recipe": self._recipe.value,
@@ -128,6 +128,23 @@ class NewCameraForm(ui.dialog):
     def _tell(self, text: str, *, is_bad: bool = False) -> None:
         self._told.set_text(text)
         self._told.classes(add="is-bad" if is_bad else None, remove=None if is_bad else "is-bad")
+
+
+class _Password(ui.element):
+    """Write-only: what is typed comes here and goes nowhere back, where the kit's input would keep it in the page."""
+
+    def __init__(self) -> None:
+        super().__init__("label")
+        self.value = ""
+        self.classes("cam-password")
+        with self:
+            ui.label(t("cameras.form.password")).classes("cam-figure-name")
+            box = ui.element("input").props("type=password autocomplete=new-password data-field=password")
+            ui.label(t("cameras.form.password_help")).classes("cam-figure-name")
+        box.on("input", self._typed, js_handler="(event) => emit(event.target.value)")
+
+    def _typed(self, event: events.GenericEventArguments) -> None:
+        self.value = str(event.args or "")
 
 
 def _input(name: str) -> ui.input:

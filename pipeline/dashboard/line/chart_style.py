@@ -13,6 +13,8 @@ INK, MUTED, LINE, PANEL = "var(--ink)", "var(--soft)", "var(--edge)", "var(--pan
 GOOD, BAD, WARN, INFO = "var(--good)", "var(--bad)", "var(--warn)", "var(--info)"
 
 _FONT = 13
+_LINE = 16  # said, for ECharts measures a line's height by a Chinese letter, which a plant's screen may lack
+_FAMILY = "system-ui, 'DejaVu Sans', 'Liberation Sans', sans-serif"  # as rayline.css; "inherit" cannot be measured
 _TOOLTIP = {
     "confine": True,
     "backgroundColor": PANEL,
@@ -31,7 +33,7 @@ def chart(alt: str, **parts: Any) -> Options:
     return {
         "animation": False,
         "aria": {"enabled": True, "label": {"description": alt}},
-        "textStyle": {"color": INK, "fontFamily": "inherit", "fontSize": _FONT},
+        "textStyle": {"color": INK, "fontFamily": _FAMILY, "fontSize": _FONT},
         "grid": {"left": 8, "right": 16, "top": 40, "bottom": 8, "containLabel": True},
         "legend": legend(()),
         "tooltip": {"trigger": "item", "formatter": "{b}", **_TOOLTIP},
@@ -60,7 +62,7 @@ def categories(labels: Sequence[str], **more: Any) -> Options:
         "data": list(labels),
         "axisLine": {"lineStyle": {"color": MUTED}},
         "axisTick": {"show": False},
-        "axisLabel": {"color": MUTED, "fontSize": _FONT, "hideOverlap": True},
+        "axisLabel": {"color": MUTED, "fontSize": _FONT, "lineHeight": _LINE, "hideOverlap": True},
         **more,
     }
 

@@ -27,6 +27,7 @@ from pipeline.history.spc import ChartKind, ControlChart, Point
 SYMBOLS = {1: "diamond", 2: "triangle", 3: "rect", 4: "pin"}
 _OTHER_RULE = "roundRect"
 _HEADROOM = 1.15
+_LATE = 0.75  # of the chart's width: from there a phase's name would run out of it to the right
 
 
 def control_options(shown: ControlChart, labels: Sequence[str], phase_names: Sequence[str]) -> Options:
@@ -38,7 +39,7 @@ def control_options(shown: ControlChart, labels: Sequence[str], phase_names: Seq
     last = len(shown.points) - 0.5
     return chart(
         t("line.spc.alt", chart=t(f"line.spc.kind.{shown.kind}"), points=len(shown.points), broken=_broken(shown)),
-        grid={"left": 8, "right": 16, "top": 64, "bottom": 8, "containLabel": True},
+        grid={"left": 8, "right": 16, "top": 56, "bottom": 8, "containLabel": True},
         legend=legend([points, center, limits]),
         xAxis=[categories(labels), {"type": "value", "min": -0.5, "max": max(last, 0.5), "show": False}],
         yAxis=values(max=top, axisLabel={"color": MUTED, "formatter": _axis(shown.kind)}),
@@ -94,7 +95,11 @@ def _boundaries(shown: ControlChart, names: Sequence[str]) -> Options:
         "lineStyle": {"color": MUTED, "type": "dotted", "width": 1.5},
         "label": {"show": True, "position": "end", "color": INK, "formatter": "{b}", "align": "left", "distance": 4},
         "data": [
-            {"xAxis": phase.start - 0.5, "name": _phase_name(name, phase.is_frozen)}
+            {
+                "xAxis": phase.start - 0.5,
+                "name": _phase_name(name, phase.is_frozen),
+                "label": {"align": "right" if phase.start > _LATE * len(shown.points) else "left"},
+            }
             for phase, name in zip(shown.phases, names, strict=True)
         ],
     }
@@ -171,5 +176,5 @@ def _told(kind: ChartKind, value: float | None) -> float | None:
     return round(value, 6) if kind is ChartKind.U else round(100 * value, 4)
 
 
-def _axis(kind: ChartKind) -> str:
-    return "{value}" if kind is ChartKind.U else "{value} %"
+def _axis(kind: ChartKind) -> str | None:
+    return None if kind is ChartKind.U else "{value} %"

@@ -54,10 +54,11 @@ class ControlPanel(ui.element):
         is_empty = not any(point.value is not None for point in shown.chart.points)
         self._panel.show(control_options(shown.chart, times, phase_names(shown)), is_empty=is_empty)
         self._help.set_text(t(f"line.spc.help.{kind}", sigma_z=_width(shown)))
-        self._show_frozen(shown)
+        self._help.set_visibility(not is_empty)
+        self._show_frozen(shown, is_empty=is_empty)
         self._lines.show([] if is_empty else violation_lines(shown, self._zone))
 
-    def _show_frozen(self, shown: LineChart) -> None:
+    def _show_frozen(self, shown: LineChart, *, is_empty: bool) -> None:
         frozen = shown.frozen
         self._frozen.set_visibility(frozen is not None)
         if frozen is not None:
@@ -66,7 +67,7 @@ class ControlPanel(ui.element):
                 t("line.spc.frozen", by=frozen.by, at=moment(frozen.at_ms, self._zone), center=center)
             )
         if self._page.may(Role.ENGINEER):
-            self._freeze.set_visibility(frozen is None)
+            self._freeze.set_visibility(frozen is None and not is_empty)
             self._let_go.set_visibility(frozen is not None)
 
     async def _choose(self, kind: ChartKind) -> None:

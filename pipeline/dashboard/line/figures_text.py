@@ -58,11 +58,8 @@ def moment(ms: int, zone: ZoneInfo) -> str:
 
 
 def axis_labels(times_ms: list[int], zone: ZoneInfo) -> list[str]:
-    """The time of each; the day too where it is not the one before's."""
-    labels: list[str] = []
-    days = [at(ms, zone).date() for ms in times_ms]
-    several = len(set(days)) > 1
-    for place, ms in enumerate(times_ms):
-        is_new = several and (place == 0 or days[place] != days[place - 1])
-        labels.append(f"{clock(ms, zone)}\n{days[place].day} {days[place]:%b}" if is_new else clock(ms, zone))
-    return labels
+    """The time of each, and the day too where they are of several: a chart leaves out labels as it needs."""
+    times = [at(ms, zone) for ms in times_ms]
+    if len({when.date() for when in times}) <= 1:
+        return [f"{when:%H:%M}" for when in times]
+    return [f"{when:%H:%M}\n{when.day} {when:%b}" for when in times]

@@ -4,20 +4,24 @@ import asyncio
 import json
 import re
 from collections.abc import AsyncIterator, Sequence
+from pathlib import Path
 
 import pytest
 
 from pipeline.config import RaylineConfig
 from pipeline.control.access.api_keys import ApiKey
 from pipeline.control.access.authenticator import authenticator_for
+from pipeline.control.inspections.desk import HistoryDesk
 from pipeline.control.live import pictures
 from pipeline.control.settings import ApiSettings
+from pipeline.history.settings import HistorySettings
 from pipeline.sinks.redis_client import RedisSettings
 from pipeline.sinks.redis_pool import RedisPool
 from tests.api_client import api_client
 from tests.api_server import api_server
 from tests.services.api.probing import WHOLE, Found, probe
 from tests.services.api.shown import report, shown
+from tests.unit.history.parts import history, put, row
 
 pytestmark = pytest.mark.services
 
@@ -54,8 +58,10 @@ async def test_a_cameras_settings_are_described_as_they_are_taken(redis: RedisSe
 
 
 @pytest.fixture
-async def url(redis: RedisSettings, config: RaylineConfig, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[str]:
-    """Of an API behind its own server, for the bearer of KEY; camera a runs and shows pictures."""
+async def url(
+    redis: RedisSettings, config: RaylineConfig, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> AsyncIterator[str]:
+    """Of an API behind its own server, for the bearer of KEY; camera a runs and shows pictures, and judged parts."""
     monkeypatch.setattr(pictures, "FIRST_WITHIN_S", 0.3)
     settings = ApiSettings.model_validate(
         {
@@ -68,9 +74,12 @@ async def url(redis: RedisSettings, config: RaylineConfig, monkeypatch: pytest.M
     pool = RedisPool(redis)
     await report(redis, "a", "l1", "running")
     authenticator = authenticator_for(settings, pool)
+    with history(tmp_path) as database:
+        put(database, *(row(n, verdict) for n, verdict in enumerate(("pass", "reject", "indeterminate"))))
+    desk = HistoryDesk(HistorySettings(data_dir=tmp_path))
     async with (
         shown(redis, "l1", "a"),
-        api_server(redis, config, settings=settings, authenticator=authenticator, guarded=True) as server,
+        api_server(redis, config, settings=settings, authenticator=authenticator, guarded=True, history=desk) as server,
     ):
         yield server.http
     await pool.close()

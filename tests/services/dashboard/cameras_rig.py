@@ -34,6 +34,7 @@ class Running:
         self._jpegs = jpegs or [_numbered(number) for number in range(8)]
         self.told: dict[str, dict[str, Any]] = {}  # camera -> what its report says otherwise
         self.is_reporting = True
+        self._over = asyncio.Event()
 
     @asynccontextmanager
     async def begun(self) -> AsyncIterator[Running]:
@@ -45,9 +46,8 @@ class Running:
         try:
             yield self
         finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            self._over.set()  # and no `cancel`: a Redis client that is at its work may take it for a timeout
+            await asyncio.gather(*tasks)
             await self._client.aclose()
 
     async def watched(self) -> set[str]:
@@ -66,12 +66,16 @@ class Running:
     def _line(self, name: str) -> str:
         return self._config.cameras[name].line or name
 
+    async def _nap(self, seconds: float) -> bool:
+        """True where it is over."""
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._over.wait(), seconds)
+        return self._over.is_set()
+
     async def _reports(self) -> None:
-        while True:
-            await asyncio.sleep(1.0)
+        while not await self._nap(1.0):
             if self.is_reporting:
-                with suppress(OSError):
-                    await self._report()
+                await self._report()
 
     async def _report(self) -> None:
         desired, now = await self.store.read(), time.time()
@@ -100,8 +104,7 @@ class Running:
     async def _pictures(self, name: str) -> None:
         """As the track stage makes them: while somebody watches, and the camera runs."""
         line, number = self._line(name), hash(name) % 100
-        while True:
-            await asyncio.sleep(1 / FPS)
+        while not await self._nap(1 / FPS):
             if self.told.get(name, {}).get("state", "running") != "running":
                 continue
             if not await self._client.exists(watch_key(line, name)):

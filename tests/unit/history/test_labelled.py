@@ -1,4 +1,4 @@
-"""The data set of reviewed parts: the reviewer's word decides, boxes lie on what they name, what is not used is told."""
+"""The data set of reviewed parts: the reviewer's word decides, boxes lie on what they name, what is unused is told."""
 
 import csv
 import hashlib

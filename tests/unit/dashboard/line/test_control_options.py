@@ -73,7 +73,7 @@ def test_limits_of_a_point_of_few_parts_do_not_flatten_the_others() -> None:
 def test_defects_a_part_are_no_percentages() -> None:
     found = options([Sample(7, 10), Sample(12, 10)], ChartKind.U)
     assert [each["value"] for each in series(found)["points"]["data"]] == [0.7, 1.2]
-    assert found["yAxis"]["axisLabel"]["formatter"] == "{value}"
+    assert found["yAxis"]["axisLabel"]["formatter"] is None
 
 
 @pytest.mark.parametrize("samples", [[], [Sample(0, 0)], [Sample(0, 500)]], ids=["none", "nothing seen", "no reject"])

