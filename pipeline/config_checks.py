@@ -49,7 +49,7 @@ class Machine:
 def review(config: RaylineConfig, machine: Machine | None = None) -> list[Finding]:
     """All there is to say, errors first; `machine` None leaves out what only the machine can tell (a cluster's)."""
     found = [*_batches(config), *_models(config), *_cameras(config), *_lines(config), *_unused(config), *_redis(config)]
-    found += [*_part_counters(config), *_relays(config), *_history(config), *_alarms(config)]
+    found += [*_part_counters(config), *_relays(config), *_history(config), *_alarms(config), *_page(config)]
     if machine is not None:
         found += [*_machine(config, machine), *_spool(config), *_api(config), *_history_files(config)]
     return sorted(found, key=lambda finding: finding.severity is Severity.WARNING)
@@ -342,6 +342,27 @@ def _history_files(config: RaylineConfig) -> Iterator[Finding]:
     file = history.password_file
     if not history.embedded and file is not None and not os.access(file, os.R_OK):
         yield _error(("history", "password_file"), f"{file}: cannot be read")
+
+
+def _page(config: RaylineConfig) -> Iterator[Finding]:
+    """A page that cannot listen, that others would log into in clear, or that has nothing to show."""
+    page, api = config.dashboard, config.api
+    if page is None:
+        return
+    if api is not None and page.port == api.port:
+        yield _error(("dashboard", "port"), f"{page.port} is api.port too", "each listens on one of its own")
+    if not page.is_loopback and not page.trusted_proxies:
+        yield _warning(
+            ("dashboard", "host"),
+            "is reached by others without a proxy: whoever listens reads the keys they log in with",
+            "put a proxy that speaks TLS before it (docker/nginx.conf) and name it in `trusted_proxies`",
+        )
+    if config.history is None:
+        yield _warning(
+            ("dashboard",),
+            "has no `history`: it shows what is now, no counts, charts or parts",
+            "`history: {}` keeps one",
+        )
 
 
 def _api(config: RaylineConfig) -> Iterator[Finding]:

@@ -110,6 +110,11 @@ class Visitor:
         self._principal = principal
 
     @property
+    def is_over(self) -> bool:
+        """True once the session has ended."""
+        return self.session is not None and self.session.over.is_set()
+
+    @property
     def principal(self) -> Principal:
         """As last looked up."""
         found = self.session.principal if self.session is not None else self._principal

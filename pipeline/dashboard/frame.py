@@ -68,8 +68,8 @@ class Page:
         return Author(who.name, who.kind, who.role.value, address_of(self.request), request_id_of(self.request.scope))
 
     def may(self, needed: Role) -> bool:
-        """Whether their role reaches so far: what they may not do is not offered."""
-        return self.principal.role.covers(needed)
+        """Whether their role reaches so far, and their session lasts: what they may not do is not offered."""
+        return not self._visitor.is_over and self.principal.role.covers(needed)
 
     def every(self, seconds: float, work: Callable[[], Awaitable[None]]) -> ui.timer:
         """Runs `work` when the browser is there, then every so many seconds while somebody sees the page.
@@ -116,22 +116,25 @@ class Page:
                     ui.timer(0, timer.callback, once=True)
 
     def _tell(self, key: int, exc: Exception | None) -> None:
-        before = self._trouble.get(key)
-        if exc is None and before is None:
-            return
+        """The banner is made anew only where it says something else: a reader of screens reads it out each time."""
+        before = self._words()
         if exc is None:
-            del self._trouble[key]
+            self._trouble.pop(key, None)
         else:
-            self._trouble[key] = exc
-            if before is None or words_of(before) != words_of(exc):
+            if words_of(exc) not in before:
                 _log(exc)
+            self._trouble[key] = exc
+        words = self._words()
+        if words.keys() == before.keys():
+            return
         self.banner.clear()
-        told: set[str] = set()
         with self.banner:
-            for one in self._trouble.values():
-                if words_of(one) not in told:
-                    told.add(words_of(one))
-                    failed(one)
+            for one in words.values():
+                failed(one)
+
+    def _words(self) -> dict[str, BaseException]:
+        """What is wrong, each thing once."""
+        return {words_of(one): one for one in self._trouble.values()}
 
 
 def _log(exc: Exception) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from playwright.async_api import Page, expect
@@ -13,10 +14,11 @@ from pipeline.config import RaylineConfig
 from pipeline.control.access.key_store import KeyStore
 from pipeline.control.access.roles import Role
 from pipeline.dashboard.settings import DashboardSettings
+from pipeline.orchestrate.desired_store import DesiredStore
 from pipeline.sinks.redis_client import RedisSettings, connect
 from tests.browser import PHONE, Heard
 from tests.dashboard_server import DashboardServer, dashboard_server
-from tests.redis_server import RedisServer
+from tests.redis_server import RedisServer, redis_server
 
 pytestmark = pytest.mark.services
 
@@ -78,6 +80,23 @@ async def test_a_page_heals_when_the_server_was_away(
     await expect(browser_page.locator("#popup[aria-hidden=false]")).to_be_attached()
     await browser_page.wait_for_function("window.isOld === undefined && window.did_handshake", timeout=60_000)
     await expect(browser_page.locator("#main")).to_be_visible()
+
+
+async def test_a_redis_that_is_away_is_said_and_the_page_goes_on_by_itself(
+    tmp_path: Path, config: RaylineConfig, browser_page: Page
+) -> None:
+    with redis_server(tmp_path, "7.0", keep=True) as own, dashboard_server(config, own.url) as running:
+        client = connect(RedisSettings(url=own.url))
+        await DesiredStore(client).publish(config)
+        await client.aclose()
+        await browser_page.goto(f"{running.url}/lines")
+        await expect(browser_page.get_by_text("l1", exact=True).first).to_be_visible()
+        own.kill()
+        told = browser_page.get_by_text("Redis does not answer")
+        await expect(told.first).to_be_visible(timeout=20_000)
+        await expect(browser_page.get_by_text("l1", exact=True).first).to_be_visible()  # the last there was
+        own.start()
+        await expect(told).to_have_count(0, timeout=20_000)
 
 
 async def test_somebody_logs_in_and_out_again(server: RedisServer, redis: RedisSettings, browser_page: Page) -> None:
