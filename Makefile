@@ -65,7 +65,10 @@ bench-gpu: setup ## where a GPU's time goes, stage by stage: make bench-gpu [JSO
 test-gpu: setup ## the tests that need a GPU
 	$(PY) -m pytest -m gpu
 
+page-pictures: setup-test ## docs/images/page-*.png anew, of the demo's page
+	$(PY) scripts/page_pictures.py
+
 schemas: setup ## write configs/schemas anew
 	.venv/bin/rayline schema --out configs/schemas
 
-.PHONY: help setup setup-test demo test check drill chaos bench bench-scale bench-latency bench-soak bench-report bench-peers bench-gpu test-gpu schemas
+.PHONY: help setup setup-test demo test check drill chaos bench bench-scale bench-latency bench-soak bench-report bench-peers bench-gpu test-gpu page-pictures schemas
