@@ -31,7 +31,7 @@ class RangePicker(ui.element):
         with self:
             self._select = ui.select(
                 _choices(plant), value=_choice_of(value, plant), label=t("range.label"), on_change=self._choose
-            ).props("outlined dense options-dense behavior=menu")
+            ).props("outlined options-dense behavior=menu")
             with ui.element("div").classes("bar") as self._custom:
                 since, until = _times_of(value)
                 self._since = ui.input(t("range.since"), value=since).props("type=datetime-local outlined dense")
@@ -65,7 +65,7 @@ class LinePicker(ui.select):
         choices = ({"": t("line.all")} if all_lines else {}) | {line: line for line in lines}
         chosen = value if value in choices else next(iter(choices), None)
         super().__init__(choices, value=chosen, label=t("line.label"), on_change=self._choose)
-        self.props("outlined dense options-dense behavior=menu").classes("picker")
+        self.props("outlined options-dense behavior=menu").classes("picker")
         self._taken = on_change
 
     async def _choose(self) -> None:

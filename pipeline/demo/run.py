@@ -14,6 +14,7 @@ from contextlib import contextmanager, suppress
 from datetime import datetime
 from importlib import resources
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import orjson
@@ -62,8 +63,8 @@ def run_demo(duration_s: float | None, json_path: Path | None, seed: int, consol
 
 def _judged(duration_s: float | None, seed: int, console: Console) -> dict[str, Any]:
     """The whole run; its figures when everything has stopped."""
-    with _cameras(seed) as cameras:
-        config = _config(cameras)
+    with _cameras(seed) as cameras, TemporaryDirectory(prefix="rayline-demo-", ignore_cleanup_errors=True) as pictures:
+        config = _config(cameras, pictures)
         records = {
             name: CameraRecord(BottleLine(told["seed"]), told["started_at"], FPS) for name, told in cameras.items()
         }
@@ -175,9 +176,10 @@ def _told(server: subprocess.Popen[str]) -> dict[str, Any]:
     return told
 
 
-def _config(cameras: Mapping[str, Any]) -> RaylineConfig:
-    """configs/demo.yaml, with the cameras' addresses of this run."""
+def _config(cameras: Mapping[str, Any], pictures: str) -> RaylineConfig:
+    """configs/demo.yaml, with the cameras' addresses of this run and the folder for its parts' pictures."""
     environ = {f"RAYLINE_DEMO_{name.upper().replace('-', '_')}": told["url"] for name, told in cameras.items()}
+    environ["RAYLINE_DEMO_SNAPSHOTS"] = pictures
     with resources.as_file(resources.files("configs").joinpath("demo.yaml")) as path:
         return _beside_another(load_config(path, environ))
 

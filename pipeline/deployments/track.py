@@ -179,6 +179,8 @@ class TrackDeployment:
             known = self._cameras.get(camera_id)
             if known is not None and known.takes(job):
                 continue
+            if known is not None:
+                known.pass_on()
             self._forget(camera_id)
             with log_context(camera=camera_id):
                 failed = (self._spool is None and away) or await self._load(shard, camera_id, job)

@@ -233,6 +233,16 @@ class TrackedCamera:
         if self._write is None:
             self._ended = None
 
+    def pass_on(self) -> None:
+        """Somebody takes over who works by another job: from the last frame that is stored, as this one would go on.
+
+        The checkpoint that is stored of a live camera may be a second older.
+        """
+        if self._chain is None or self._last is None or self._write is not None or not self.trusted:
+            return
+        if self._cursor == self._last.position.encode():  # else the chain has seen what is not stored
+            self._ended = (self._cursor, self._chain.checkpoint())
+
     def leave(self, now: float) -> Untold:
         """All that is still to be told, for the one that takes this camera over, or for whoever has the store next."""
         events = [*self._carried_events, *self._lost_event(now), *self._loose_events]

@@ -23,5 +23,5 @@ def register(services: Services) -> None:
         overview(reader)
 
     @ui.page("/lines/{line}")
-    async def _line(line: str) -> None:
-        await line_page(reader, line)
+    def _line(line: str) -> None:
+        line_page(reader, line)

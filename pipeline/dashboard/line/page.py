@@ -8,7 +8,7 @@ import time
 from nicegui import ui
 
 from pipeline.control.access.roles import Role
-from pipeline.dashboard.frame import Page, PageRefused, page_frame
+from pipeline.dashboard.frame import Page, page_frame
 from pipeline.dashboard.line.changeover_note import ChangeoverNote
 from pipeline.dashboard.line.chart_panel import ChartPanel
 from pipeline.dashboard.line.control_panel import ControlPanel
@@ -21,14 +21,12 @@ from pipeline.dashboard.line.reviews_panel import ReviewsPanel
 from pipeline.dashboard.line.throughput_chart import throughput_chart
 from pipeline.dashboard.line.wall import put_up_style, wall_link
 from pipeline.dashboard.pickers import RangePicker
-from pipeline.dashboard.states import EXPECTED
 from pipeline.dashboard.texts import t
 
 
-async def line_page(reader: LineReader, line: str) -> None:
+def line_page(reader: LineReader, line: str) -> None:
     """The page /lines/{line}."""
     with page_frame("lines.title", line=line) as page:
-        await _require_line(page, line)
         plant = page.services.plant
         looked_at = LookedAt.of(page.request, plant, round(time.time() * 1e3), line)
         put_up_style(looked_at.is_wall)
@@ -36,16 +34,6 @@ async def line_page(reader: LineReader, line: str) -> None:
             view = _LineView(page, reader, looked_at)
         page.every(LOOK_S, view.look)
         page.every(LOOK_S, view.look_closer)
-
-
-async def _require_line(page: Page, line: str) -> None:
-    """Raises PageRefused where there is no such line. What cannot be asked just now is told by the page itself."""
-    try:
-        names = [view.name for view in await page.services.lines(page.principal)]
-    except EXPECTED:
-        return
-    if line not in names:
-        raise PageRefused(404, t("missing.title"), t("missing.line", line=line))
 
 
 class _LineView:

@@ -137,6 +137,8 @@ class LineReader:
     ) -> tuple[Condition, ...]:
         if desired is None:
             return (Condition(LineState.SILENT, "line.because.no_redis"),)
+        if line not in desired.config.line_ids():  # what it made once is still looked at
+            return (Condition(LineState.SILENT, "line.because.no_line", {"line": line}),)
         return tuple(conditions(_cameras(desired, line), report, parts, self._now()))
 
     async def _details(self, line: str, range_text: str) -> Details:

@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 
 from nicegui import ui
 
+from pipeline.dashboard.inspections.addresses import part_address, picture_address
 from pipeline.dashboard.line.figures_text import clock, moment
 from pipeline.dashboard.states import empty
 from pipeline.dashboard.texts import t
@@ -47,12 +48,12 @@ class RejectsPanel(ui.element):
 def _part(part: PartRow, zone: ZoneInfo) -> None:
     defects = ", ".join(dict.fromkeys(found.label for found in part.message.defects)) or t("sign.reject")
     at = moment(part.captured_ms, zone)
-    path = quote(part.id, safe="/")
-    with ui.element("a").classes("reject").props(f'href="/inspections/{path}"'):
+    with ui.element("a").classes("reject") as link:
+        link.props["href"] = part_address(part.id)
         if part.has_snapshot:
             alt = t("line.rejects.alt", at=at, defects=defects)
             picture = ui.element("img").classes("reject-picture").props("loading=lazy decoding=async")
-            picture.props["src"], picture.props["alt"] = f"/pictures/{path}", alt
+            picture.props["src"], picture.props["alt"] = picture_address(part.id, small=True), alt
         else:
             with ui.element("div").classes("reject-picture reject-none"):
                 ui.label(t("line.rejects.no_picture"))

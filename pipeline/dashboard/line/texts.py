@@ -48,6 +48,7 @@ LINE: Mapping[str, str] = {
     "line.state.running": "Running",
     "line.because.silent": "Nothing reports: is `rayline up` running?",
     "line.because.no_redis": "What runs cannot be read: Redis does not answer",
+    "line.because.no_line": "There is no line {line} in what runs",
     "line.because.no_camera": "No camera watches this line",
     "line.because.starting": "{camera} was not heard of yet",
     "line.because.connecting": "{camera} connects",

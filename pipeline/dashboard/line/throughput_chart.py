@@ -10,6 +10,7 @@ from pipeline.dashboard.line.chart_style import (
     BAD,
     GOOD,
     INK,
+    PANEL,
     WARN,
     Options,
     categories,
@@ -89,7 +90,13 @@ def _target(per_hour: float | None) -> Options:
         "silent": True,
         "symbol": "none",
         "lineStyle": {"color": INK, "type": "dashed", "width": 2},
-        "label": {"position": "insideEndTop", "color": INK, "fontWeight": "bold", "formatter": "{b}"},
+        "label": {
+            "position": "insideEndTop",
+            "color": INK,
+            "fontWeight": "bold",
+            "formatter": "{b}",
+            "backgroundColor": PANEL,
+        },
         "data": []
         if per_hour is None
         else [{"yAxis": per_hour, "name": t("line.throughput.target_line", target=count(per_hour))}],

@@ -107,7 +107,7 @@ async def test_a_rejected_part_comes_into_the_gallery_with_its_picture_and_can_b
             entries: Any = client.xrevrange("rayline:{line-2}:inspections", count=20)
             for _, fields in entries:
                 message = json.loads(fields[b"data"])
-                if message.get("verdict") == "reject":
+                if message.get("verdict") == "reject" and message["snapshot"] is not None:
                     return str(message["inspection_id"])
             return None
 

@@ -141,6 +141,26 @@ def test_where_parts_are_found_otherwise_the_one_under_way_is_told_and_not_judge
     assert run.stored.checkpoint is not None
 
 
+@pytest.mark.parametrize(("x", "seen_until"), [(0.3, 9), (0.8, 9), (0.8, 20)], ids=["back", "on", "judged before"])
+def test_a_camera_whose_own_trigger_is_moved_gives_each_part_one_verdict_and_no_false_pass(
+    x: float, seen_until: int
+) -> None:
+    run = run_of()
+    frames = passes(0)
+    run.work(frames[:seen_until])
+    was_judged = len(run.verdicts)
+    job = recipe("r", None, trigger=((x, 0.0), (x, 1.0)))
+    before = run.subject
+    assert not before.takes(job)
+    before.pass_on()
+    run.restart(job)
+    run.subject.inherit(before.leave(NOW))
+    run.work(frames[seen_until:])
+    (verdict,) = run.verdicts
+    told = (verdict["verdict"], verdict["reasons"][:1])
+    assert told == (("pass", []) if was_judged else ("indeterminate", ["changeover"]))
+
+
 @pytest.mark.parametrize("knows", [True, False], ids=["it knows the recipe before", "it does not"])
 def test_a_restart_while_a_change_waits_ends_in_it_and_tells_it_once(knows: bool) -> None:
     source = "file:0123456789abcdef"  # a checkpoint with each write

@@ -100,6 +100,18 @@ def test_a_write_is_built_on_the_cursor_of_the_one_before() -> None:
     assert second.prev == first.new == seen(1).frame.position.encode()
 
 
+def test_whoever_takes_over_by_another_job_goes_on_from_what_is_stored_and_from_nothing_else() -> None:
+    subject = camera()
+    write = work(subject, seen(0), seen(1))
+    subject.pass_on()
+    assert subject.leave(NOW).checkpoint is None
+    subject.settle(written(write), NOW)
+    subject.pass_on()
+    passed_on = subject.leave(NOW).checkpoint
+    assert passed_on is not None
+    assert passed_on[0] == seen(1).frame.position.encode()
+
+
 def test_frames_at_or_before_the_stored_cursor_are_dropped_before_the_tracker_sees_them() -> None:
     cursor = seen(4, FILE).frame.position.encode()
     write = work(camera(Stored(cursor)), *(seen(n, FILE) for n in range(3, 7)))
