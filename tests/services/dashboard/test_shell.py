@@ -29,6 +29,12 @@ def page_server(server: RedisServer) -> Iterator[DashboardServer]:
         yield running
 
 
+async def leave(page: Page) -> None:
+    """Before its server ends, which it would complain of."""
+    await page.wait_for_load_state("networkidle")
+    await page.goto("about:blank")
+
+
 async def test_every_page_is_there_by_its_key_and_by_its_link(page_server: DashboardServer, browser_page: Page) -> None:
     await browser_page.goto(page_server.url)
     await expect(browser_page.locator("#main")).to_be_visible()
@@ -97,6 +103,7 @@ async def test_a_redis_that_is_away_is_said_and_the_page_goes_on_by_itself(
         await expect(browser_page.get_by_text("l1", exact=True).first).to_be_visible()  # the last there was
         own.start()
         await expect(told).to_have_count(0, timeout=20_000)
+        await leave(browser_page)
 
 
 async def test_somebody_logs_in_and_out_again(server: RedisServer, redis: RedisSettings, browser_page: Page) -> None:
@@ -112,6 +119,7 @@ async def test_somebody_logs_in_and_out_again(server: RedisServer, redis: RedisS
         await browser_page.wait_for_function("window.did_handshake")
         await browser_page.get_by_role("button", name="Log out").click()
         await expect(browser_page).to_have_url(f"{closed.url}/login")
+        await leave(browser_page)
 
 
 async def test_an_address_that_is_none_is_said_in_words(
