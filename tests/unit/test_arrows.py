@@ -198,6 +198,30 @@ def test_pictures_are_decoded_only_in_files_named_so() -> None:
     refuse([one for one in imports() if brings_in(one, "av") and not is_in(one.importer, AV_ROOMS)])
 
 
+def test_pages_are_made_in_the_dashboard_alone() -> None:
+    refuse([one for one in imports() if brings_in(one, "nicegui") and not is_in(one.importer, ("pipeline.dashboard",))])
+
+
+def test_history_and_alarms_know_neither_api_nor_page() -> None:
+    faces = ("pipeline.control", "pipeline.dashboard", "pipeline.app", "pipeline.running", *FACES)
+    refuse(
+        [
+            one
+            for one in imports()
+            if is_in(one.importer, ("pipeline.history", "pipeline.alarms"))
+            and (target := target_of(one)) is not None
+            and is_in(target, faces)
+        ]
+    )
+
+
+def test_only_the_process_that_serves_it_and_its_settings_bring_in_the_page() -> None:
+    outside = [one for one in imports() if not is_in(one.importer, ("pipeline.dashboard",))]
+    brought = {one for one in outside if (target := target_of(one)) and is_in(target, ("pipeline.dashboard",))}
+    light = {"pipeline.dashboard.settings", "pipeline.dashboard.process"}
+    refuse([one for one in brought if one.at_start and target_of(one) not in light])
+
+
 def test_ingest_and_deployments_know_neither_the_graph_nor_the_command_line() -> None:
     rooms = ("pipeline.ingest", "pipeline.deployments", "pipeline.sinks")
     above = ("pipeline.app", "pipeline.running", "pipeline.client", *FACES)
