@@ -169,7 +169,7 @@ async def test_a_new_part_is_seen_by_everybody_without_a_reload(
         await asyncio.gather(
             expect(figure(one, "parts")).to_have_text(f"{before + 1}"),
             expect(tile).to_have_text(f"{before + 1}"),
-            expect(one.locator(f'a.reject[href="/inspections/{rejected}"] img')).to_be_visible(timeout=SOON_MS),
+            expect(one.locator(f'a.reject[href="/inspections/{rejected}"] img')).to_be_visible(),
         )
         await one.wait_for_function("document.querySelector('a.reject img').naturalWidth > 0")
         assert await one.evaluate("window.isOld")
