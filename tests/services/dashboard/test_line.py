@@ -90,6 +90,7 @@ class Reports:
 
     def __init__(self) -> None:
         self.cameras: dict[str, dict[str, Any]] = {"l1-cam": {}, "l2-cam": {}}
+        self._is_over = asyncio.Event()
 
     @classmethod
     @asynccontextmanager
@@ -98,12 +99,12 @@ class Reports:
         await DesiredStore(client).publish(config)
         task = asyncio.ensure_future(kept._tell(StateStore(client)))
         yield kept
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
+        kept._is_over.set()  # not cancelled: that may be lost in a call of Redis that ends at the same moment
+        await task
         await client.aclose()
 
     async def _tell(self, states: StateStore) -> None:
-        while True:
+        while not self._is_over.is_set():
             now = time.time()
             seeing = {
                 "state": "running",
@@ -202,19 +203,21 @@ async def test_limits_are_frozen_and_let_go(page_server: DashboardServer, browse
 
 
 async def test_who_may_not_freeze_limits_is_not_offered_it_and_sees_only_their_lines(
-    lines_config: RaylineConfig, redis: RedisSettings, line: Line, browser_page: Page, reports: Reports
+    lines_config: RaylineConfig, redis: RedisSettings, line: Line, browser: Browser, heard: Heard, reports: Reports
 ) -> None:
     client = connect(redis)
     key = await KeyStore(client).make("ada", Role.OPERATOR, ("l1",), None)
     await client.aclose()
     with dashboard_server(lines_config, redis.url.get_secret_value(), DashboardSettings()) as closed:
-        await browser_page.goto(f"{closed.url}/lines?range=last:60m")
-        await browser_page.locator("input[type=password]").fill(key.text)
-        await browser_page.keyboard.press("Enter")
-        await expect(browser_page.locator(".tile")).to_have_count(1)
-        await browser_page.locator(".tile").click()
-        await expect(browser_page.locator("[data-chart=control] svg")).to_be_visible()
-        await expect(browser_page.get_by_role("button", name="Freeze limits")).to_have_count(0)
+        async with watched_page(browser, heard) as page:
+            await page.goto(f"{closed.url}/lines?range=last:60m")
+            await page.locator("input[type=password]").fill(key.text)
+            await page.keyboard.press("Enter")
+            await expect(page.locator(".tile")).to_have_count(1)
+            await page.locator(".tile").click()
+            await expect(page.locator("[data-chart=control] svg")).to_be_visible()
+            await expect(page.get_by_role("button", name="Freeze limits")).to_have_count(0)
+    heard.require_nothing()
 
 
 async def test_what_is_chosen_outlives_a_reload(
