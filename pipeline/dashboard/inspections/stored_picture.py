@@ -73,7 +73,7 @@ def _opened(data: bytes) -> Image.Image:
         image = Image.open(io.BytesIO(data), formats=("JPEG",))
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
         raise PictureRefused(f"more than {MAX_PIXELS} pixels") from None
-    except _FAILS:
+    except (*_FAILS, ImportError):  # where ultralytics is loaded, it has Pillow look for a package of another format
         raise PictureRefused("the file is no JPEG") from None
     if image.width * image.height > MAX_PIXELS:
         raise PictureRefused(f"{image.width} x {image.height} pixels; at most {MAX_PIXELS} are shown")

@@ -51,9 +51,9 @@ def test_a_reject_tells_two_defects_in_full() -> None:
 def test_where_the_metrics_port_is_taken_any_free_one_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
     usual = ObserveSettings().metrics_port
     monkeypatch.setattr(run, "is_free", lambda port: port != usual)
-    assert _config(CAMERAS).observe.metrics_port is None
+    assert _config(CAMERAS, "pictures").observe.metrics_port is None
     monkeypatch.setattr(run, "is_free", lambda port: True)
-    assert _config(CAMERAS).observe.metrics_port == usual
+    assert _config(CAMERAS, "pictures").observe.metrics_port == usual
 
 
 def test_the_cameras_are_out_of_reach_of_ctrl_c_and_end_with_us() -> None:
