@@ -12,7 +12,7 @@ from starlette.requests import Request
 from pipeline.dashboard.texts import t
 from pipeline.history.plant import PlantSettings
 
-HOUR, DAY, CUSTOM = "hour", "day", "custom"
+HOUR, LAST_HOUR, DAY, CUSTOM = "hour", "last:60m", "day", "custom"
 _LONGEST = 200
 _FORM = "%Y-%m-%dT%H:%M"
 
@@ -90,7 +90,8 @@ def keep_in_address(**choices: str) -> None:
 def _choices(plant: PlantSettings) -> dict[str, str]:
     shifts = {f"shift:{one.name}": f"{t('range.shift')}: {one.name}" for one in plant.shifts}
     now = {"shift": t("range.shift")} if plant.shifts else {}
-    return now | {HOUR: t("range.hour"), DAY: t("range.day")} | shifts | {CUSTOM: t("range.custom")}
+    last = {HOUR: t("range.hour"), LAST_HOUR: t("range.last_hour")}
+    return now | last | {DAY: t("range.day")} | shifts | {CUSTOM: t("range.custom")}
 
 
 def _choice_of(value: str, plant: PlantSettings) -> str:

@@ -75,6 +75,7 @@ SHELL: Mapping[str, str] = {
     "range.shift": "Shift",
     "range.day": "Day",
     "range.hour": "Hour",
+    "range.last_hour": "Last 60 min",
     "range.custom": "From ... to",
     "range.since": "From",
     "range.until": "To",
