@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+import re
+from typing import Annotated, Any
 
 from fastapi import Depends, Query
-from pydantic import AfterValidator, AwareDatetime
+from pydantic import AfterValidator, AwareDatetime, BeforeValidator
 
 from pipeline.control.problems import ApiError
 from pipeline.control.services import Caller
@@ -14,6 +15,7 @@ from pipeline.history.records import unix_ms
 from stages.values import Verdict
 
 LONGEST_ID = 300
+_DATE = re.compile(r"\d{4}-\d\d-\d\d")
 
 
 def printed(text: str) -> str:
@@ -23,8 +25,16 @@ def printed(text: str) -> str:
     return text
 
 
+def dated(value: Any) -> Any:
+    """The value. Raises ValueError where it begins with no date: pydantic takes numbers for seconds."""
+    if isinstance(value, str) and not _DATE.match(value):
+        raise ValueError("must be a time such as 2026-11-28T06:00:00Z")
+    return value
+
+
 Name = Annotated[str, Query(max_length=63), AfterValidator(printed)]
 Text = Annotated[str, Query(max_length=LONGEST_ID), AfterValidator(printed)]
+Time = Annotated[AwareDatetime, BeforeValidator(dated)]
 
 
 def parts_asked(
@@ -40,8 +50,8 @@ def parts_asked(
     model: Annotated[Text | None, Query(description="As name:version.")] = None,
     external_id: Annotated[Text | None, Query(description="With this serial number.")] = None,
     reviewed: Annotated[bool | None, Query(description="Whether somebody reviewed it.")] = None,
-    since: Annotated[AwareDatetime | None, Query(description="Captured then or later; RFC 3339.")] = None,
-    until: Annotated[AwareDatetime | None, Query(description="Captured before; RFC 3339.")] = None,
+    since: Annotated[Time | None, Query(description="Captured then or later; RFC 3339.")] = None,
+    until: Annotated[Time | None, Query(description="Captured before; RFC 3339.")] = None,
 ) -> PartFilter:
     """Raises ApiError 404 for a line that is not the caller's."""
     if line is not None and not caller.may_see(line):

@@ -165,6 +165,7 @@ async def test_a_picture_is_shown_as_it_was_stored_and_nothing_else_is(plant: Pl
     ("query", "status"),
     [
         ({"since": "2027-01-15T08:00:00"}, 422),
+        ({"until": "0.5"}, 422),  # no seconds: it is described as a time
         ({"verdict": "good"}, 422),
         ({"limit": 0}, 422),
         ({"limit": 100_001}, 422),
