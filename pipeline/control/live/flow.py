@@ -15,12 +15,11 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 EXTENSION = "rayline.sent"  # in the scope: what has left is told; and the type of the message that tells it
-_ENDLESS = (b"text/event-stream", b"multipart/x-mixed-replace")
 GONE = ("http.disconnect", "websocket.disconnect")
 
 
 class TellWhatLeft:
-    """Stands in Serve's proxy. Answers that end are left alone, but for the look at their type."""
+    """Stands in Serve's proxy. Answers that say how long they are are left alone: they are there whole already."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -32,14 +31,14 @@ class TellWhatLeft:
             return
         scope.setdefault("extensions", {})[EXTENSION] = {}
         heard = _Heard(receive)
-        is_endless = scope["type"] == "websocket"
+        comes_in_parts = scope["type"] == "websocket"
 
         async def tell(message: Message) -> None:
-            nonlocal is_endless
+            nonlocal comes_in_parts
             if message["type"] == "http.response.start":
-                is_endless = any(n.lower() == b"content-type" and v.startswith(_ENDLESS) for n, v in message["headers"])
+                comes_in_parts = all(name.lower() != b"content-length" for name, _ in message["headers"])
             await send(message)  # waits while the client does not take it
-            if is_endless:
+            if comes_in_parts:
                 heard.left(_length(message))
 
         try:

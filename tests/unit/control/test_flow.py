@@ -130,20 +130,21 @@ async def test_a_server_that_takes_whatever_it_is_given_is_given_no_more_than_ha
 
 
 @pytest.mark.parametrize(
-    ("content_type", "told"),
+    ("headers", "told"),
     [
-        pytest.param(b"text/event-stream; charset=utf-8", True, id="events"),
-        pytest.param(b"multipart/x-mixed-replace; boundary=x", True, id="pictures"),
-        pytest.param(b"application/json", False, id="an answer that ends"),
+        pytest.param([(b"content-type", b"text/event-stream; charset=utf-8")], True, id="events"),
+        pytest.param([(b"content-type", b"multipart/x-mixed-replace; boundary=x")], True, id="pictures"),
+        pytest.param([(b"content-type", b"text/csv; charset=utf-8")], True, id="a table that is read as it is sent"),
+        pytest.param([(b"content-type", b"application/json"), (b"content-length", b"5")], False, id="a whole answer"),
     ],
 )
-async def test_only_of_answers_without_an_end_is_told_what_left(content_type: bytes, told: bool) -> None:
+async def test_of_answers_that_come_in_parts_is_told_what_left(headers: list[tuple[bytes, bytes]], told: bool) -> None:
     client = Client()
     heard: list[Message] = []
 
     async def app(scope: Any, receive: Any, send: Any) -> None:
         assert EXTENSION in scope["extensions"]
-        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-type", content_type)]})
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
         await send({"type": "http.response.body", "body": b"12345"})
         if told:
             heard.append(await receive())
