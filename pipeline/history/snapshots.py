@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import logging
+from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from pipeline.masking import mask
 from pipeline.sinks.snapshots import file_name
@@ -18,7 +21,12 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 MOST_BYTES = 32_000_000  # of a JPEG: more is none of ours
+ANSWERS_WITHIN_S = 8.0  # storage may be far away; nobody is to wait for ever
+THREADS = 4
+MOST_WAITING = 64
 _DAY = 10  # signs of 2026-11-18
+
+T = TypeVar("T")
 
 
 class NoPicture(RaylineError):
@@ -78,6 +86,40 @@ class PartPictures:
             root = root.rstrip("/")
             self._opened = files, root, files.unstrip_protocol(root).rstrip("/")
         return self._opened
+
+
+class PictureThreads:
+    """Threads for pictures alone, so that storage that hangs holds up nobody but who waits for a picture."""
+
+    def __init__(self) -> None:
+        self._threads = ThreadPoolExecutor(THREADS, "rayline-pictures")
+        self._under_way = 0
+
+    async def call(self, work: Callable[[], T]) -> T:
+        """What `work` gives. Raises PicturesUnavailable where it takes too long, or too many wait; what it raises."""
+        if self._under_way >= THREADS + MOST_WAITING:
+            raise PicturesUnavailable("too many pictures are waited for already")
+        self._under_way += 1
+        doing = asyncio.get_running_loop().run_in_executor(self._threads, work)
+        doing.add_done_callback(self._done)
+        return await within(asyncio.shield(doing))  # it counts until its thread is free, whoever stops waiting for it
+
+    def close(self) -> None:
+        """Waits for nothing."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
+
+    def _done(self, doing: asyncio.Future[Any]) -> None:
+        self._under_way -= 1
+        if not doing.cancelled():
+            doing.exception()  # whoever asked may have stopped waiting
+
+
+async def within(work: Awaitable[T]) -> T:
+    """What `work` gives. Raises PicturesUnavailable where it takes too long."""
+    try:
+        return await asyncio.wait_for(work, ANSWERS_WITHIN_S)
+    except TimeoutError:
+        raise PicturesUnavailable(f"the pictures' storage does not answer within {ANSWERS_WITHIN_S:g} s") from None
 
 
 def _name_under(address: str, inspection_id: str, uri: str) -> str:

@@ -13,13 +13,14 @@ from pipeline.control.live.places import Places
 from pipeline.control.problems import busy
 from pipeline.history.database import Database, HistoryMisconfigured, HistoryUnavailable
 from pipeline.history.opening import open_existing
-from pipeline.history.snapshots import PartPictures
+from pipeline.history.snapshots import PartPictures, PictureThreads
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
     from pipeline.history.settings import HistorySettings
     from pipeline.sinks.snapshots import SnapshotSettings
+    from stages.results.models import InspectionMessage
 
 logger = logging.getLogger(__name__)
 
@@ -34,8 +35,9 @@ class HistoryDesk:
     """Opened when first asked. Its errors are ApiErrors: 503 while the database does not answer."""
 
     def __init__(self, settings: HistorySettings, snapshots: SnapshotSettings | None = None) -> None:
-        self.pictures = PartPictures(snapshots)
         self.exports = Places(MOST_EXPORTS, "exports")
+        self._pictures = PartPictures(snapshots)
+        self._picture_threads = PictureThreads()
         self._settings = settings
         self._threads = ThreadPoolExecutor(THREADS, "history")
         self._opening = threading.Lock()
@@ -73,6 +75,10 @@ class HistoryDesk:
             logger.warning("%s", exc)
             raise busy("the history does not answer: try again") from exc
 
+    async def picture(self, message: InspectionMessage) -> bytes:
+        """The part's JPEG as it was stored. Raises NoPicture, PicturesUnavailable."""
+        return await self._picture_threads.call(lambda: self._pictures.read(message))
+
     async def each(self, things: Iterator[T]) -> AsyncGenerator[T, None]:
         """The things, one after another, each made by a thread when it is asked for."""
         while (thing := await self.call(lambda: next(things, None))) is not None:
@@ -88,6 +94,7 @@ class HistoryDesk:
     def close(self) -> None:
         """Lets go of what waits, and of the database."""
         self._threads.shutdown(wait=False, cancel_futures=True)
+        self._picture_threads.close()
         with self._opening:
             opened, self._database = self._database, None
         if opened is not None:

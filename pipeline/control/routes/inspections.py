@@ -129,7 +129,7 @@ async def get_picture(desk: Desk, caller: Caller, inspection_id: PartId) -> Resp
     """The JPEG as it was stored, nothing drawn on it; 404 tells why there is none."""
     found = await _part(desk, inspection_id, caller.limited_to)
     try:
-        jpeg = await desk.call(lambda: desk.pictures.read(found.message))
+        jpeg = await desk.picture(found.message)
     except NoPicture as exc:
         raise ApiError(404, f"there is no picture of {inspection_id!r}: {exc}") from exc
     except PicturesUnavailable as exc:

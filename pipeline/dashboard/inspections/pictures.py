@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Awaitable, Callable
-from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from html import escape
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -16,17 +13,13 @@ from pipeline.dashboard.inspections.stored_picture import PictureRefused, size_o
 from pipeline.dashboard.inspections.thumbnails import Thumbnails
 from pipeline.dashboard.texts import t
 from pipeline.history.gallery import PartRow, part
-from pipeline.history.snapshots import NoPicture, PartPictures, PicturesUnavailable
+from pipeline.history.snapshots import NoPicture, PartPictures, PicturesUnavailable, PictureThreads, within
 
 if TYPE_CHECKING:
     from pipeline.dashboard.inspections.geometry import SizeWh
     from pipeline.dashboard.services import Services
 
-T = TypeVar("T")
-
-NOT_SHOWN = (NoPicture, PicturesUnavailable, PictureRefused, TimeoutError)
-ANSWERS_WITHIN_S = 8.0  # storage may be far away; a page is not to wait for ever
-_THREADS = 4
+NOT_SHOWN = (NoPicture, PicturesUnavailable, PictureRefused)
 # Asked again each time, so that who may no longer see it does not; the answer is then only that it has not changed.
 _HEADERS = {"Cache-Control": "private, no-cache", "X-Content-Type-Options": "nosniff"}
 _PLACEHOLDER = """<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 480 270" width="480" height="270">
@@ -43,7 +36,7 @@ class Pictures:
         self._services = services
         self._stored = PartPictures(services.config.snapshots)
         self._small = Thumbnails()
-        self._threads = ThreadPoolExecutor(_THREADS, "rayline-pictures")
+        self._threads = PictureThreads()
 
     async def answer(self, request: Request, inspection_id: str) -> Response:
         """`/pictures/{id}`: 404 for a part that is none, is not theirs, or has no picture.
@@ -66,11 +59,11 @@ class Pictures:
 
     async def small(self, found: PartRow) -> bytes:
         """A small JPEG with the boxes. Raises one of NOT_SHOWN."""
-        return await self._within(self._small.get(found.id, partial(self._shrink, found)))
+        return await within(self._small.get(found.id, partial(self._shrink, found)))
 
     async def whole(self, found: PartRow) -> bytes:
         """The JPEG as stored, if it may be shown. Raises one of NOT_SHOWN."""
-        return await self._within(self._on_thread(partial(self._checked, found)))
+        return await self._threads.call(partial(self._checked, found))
 
     async def size(self, found: PartRow) -> SizeWh:
         """Its width and height. Raises one of NOT_SHOWN."""
@@ -79,7 +72,7 @@ class Pictures:
     def close(self) -> None:
         """Waits for nothing."""
         self._small.close()
-        self._threads.shutdown(wait=False, cancel_futures=True)
+        self._threads.close()
 
     def _shrink(self, found: PartRow) -> bytes:
         return thumbnail(self._read(found), found.message)
@@ -91,12 +84,6 @@ class Pictures:
 
     def _read(self, found: PartRow) -> bytes:
         return self._stored.read(found.message)
-
-    async def _on_thread(self, work: Callable[[], T]) -> T:
-        return await asyncio.get_running_loop().run_in_executor(self._threads, work)
-
-    async def _within(self, work: Awaitable[T]) -> T:
-        return await asyncio.wait_for(work, ANSWERS_WITHIN_S)
 
 
 def words_of(exc: Exception) -> str:

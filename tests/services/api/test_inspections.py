@@ -4,6 +4,7 @@ import asyncio
 import csv
 import hashlib
 import io
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -21,6 +22,7 @@ from pipeline.control.inspections import desk as desks
 from pipeline.control.inspections.desk import HistoryDesk
 from pipeline.control.routes import inspections as routes
 from pipeline.control.services import Authenticator
+from pipeline.history import snapshots
 from pipeline.history.database import FILE, Database
 from pipeline.history.settings import HistorySettings
 from pipeline.sinks.redis_client import RedisSettings
@@ -159,6 +161,22 @@ async def test_a_picture_is_shown_as_it_was_stored_and_nothing_else_is(plant: Pl
     assert (shown.status_code, shown.content, shown.headers["content-type"]) == (200, JPEG, "image/jpeg")
     assert "no picture of it was asked for" in none.json()["detail"]
     assert (elsewhere.status_code, b"root:" in elsewhere.content) == (404, False)
+
+
+async def test_storage_that_hangs_holds_up_nobody_but_who_wants_a_picture(
+    plant: Plant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answers = threading.Event()
+    monkeypatch.setattr(snapshots.PartPictures, "read", lambda *_: answers.wait(30))
+    monkeypatch.setattr(snapshots, "ANSWERS_WITHIN_S", 0.2)
+    try:
+        async with plant.asks() as asks:
+            shown = await asyncio.gather(*(asks.get("/v1/pictures/a/1/3") for _ in range(desks.THREADS + 1)))
+            assert len(ids(await asks.get("/v1/inspections"))) == 6
+    finally:
+        answers.set()
+    assert {(one.status_code, one.headers["retry-after"]) for one in shown} == {(503, "2")}
+    assert "within 0.2 s" in shown[0].json()["detail"]
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,8 @@
 """Pictures are read only from their folder, by their part's own name, and only as they were written."""
 
+import asyncio
 import hashlib
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,7 +13,7 @@ from fsspec.implementations.memory import MemoryFileSystem
 
 from pipeline.history import snapshots
 from pipeline.history.picture_boxes import clipped, defects_in_picture, moved
-from pipeline.history.snapshots import NoPicture, PartPictures, PicturesUnavailable
+from pipeline.history.snapshots import NoPicture, PartPictures, PicturesUnavailable, PictureThreads
 from pipeline.sinks.snapshots import SnapshotSettings, file_name
 from stages.results.models import InspectionMessage
 from tests.unit.history.parts import document
@@ -123,6 +125,24 @@ def test_any_fsspec_address_will_do_and_its_errors_hold_no_password(
     with pytest.raises(PicturesUnavailable, match="ConnectionError") as caught:
         pictures.read(message)
     assert "hunter2" not in f"{caught.value}{caplog.text}"
+
+
+async def test_pictures_that_hang_wait_bounded_in_time_and_number(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(snapshots, "ANSWERS_WITHIN_S", 0.05)
+    monkeypatch.setattr(snapshots, "MOST_WAITING", 1)
+    threads, answers = PictureThreads(), threading.Event()
+    try:
+        late = [threads.call(answers.wait) for _ in range(snapshots.THREADS + 1)]
+        told = await asyncio.gather(*late, threads.call(answers.wait), return_exceptions=True)
+        assert [str(one).startswith("too many") for one in told] == [False] * (snapshots.THREADS + 1) + [True]
+        assert all(isinstance(one, PicturesUnavailable) for one in told)
+        answers.set()
+        monkeypatch.setattr(snapshots, "ANSWERS_WITHIN_S", 5.0)
+        await asyncio.to_thread(threads._threads.submit(int).result)  # behind the others: one of them is done
+        assert await threads.call(lambda: JPEG) == JPEG
+    finally:
+        answers.set()
+        threads.close()
 
 
 def test_a_defect_goes_with_its_part_and_what_is_not_known_is_not_guessed() -> None:
