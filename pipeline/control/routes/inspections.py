@@ -134,8 +134,7 @@ async def get_picture(desk: Desk, caller: Caller, inspection_id: PartId) -> Resp
         raise ApiError(404, f"there is no picture of {inspection_id!r}: {exc}") from exc
     except PicturesUnavailable as exc:
         raise busy(f"{exc}: try again") from exc
-    headers = {"Cache-Control": "private, max-age=3600", "X-Content-Type-Options": "nosniff"}
-    return Response(jpeg, media_type="image/jpeg", headers=headers)
+    return Response(jpeg, media_type="image/jpeg")
 
 
 class ReviewGiven(BaseModel):

@@ -159,6 +159,7 @@ async def test_a_picture_is_shown_as_it_was_stored_and_nothing_else_is(plant: Pl
         none = await asks.get("/v1/pictures/a/1/1")
         elsewhere = await asks.get("/v1/pictures/a/1/6")
     assert (shown.status_code, shown.content, shown.headers["content-type"]) == (200, JPEG, "image/jpeg")
+    assert (shown.headers["cache-control"], shown.headers["x-content-type-options"]) == ("no-store", "nosniff")
     assert "no picture of it was asked for" in none.json()["detail"]
     assert (elsewhere.status_code, b"root:" in elsewhere.content) == (404, False)
 
