@@ -34,13 +34,16 @@ from pipeline.dashboard.plain_pages import message_page
 from pipeline.dashboard.services import Services
 from pipeline.dashboard.session import Forms
 from pipeline.dashboard.sockets import bind_sockets
+from pipeline.dashboard.states import NoHistory
 from pipeline.dashboard.texts import t
 from pipeline.dashboard.watch import watch_sessions
+from pipeline.history.database import HistoryUnavailable
 
 logger = logging.getLogger(__name__)
 
 ROOMS = (line, cameras, inspections, system, alarms)
 RECONNECT_S = 10.0  # so long a page is kept for a browser that lost its connection
+_COME_AGAIN_S = 10
 _MOST_BODY_BYTES, _BODY_TIMEOUT_S = 1_000_000, 20.0
 _HEAD = f'<link rel="stylesheet" href="{ASSETS}rayline.css">\n<script src="{ASSETS}rayline.js"></script>'
 
@@ -107,6 +110,13 @@ def _tell_refusals() -> None:
     async def _refused(request: Request, exc: Exception) -> Response:
         assert isinstance(exc, PageRefused)  # noqa: S101 - by the line above
         return message_page(request, exc.status, exc.title, exc.text)
+
+    @core.app.exception_handler(HistoryUnavailable)
+    async def _not_now(request: Request, exc: Exception) -> Response:
+        text = t("state.no_history") if isinstance(exc, NoHistory) else t("not_now.history")
+        answer = message_page(request, 503, t("not_now.title"), text)
+        answer.headers["Retry-After"] = str(_COME_AGAIN_S)
+        return answer
 
     @core.app.exception_handler(404)
     async def _missing(request: Request, _: Exception) -> Response:

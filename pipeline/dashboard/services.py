@@ -56,6 +56,12 @@ class Services:
         async with self.redis.use() as client:
             yield StateStore(client)
 
+    def database(self) -> Database:
+        """Blocks: for threads. Raises HistoryUnavailable, NoHistory among it."""
+        if self.history is None:
+            raise NoHistory
+        return self.history
+
     async def query(self, work: Callable[[Connection], T]) -> T:
         """The answer of `work`, which looks into the history on a thread. Raises HistoryUnavailable."""
         return await asyncio.to_thread(self._read, work)
@@ -108,17 +114,12 @@ class Services:
         return await views_of(self.redis, desired, report, desired.config.line_ids())
 
     def _read(self, work: Callable[[Connection], T]) -> T:
-        with self._database().read() as connection:
+        with self.database().read() as connection:
             return work(connection)
 
     def _write(self, work: Callable[[Connection], T]) -> T:
-        with self._database().write() as connection:
+        with self.database().write() as connection:
             return work(connection)
-
-    def _database(self) -> Database:
-        if self.history is None:
-            raise NoHistory
-        return self.history
 
 
 class _Shared:

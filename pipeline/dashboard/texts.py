@@ -38,6 +38,8 @@ SHELL: Mapping[str, str] = {
     "missing.line": "There is no line {line!r}, or it is not one of yours.",
     "full.title": "Too many pages",
     "full.text": "Too many pages are open at once. Close one and load this again.",
+    "not_now.title": "Not just now",
+    "not_now.history": "The history does not answer. Please try again.",
     "fault.title": "Something went wrong",
     "fault.text": "A fault of Rayline's; its log tells more under {request_id}.",
     "back": "Back to the lines",

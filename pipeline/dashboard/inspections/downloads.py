@@ -18,9 +18,7 @@ from starlette.responses import FileResponse, Response, StreamingResponse
 
 from pipeline.dashboard.inspections.addresses import download_address
 from pipeline.dashboard.inspections.query import GalleryQuery
-from pipeline.dashboard.states import NoHistory, words_of
 from pipeline.dashboard.texts import t
-from pipeline.history.database import HistoryUnavailable
 from pipeline.history.export import as_csv, as_parquet, batches
 from pipeline.history.labelled import write_labelled
 from pipeline.history.snapshots import PartPictures
@@ -64,9 +62,7 @@ class Downloads:
         """`/downloads/{kind}?FILTER`: of the lines that are theirs."""
         if kind not in KINDS:
             return Response(f"{t('missing.page')}\n", 404)
-        database = self._services.history
-        if database is None:
-            return Response(f"{words_of(NoHistory())}\n", 404)
+        database = self._services.database()
         turn = self._data_set if kind == "labelled" else self._tables
         if turn.locked():
             return Response(f"{t('inspections.download.busy')}\n", 503, {"Retry-After": "10"})
@@ -92,10 +88,8 @@ class Downloads:
             folder = tempfile.TemporaryDirectory(prefix="rayline-labelled-")
             try:
                 path = await asyncio.to_thread(_zipped, database, wanted, self._pictures, Path(folder.name))
-            except BaseException as exc:
+            except BaseException:
                 await asyncio.to_thread(folder.cleanup)
-                if isinstance(exc, HistoryUnavailable):
-                    return Response(f"{words_of(exc)}\n", 503, {"Retry-After": "10"})
                 raise
         headers = _attached("labelled.zip")
         return FileResponse(

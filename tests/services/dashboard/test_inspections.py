@@ -25,6 +25,7 @@ from tests.browser import Heard, watched_page
 from tests.dashboard_server import DashboardServer, dashboard_server
 from tests.redis_server import RedisServer
 from tests.services.dashboard.judged import Line, bottle
+from tests.services.dashboard.visitor import Visitor
 
 pytestmark = pytest.mark.services
 
@@ -287,3 +288,15 @@ async def test_what_was_reviewed_is_downloaded_as_a_data_set_and_as_a_table(
     assert {(row["inspection_id"], row["said"]) for row in rows} == {(bad, "reject"), (good, "pass")}
     parquet = await (await get(page, plant, "/downloads/parquet")).body()
     assert parquet[:4] == parquet[-4:] == b"PAR1"
+
+
+async def test_while_the_history_is_away_its_files_are_not_now(server: RedisServer) -> None:
+    away = {"history": {"url": "postgresql://rayline:hunter2@127.0.0.1:1/history"}}
+    for config, words in ((config_of_data(away), "does not answer"), (RaylineConfig(), "No history is kept")):
+        with dashboard_server(config, server.url) as running:
+            async with Visitor(running) as visitor:
+                for path in ("/pictures/a/1/1", "/downloads/labelled"):
+                    answer = await visitor.get(path)
+                    text = await answer.text()
+                    assert (answer.status, answer.headers["retry-after"]) == (503, "10"), path
+                    assert (words in text, "hunter2" in text) == (True, False), text
