@@ -97,10 +97,9 @@ def _write(database: Database, config: RaylineConfig, wanted: PartFilter, form: 
         if done.skipped:
             out.print(f"{done.skipped} reviewed parts are not in it: {to / SKIPPED_FILE} tells why", markup=False)
         return
-    from pipeline.history.export import as_csv, as_parquet, batches
+    from pipeline.history.export import as_csv, as_parquet, written
 
-    parts = batches(database, wanted, limit)
-    pieces = as_csv(parts) if form is Form.CSV else as_parquet(parts)
+    pieces = written(as_csv if form is Form.CSV else as_parquet, database, wanted, limit)
     if to == STDOUT:
         sys.stdout.buffer.writelines(pieces)
     else:

@@ -34,7 +34,7 @@ from pipeline.dashboard.plain_pages import message_page
 from pipeline.dashboard.services import Services
 from pipeline.dashboard.session import Forms
 from pipeline.dashboard.sockets import bind_sockets
-from pipeline.dashboard.states import NoHistory
+from pipeline.dashboard.states import NoHistory, NotNow
 from pipeline.dashboard.texts import t
 from pipeline.dashboard.watch import watch_sessions
 from pipeline.history.database import HistoryUnavailable
@@ -112,8 +112,9 @@ def _tell_refusals() -> None:
         return message_page(request, exc.status, exc.title, exc.text)
 
     @core.app.exception_handler(HistoryUnavailable)
+    @core.app.exception_handler(NotNow)
     async def _not_now(request: Request, exc: Exception) -> Response:
-        text = t("state.no_history") if isinstance(exc, NoHistory) else t("not_now.history")
+        text = str(exc) if isinstance(exc, NotNow | NoHistory) else t("not_now.history")
         answer = message_page(request, 503, t("not_now.title"), text)
         answer.headers["Retry-After"] = str(_COME_AGAIN_S)
         return answer

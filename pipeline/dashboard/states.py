@@ -11,6 +11,7 @@ from pipeline.history.database import HistoryUnavailable
 from pipeline.masking import mask
 from pipeline.orchestrate.desired_errors import DesiredError, NothingDesired
 from pipeline.sinks.errors import SinkRefused, SinkUnavailable
+from stages.errors import RaylineError
 
 
 class NoHistory(HistoryUnavailable):
@@ -18,6 +19,10 @@ class NoHistory(HistoryUnavailable):
 
     def __init__(self) -> None:
         super().__init__(t("state.no_history"))
+
+
+class NotNow(RaylineError):
+    """It may be there when it is asked for again; the text is for people."""
 
 
 EXPECTED = (SinkUnavailable, SinkRefused, HistoryUnavailable, DesiredError, ApiError, ConfigError)

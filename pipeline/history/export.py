@@ -10,6 +10,7 @@ import io
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from pipeline.history.gallery import MOST_PARTS, PartFilter, PartRow, cursor_of, page
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from pipeline.history.database import Database
 
 ROW_GROUP = 5000
+Maker = Callable[[Iterator[Sequence[PartRow]]], Iterator[bytes]]
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 TEXT, TEXTS, FLAG, NUMBER, TIME = "text", "texts", "flag", "number", "time"
@@ -73,6 +75,17 @@ def batches(
         if found.next is None:
             return
         before = found.next
+
+
+def written(
+    make: Maker, database: Database, wanted: PartFilter, most: int, before: str | None = None
+) -> Iterator[bytes]:
+    """The file that `make` writes of `batches`, piece by piece. Raises HistoryUnavailable.
+
+    The first parts are read before its first piece is there: a history that is away leaves no file that has begun.
+    """
+    parts = batches(database, wanted, most, before)
+    yield from make(chain([next(parts)], parts))
 
 
 def as_csv(parts: Iterator[Sequence[PartRow]]) -> Iterator[bytes]:

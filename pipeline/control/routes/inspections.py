@@ -7,7 +7,6 @@ import time
 from collections.abc import AsyncGenerator, Iterator
 from contextlib import aclosing
 from enum import StrEnum
-from itertools import chain
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Path, Query
@@ -28,7 +27,7 @@ from pipeline.control.inspections.desk import HistoryDesk
 from pipeline.control.live.endless import EndlessResponse
 from pipeline.control.problems import ApiError, busy
 from pipeline.control.services import Caller, Here
-from pipeline.history.export import as_csv, as_parquet, batches
+from pipeline.history.export import as_csv, as_parquet, written
 from pipeline.history.gallery import MOST_PARTS, BadCursor, PartFilter, PartRow, check_cursor, page, part
 from pipeline.history.reviews import (
     LONGEST_LABEL,
@@ -228,6 +227,4 @@ async def _parts(
 
 
 def _pieces(desk: HistoryDesk, wanted: PartFilter, form: Form, most: int, before: str | None) -> Iterator[bytes]:
-    parts = batches(desk.database(), wanted, most, before)
-    parts = chain([next(parts)], parts)  # that the database is there shows before the answer begins
-    yield from as_csv(parts) if form is Form.CSV else as_parquet(parts)
+    yield from written(as_csv if form is Form.CSV else as_parquet, desk.database(), wanted, most, before)

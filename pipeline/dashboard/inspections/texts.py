@@ -57,6 +57,8 @@ TEXTS: Mapping[str, str] = {
     "inspections.rate.none": "none reviewed yet",
     "inspections.download": "Download",
     "inspections.download.busy": "Others are downloading just now. Please try again.",
+    "inspections.download.failed": "It could not be made; the log of the page's process tells why. Please try again.",
+    "inspections.download.too_long": "The download took too long. A narrower filter finds less.",
     "inspections.download.labelled.help": "Of the newest {count} reviewed; `rayline history export` takes all",
     "inspections.download.csv": "Table (CSV)",
     "inspections.download.parquet": "Table (Parquet)",

@@ -295,7 +295,7 @@ async def test_while_the_history_is_away_its_files_are_not_now(server: RedisServ
     for config, words in ((config_of_data(away), "does not answer"), (RaylineConfig(), "No history is kept")):
         with dashboard_server(config, server.url) as running:
             async with Visitor(running) as visitor:
-                for path in ("/pictures/a/1/1", "/downloads/labelled"):
+                for path in ("/pictures/a/1/1", "/downloads/csv", "/downloads/labelled"):
                     answer = await visitor.get(path)
                     text = await answer.text()
                     assert (answer.status, answer.headers["retry-after"]) == (503, "10"), path
