@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 ROW_GROUP = 5000
 Maker = Callable[[Iterator[Sequence[PartRow]]], Iterator[bytes]]
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")  # what a cell begins with that spreadsheet programs compute
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 TEXT, TEXTS, FLAG, NUMBER, TIME = "text", "texts", "flag", "number", "time"
@@ -30,7 +31,8 @@ TEXT, TEXTS, FLAG, NUMBER, TIME = "text", "texts", "flag", "number", "time"
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """One column. In CSV lists are joined by `;`, times are RFC 3339, true and false are in small letters."""
+    """One column. In CSV lists are joined by `;`, times are RFC 3339, true and false are in small letters, texts
+    `harmless`."""
 
     name: str
     kind: str
@@ -110,6 +112,11 @@ def as_parquet(parts: Iterator[Sequence[PartRow]]) -> Iterator[bytes]:
     yield taken.take()
 
 
+def harmless(text: str) -> str:
+    """For a cell of a CSV file: a text that spreadsheet programs would run as a formula gets a `'` before it."""
+    return f"'{text}" if text.startswith(_FORMULA) else text
+
+
 def _lines(rows: Sequence[Sequence[str]]) -> bytes:
     text = io.StringIO()
     csv.writer(text).writerows(rows)
@@ -120,7 +127,9 @@ def _text(column: Column, value: Any) -> str:
     if value is None:
         return ""
     if column.kind == TEXTS:
-        return ";".join(value)
+        return ";".join(harmless(text) for text in value)  # each: some programs make cells of what `;` parts
+    if column.kind == TEXT:
+        return harmless(value)
     if column.kind == TIME:
         return rfc3339(value / 1000)
     return str(value).lower() if column.kind == FLAG else str(value)

@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 import yaml
 
-from pipeline.history.export import batches
+from pipeline.history.export import batches, harmless
 from pipeline.history.picture_boxes import Box, clipped, defects_in_picture
 from pipeline.history.reviews import Said
 from pipeline.history.snapshots import NoPicture, PicturesUnavailable
@@ -71,7 +71,7 @@ def write_labelled(
                     written += 1
                 except (_Unusable, NoPicture, PicturesUnavailable) as exc:
                     _forget(part, folder)
-                    told.writerow([part.id, str(exc)])
+                    told.writerow([harmless(part.id), harmless(str(exc))])
                     skipped += 1
         _write_classes(folder, classes)
     except OSError as exc:

@@ -42,11 +42,22 @@ def rows(database: Database) -> list[dict[str, str]]:
 def test_csv_holds_each_part_and_what_was_said(database: Database) -> None:
     lost, passed, rejected = rows(database)
     assert list(lost) == [column.name for column in COLUMNS]
-    assert (rejected["inspection_id"], rejected["external_id"], rejected["recipe"]) == ("a/1/1", "=1+1", "")
+    assert (rejected["inspection_id"], rejected["external_id"], rejected["recipe"]) == ("a/1/1", "'=1+1", "")
     assert (rejected["verdict"], rejected["defects"], rejected["counts"]) == ("reject", "dent;no_cap", "true")
     assert (rejected["said"], rejected["said_reason"], rejected["said_by"]) == ("pass", 'a "mark",\nno dent', "anna")
     assert (passed["latency_ms"], passed["said"], lost["reasons"]) == ("", "", "lost")
     assert rejected["captured_at"] == "2027-01-15T08:00:01.000Z"
+
+
+@pytest.mark.parametrize("text", ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1"])
+def test_no_text_is_a_formula_and_numbers_stay_numbers(tmp_path: Path, text: str) -> None:
+    (tmp_path / "one").mkdir()
+    with history(tmp_path / "one") as database:
+        put(database, row(1, external_id=text, labels=["dent", text], message={"latency_ms": -1.5}))
+        [told] = rows(database)
+        data = b"".join(as_parquet(batches(database, PartFilter(None), 100)))
+    assert (told["external_id"], told["defects"], told["latency_ms"]) == (f"'{text}", f"dent;'{text}", "-1.5")
+    assert pq.read_table(pa.BufferReader(data)).to_pylist()[0]["external_id"] == text
 
 
 def test_parquet_holds_the_same_with_its_kinds(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -110,6 +110,14 @@ def test_what_nobody_drew_a_box_around_is_told_and_left_out(
     assert not (plant.out / "images" / f"{stem}.jpg").exists()
 
 
+def test_no_id_in_the_list_of_what_is_left_out_is_a_formula(plant: Plant) -> None:
+    put(plant.database, row(1, id="=1+1"))
+    with plant.database.write() as connection:
+        review(connection, "=1+1", Said.REJECT, lines=None, by="anna", at_ms=1)
+    plant.export()
+    assert set(plant.skipped()) == {"'=1+1"}
+
+
 def test_pictures_that_cannot_be_read_are_told_and_parts_nobody_reviewed_are_left_out(plant: Plant) -> None:
     gone = plant.judge(1, "reject", {"dent": PART_THEN}, Said.REJECT)
     next(plant.pictures.rglob(f"{gone}.jpg")).unlink()
