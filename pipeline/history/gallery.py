@@ -106,6 +106,8 @@ def page(connection: Connection, wanted: PartFilter, before: str | None = None, 
 
 def part(connection: Connection, inspection_id: str, lines: Collection[str] | None) -> PartRow | None:
     """The part of this id if it is on one of `lines` (None: on any)."""
+    if "\0" in inspection_id:  # no database takes it
+        return None
     row = next(_rows(connection, [(0, inspection_id)]), None)
     return row if row is not None and (lines is None or row.line in lines) else None
 

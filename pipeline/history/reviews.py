@@ -21,6 +21,7 @@ MOST_A_PART = 100
 LONGEST_REASON = 1000
 MOST_LABELS = 32
 LONGEST_LABEL = 200
+_LONGEST_NAME = 200
 
 
 class Said(StrEnum):
@@ -77,11 +78,15 @@ def review(
     reason: str = "",
     labels: Sequence[str] = (),
 ) -> Review:
-    """Adds what `by` says of a part on one of `lines` (None: on any). Raises UnknownPart, ReviewRefused."""
-    columns = inspections.c
-    part = connection.execute(
-        select(columns.line, columns.verdict, columns.captured_ms).where(columns.id == inspection_id)
-    ).one_or_none()
+    """Adds what `by` says of a part on one of `lines` (None: on any). Raises UnknownPart, ReviewRefused.
+
+    No database takes a zero byte: a part is not known by one, a text with one is refused, and a name is kept without.
+    """
+    columns, part = inspections.c, None
+    if "\0" not in inspection_id:
+        part = connection.execute(
+            select(columns.line, columns.verdict, columns.captured_ms).where(columns.id == inspection_id)
+        ).one_or_none()
     if part is None or (lines is not None and part.line not in lines):
         raise UnknownPart(f"there is no part {inspection_id[:300]!r}: its id is wrong, or it is no longer kept")
     reason, named = reason.strip(), tuple(dict.fromkeys(label.strip() for label in labels))
@@ -96,7 +101,7 @@ def review(
         "said": said.value,
         "reason": reason,
         "labels": list(named),
-        "by": by,
+        "by": by.replace("\0", "")[:_LONGEST_NAME],
         "at_ms": at_ms,
     }
     added = connection.execute(insert(reviews).values(row).returning(reviews)).one()
@@ -106,6 +111,8 @@ def review(
 def _check(said: Said, reason: str, labels: Sequence[str], overruling: bool) -> None:
     if overruling and not reason:
         raise ReviewRefused("say why: whoever overrules a verdict gives a `reason`")
+    if any("\0" in text for text in (reason, *labels)):
+        raise ReviewRefused("the reason or a label holds a zero byte")
     if len(reason) > LONGEST_REASON:
         raise ReviewRefused(f"the reason is too long: at most {LONGEST_REASON} characters")
     if labels and said is Said.PASS:

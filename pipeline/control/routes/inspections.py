@@ -170,7 +170,7 @@ async def add_review(desk: Desk, caller: Caller, given: ReviewGiven) -> ReviewVi
             given.inspection_id,
             given.said,
             lines=caller.limited_to,
-            by=caller.name[:200],
+            by=caller.name,
             at_ms=now_ms,
             reason=given.reason,
             labels=given.labels,
@@ -188,7 +188,7 @@ async def add_review(desk: Desk, caller: Caller, given: ReviewGiven) -> ReviewVi
 
 async def _part(desk: HistoryDesk, inspection_id: str, lines: frozenset[str] | None) -> PartRow:
     found = None
-    if "\0" not in inspection_id and len(inspection_id) <= LONGEST_ID:
+    if len(inspection_id) <= LONGEST_ID:
         found = await desk.read(lambda connection: part(connection, inspection_id, lines))
     if found is None:
         short = inspection_id[:LONGEST_ID]

@@ -40,7 +40,7 @@ class GalleryQuery:
     @classmethod
     def of(cls, params: Mapping[str, str]) -> Self:
         """The filter that an address asks for."""
-        query = cls(**{name: params[name].strip() for name in _NAMES if 0 < len(params.get(name, "")) <= _MOST})
+        query = cls(**{name: params[name].strip() for name in _NAMES if _is_said(params.get(name, ""))})
         return replace(
             query,
             verdict=query.verdict if query.verdict in VERDICTS else "",
@@ -110,6 +110,10 @@ class GalleryQuery:
 
 
 _NAMES = tuple(field.name for field in fields(GalleryQuery))
+
+
+def _is_said(text: str) -> bool:
+    return 0 < len(text) <= _MOST and "\0" not in text  # which no database takes
 
 
 def _minute(text: str) -> datetime | None:

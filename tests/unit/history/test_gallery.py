@@ -119,6 +119,12 @@ def test_a_part_comes_with_its_message_and_what_was_said_of_it(database: Databas
     assert found.review == found.reviews[0]
 
 
+def test_no_part_has_an_id_that_not_every_database_takes(database: Database) -> None:
+    put(database, row(1, id="a\0"))  # SQLite does
+    with database.read() as connection:
+        assert part(connection, "a\0", None) is None
+
+
 @pytest.mark.parametrize("cursor", ["", "x", "-", "12", "12-", "\u0663-a", "9" * 16 + "-a"])
 def test_a_cursor_of_ones_own_is_refused(database: Database, cursor: str) -> None:
     with database.read() as connection, pytest.raises(BadCursor):

@@ -66,6 +66,8 @@ def test_only_a_verdict_can_be_overruled_and_that_needs_a_reason(
     [
         pytest.param({"labels": ["dent"]}, id="a good part with a defect"),
         pytest.param({"reason": "x" * 1001}, id="a long reason"),
+        pytest.param({"reason": "a\0"}, id="a reason that no database takes"),
+        pytest.param({"said": Said.REJECT, "labels": ["a\0"]}, id="a label that no database takes"),
         pytest.param({"said": Said.REJECT, "labels": [""]}, id="an empty label"),
         pytest.param({"said": Said.REJECT, "labels": ["x" * 201]}, id="a long label"),
         pytest.param({"said": Said.REJECT, "labels": [str(n) for n in range(33)]}, id="many labels"),
@@ -83,6 +85,20 @@ def test_parts_of_other_lines_are_not_there(database: Database) -> None:
         say(database, "a/1/1", Said.REJECT, lines={"l2"})
     with pytest.raises(UnknownPart):
         say(database, "a/1/2", Said.REJECT)
+
+
+def test_a_part_is_not_known_by_what_not_every_database_takes(database: Database) -> None:
+    put(database, row(1, id="a\0"))  # SQLite does
+    with pytest.raises(UnknownPart):
+        say(database, "a\0", Said.REJECT)
+
+
+def test_a_name_is_kept_as_far_as_every_database_takes_it(database: Database) -> None:
+    put(database, row(1))
+    say(database, "a/1/1", Said.REJECT, by="an\0na" + "x" * 300)
+    with database.read() as connection:
+        [said] = reviews.reviews_of(connection, ["a/1/1"])["a/1/1"]
+    assert said.by == ("anna" + "x" * 300)[:200]
 
 
 def test_a_part_takes_so_many_reviews(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:

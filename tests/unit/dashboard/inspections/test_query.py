@@ -39,6 +39,7 @@ def test_no_filter_has_the_plain_address() -> None:
         pytest.param({"since": "yesterday"}, id="a time that is none"),
         pytest.param({"until": "0001-01-01T00:00"}, id="a time outside of the calendar"),
         pytest.param({"label": "x" * 5000}, id="a label that is too long"),
+        pytest.param({"label": "a\0"}, id="a label that no database takes"),
         pytest.param({"colour": "red"}, id="a word nobody knows"),
     ],
 )
