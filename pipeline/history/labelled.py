@@ -8,14 +8,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import cv2
-import numpy as np
 import yaml
 
 from pipeline.history.export import batches, harmless
 from pipeline.history.picture_boxes import Box, clipped, defects_in_picture
 from pipeline.history.reviews import Said
 from pipeline.history.snapshots import NoPicture, PicturesUnavailable
+from pipeline.ingest.still_image import ImageRefused, still_image
 from pipeline.sinks.snapshots import file_name
 from stages.errors import RaylineError
 
@@ -26,6 +25,7 @@ if TYPE_CHECKING:
 
 CLASSES_FILE = "data.yaml"
 SKIPPED_FILE = "skipped.csv"
+MOST_PIXELS = 50_000_000  # of a picture: beyond the largest area cameras
 
 
 class CannotExport(RaylineError):
@@ -116,14 +116,22 @@ def _labels_of(part: PartRow) -> list[str]:
 
 def _write(part: PartRow, pictures: PartPictures, classes: Sequence[str], folder: Path) -> None:
     jpeg = pictures.read(part.message)
-    image = cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_GRAYSCALE)
-    if image is None:
-        raise _Unusable("the stored file is no picture")
-    height, width = image.shape[:2]
+    width, height = _size(jpeg)
     lines = [_line(classes.index(label), box, width, height) for label, box in boxes_of(part, width, height)]
     image_path, label_path = _paths(part, folder)
     image_path.write_bytes(jpeg)
     label_path.write_text("".join(lines))
+
+
+def _size(jpeg: bytes) -> tuple[int, int]:
+    """Width and height, as its head tells them."""
+    try:
+        image = still_image(jpeg)
+    except ImageRefused as exc:
+        raise _Unusable(f"the stored file is no picture: {exc}") from None
+    if image.width * image.height > MOST_PIXELS:
+        raise _Unusable(f"a picture of {image.width} x {image.height} pixels; at most {MOST_PIXELS} are taken")
+    return image.width, image.height
 
 
 def _forget(part: PartRow, folder: Path) -> None:

@@ -3,6 +3,7 @@
 import csv
 import hashlib
 import json
+import struct
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -31,17 +32,37 @@ def database(tmp_path: Path) -> Iterator[Database]:
         yield opened
 
 
+def picture(shade: int) -> bytes:
+    return cv2.imencode(".jpg", np.full((HEIGHT, WIDTH, 3), shade, np.uint8))[1].tobytes()
+
+
+def claiming(width: int, height: int) -> bytes:
+    """A JPEG whose head claims that size."""
+    data = bytearray(picture(1))
+    at = data.index(b"\xff\xc0") + 5
+    data[at : at + 4] = struct.pack(">HH", height, width)
+    return bytes(data)
+
+
 class Plant:
     """Parts with pictures, and what people say of them."""
 
     def __init__(self, database: Database, folder: Path) -> None:
         self.database, self.pictures, self.out = database, folder / "pictures", folder / "out"
 
-    def judge(self, number: int, verdict: str, labels: dict[str, list[float]], said: Said, *names: str) -> str:
+    def judge(
+        self,
+        number: int,
+        verdict: str,
+        labels: dict[str, list[float]],
+        said: Said,
+        *names: str,
+        jpeg: bytes | None = None,
+    ) -> str:
         inspection_id = f"a/1/{number}"
         path = self.pictures / "2027-01-15" / file_name(inspection_id)
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(cv2.imencode(".jpg", np.full((HEIGHT, WIDTH, 3), number, np.uint8))[1].tobytes())
+        path.write_bytes(picture(number) if jpeg is None else jpeg)
         digest = hashlib.sha256(path.read_bytes()).hexdigest()
         found = [{"label": label, "score": 0.9, "box": box, "part_box": PART_THEN} for label, box in labels.items()]
         snapshot = {"uri": f"file://{path}", "sha256": digest, "part_box": PART_NOW}
@@ -128,6 +149,20 @@ def test_pictures_that_cannot_be_read_are_told_and_parts_nobody_reviewed_are_lef
         review(connection, "a/1/3", Said.REJECT, lines=None, by="anna", at_ms=1)
     assert plant.export().written == 0
     assert set(plant.skipped()) == {"a/1/1", "a/1/3"}
+
+
+@pytest.mark.parametrize(
+    ("jpeg", "reason"),
+    [
+        pytest.param(claiming(60_000, 60_000), "60000 x 60000 pixels", id="more pixels than memory"),
+        pytest.param(picture(1)[:200], "cut off", id="half of one"),
+        pytest.param(b"<html>", "no picture", id="none"),
+    ],
+)
+def test_what_cannot_be_learned_from_is_told_and_decoded_by_nobody(plant: Plant, jpeg: bytes, reason: str) -> None:
+    plant.judge(1, "reject", {"dent": PART_THEN}, Said.REJECT, jpeg=jpeg)
+    assert plant.export().skipped == 1
+    assert reason in plant.skipped()["a/1/1"]
 
 
 def test_classes_keep_their_numbers_from_one_export_to_the_next(plant: Plant) -> None:
