@@ -77,8 +77,10 @@ def review(
     at_ms: int,
     reason: str = "",
     labels: Sequence[str] = (),
-) -> Review:
-    """Adds what `by` says of a part on one of `lines` (None: on any). Raises UnknownPart, ReviewRefused.
+) -> tuple[Review, str]:
+    """Adds what `by` says of a part on one of `lines` (None: on any); it, and the line's verdict of that part.
+
+    Raises UnknownPart, ReviewRefused.
 
     No database takes a zero byte: a part is not known by one, a text with one is refused, and a name is kept without.
     """
@@ -105,7 +107,7 @@ def review(
         "at_ms": at_ms,
     }
     added = connection.execute(insert(reviews).values(row).returning(reviews)).one()
-    return _review(added)
+    return _review(added), part.verdict
 
 
 def _check(said: Said, reason: str, labels: Sequence[str], overruling: bool) -> None:
@@ -128,11 +130,6 @@ def reviews_of(connection: Connection, ids: Collection[str]) -> Mapping[str, tup
     for row in rows:
         told.setdefault(row.inspection_id, []).append(_review(row))
     return {inspection_id: tuple(said) for inspection_id, said in told.items()}
-
-
-def newest(connection: Connection, ids: Collection[str]) -> Mapping[str, Review]:
-    """What holds of these parts; parts of which nothing was said are left out."""
-    return {inspection_id: said[0] for inspection_id, said in reviews_of(connection, ids).items()}
 
 
 def rates(connection: Connection, line: str, since_ms: int, until_ms: int) -> ReviewRates:

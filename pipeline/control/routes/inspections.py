@@ -165,7 +165,7 @@ async def add_review(desk: Desk, caller: Caller, given: ReviewGiven) -> ReviewVi
     now_ms = time.time_ns() // 1_000_000
 
     def say(connection: Any) -> ReviewView:
-        said = review(
+        said, verdict = review(
             connection,
             given.inspection_id,
             given.said,
@@ -175,8 +175,7 @@ async def add_review(desk: Desk, caller: Caller, given: ReviewGiven) -> ReviewVi
             reason=given.reason,
             labels=given.labels,
         )
-        found = part(connection, given.inspection_id, None)
-        return review_view(said, "" if found is None else found.verdict)
+        return review_view(said, verdict)
 
     try:
         return await desk.write(say)

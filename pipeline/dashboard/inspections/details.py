@@ -10,10 +10,8 @@ from zoneinfo import ZoneInfo
 
 import orjson
 
-from stages.results.models import InspectionMessage, MessageError, parse_message
-
 if TYPE_CHECKING:
-    from stages.results.models import ModelRef
+    from stages.results.models import InspectionMessage, ModelRef
 
 MOST_RAW = 100_000  # characters of a message that are shown
 
@@ -32,15 +30,6 @@ class Section:
 
     key: str
     facts: tuple[Fact, ...]
-
-
-def message_of(text: str) -> InspectionMessage | None:
-    """The message as this version knows it; None where it does not, and only its text can be shown."""
-    try:
-        message = parse_message(text.encode())
-    except MessageError:
-        return None
-    return message if isinstance(message, InspectionMessage) else None
 
 
 def raw(text: str) -> str:

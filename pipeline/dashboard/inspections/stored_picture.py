@@ -35,7 +35,7 @@ def size_of(data: bytes) -> SizeWh:
         return image.size
 
 
-def thumbnail(data: bytes, message: InspectionMessage | None) -> bytes:
+def thumbnail(data: bytes, message: InspectionMessage) -> bytes:
     """A small JPEG of it, the part's and its defects' boxes drawn in. Raises PictureRefused."""
     with _opened(data) as image:
         picture = image.size
@@ -43,9 +43,7 @@ def thumbnail(data: bytes, message: InspectionMessage | None) -> bytes:
         try:
             small = image.convert("RGB")
             small.thumbnail((THUMB_PX, THUMB_PX))
-            if message is not None:
-                part, defects = boxes_on(message, picture)
-                _draw(small, part, defects)
+            _draw(small, *boxes_on(message, picture))
             out = io.BytesIO()
             small.save(out, "JPEG", quality=_QUALITY)
         except _FAILS as exc:

@@ -19,7 +19,7 @@ from pipeline.control.access.roles import Role
 from pipeline.dashboard.settings import DashboardSettings
 from pipeline.history.database import Database, open_database
 from pipeline.history.migrate import migrate
-from pipeline.history.reviews import Said, newest, review
+from pipeline.history.reviews import Said, review, reviews_of
 from pipeline.sinks.redis_client import RedisSettings, connect
 from tests.browser import Heard, watched_page
 from tests.dashboard_server import DashboardServer, dashboard_server
@@ -171,7 +171,7 @@ async def test_the_next_to_review_is_a_key_away_and_so_is_agreeing(
     await page.keyboard.press("a")  # goes to another page, and says nothing of the part
     await page.wait_for_url("**/alarms")
     with plant.database.read() as connection:
-        assert set(newest(connection, [oldest, middle, newest_one])) == {middle}
+        assert set(reviews_of(connection, [oldest, middle, newest_one])) == {middle}
 
 
 async def test_a_viewer_cannot_review(plant: Plant, redis: RedisSettings, browser_page: Page) -> None:
@@ -186,7 +186,7 @@ async def test_a_viewer_cannot_review(plant: Plant, redis: RedisSettings, browse
     await expect(page.get_by_text("This needs the role operator.")).to_be_visible()
     await page.keyboard.press("o")
     with plant.database.read() as connection:
-        assert not newest(connection, [one])
+        assert not reviews_of(connection, [one])
 
 
 async def test_a_part_of_another_line_is_not_there(

@@ -9,8 +9,7 @@ from typing import Any
 
 from PIL import Image
 
-from pipeline.dashboard.inspections.details import message_of
-from stages.results.models import InspectionMessage
+from stages.results.models import InspectionMessage, parse_message
 
 GOLDEN = Path(__file__).parents[3] / "golden" / "inspection-1.2.json"
 
@@ -20,8 +19,8 @@ def text(**changed: Any) -> str:
 
 
 def message(**changed: Any) -> InspectionMessage:
-    found = message_of(text(**changed))
-    assert found is not None
+    found = parse_message(text(**changed).encode())
+    assert isinstance(found, InspectionMessage)
     return found
 
 

@@ -36,10 +36,6 @@ def test_a_small_picture_has_the_defects_box_where_the_part_is_in_it() -> None:
     assert (left, top, right, bottom) == pytest.approx((27, 14, 72, 45), abs=3)
 
 
-def test_a_small_picture_of_an_unreadable_message_has_no_box() -> None:
-    assert len(red_at(thumbnail(jpeg(640, 360), None))) == 0
-
-
 @pytest.mark.parametrize(
     ("data", "why"),
     [
