@@ -29,7 +29,7 @@ class AlarmBadge(ui.label):
     async def look(self, page: Page) -> None:
         """Show how many there are now. A history that is away is told by the pages that show it, not by every one."""
         services, lines = page.services, lines_of(page.principal)
-        if services.history is None:
+        if not services.keeps_history:
             return
         try:
             count = await services.shared(

@@ -28,14 +28,14 @@ class PageNotServed(RaylineError):
 
 
 def serve(config: RaylineConfig, settings: DashboardSettings) -> None:
-    """Answers until SIGTERM or Ctrl-C. Raises PageNotServed, HistoryMisconfigured, TokensMisconfigured."""
+    """Answers until SIGTERM or Ctrl-C. Raises PageNotServed, TokensMisconfigured."""
     import uvicorn
 
     from pipeline.dashboard.access import access_for
     from pipeline.dashboard.app import make_app
-    from pipeline.dashboard.services import services_for
+    from pipeline.dashboard.services import Services
 
-    services = services_for(config, settings)
+    services = Services(config, settings)
     with listening_on(settings) as listening:
         app = make_app(services, access_for(config, settings, services.redis))
         options = uvicorn.Config(

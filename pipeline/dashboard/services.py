@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -12,8 +13,9 @@ from pipeline.control.access.roles import Principal
 from pipeline.control.routes.lines import LineView, views_of
 from pipeline.dashboard.settings import DashboardSettings
 from pipeline.dashboard.states import NoHistory
-from pipeline.history.database import Database, database_url, open_database
-from pipeline.history.plant import PlantSettings
+from pipeline.history.database import FILE, Database, HistoryMisconfigured, HistoryUnavailable
+from pipeline.history.opening import open_existing
+from pipeline.masking import mask
 from pipeline.orchestrate.desired import DesiredState
 from pipeline.orchestrate.desired_store import DesiredCache, DesiredStore
 from pipeline.orchestrate.state import StateStore, SystemReport
@@ -33,13 +35,13 @@ _MOST_SHARED = 500
 class Services:
     """Everything behind the pages. Call its methods on the event loop."""
 
-    def __init__(
-        self, config: RaylineConfig, settings: DashboardSettings, history: Database | None, plant: PlantSettings
-    ) -> None:
+    def __init__(self, config: RaylineConfig, settings: DashboardSettings) -> None:
         self.config = config  # as this process was given it; what runs now is in `system`
         self.settings = settings
-        self.plant = plant
-        self.history = history
+        self.plant = config.plant
+        self._history = config.history_settings()
+        self._opening = threading.Lock()
+        self._opened: Database | None = None
         self.redis = RedisPool(config.redis_settings())
         self.cache = DesiredCache()
         self._shared: dict[str, _Shared] = {}
@@ -56,11 +58,29 @@ class Services:
         async with self.redis.use() as client:
             yield StateStore(client)
 
+    @property
+    def keeps_history(self) -> bool:
+        """True where one is configured."""
+        return self._history is not None
+
+    @property
+    def history_address(self) -> str | None:
+        """Where it is, without credentials; of a file its name alone; None where none is configured."""
+        if self._history is None:
+            return None
+        return FILE if self._history.embedded else mask(self._history.url.get_secret_value()).partition("://")[2]
+
     def database(self) -> Database:
-        """Blocks: for threads. Raises HistoryUnavailable, NoHistory among it."""
-        if self.history is None:
+        """Opened when first asked. Blocks: for threads. Raises HistoryUnavailable, NoHistory among it."""
+        if self._history is None:
             raise NoHistory
-        return self.history
+        with self._opening:
+            if self._opened is None:
+                try:
+                    self._opened = open_existing(self._history)
+                except HistoryMisconfigured as exc:
+                    raise HistoryUnavailable(str(exc)) from None
+            return self._opened
 
     async def query(self, work: Callable[[Connection], T]) -> T:
         """The answer of `work`, which looks into the history on a thread. Raises HistoryUnavailable."""
@@ -100,8 +120,8 @@ class Services:
     async def close(self) -> None:
         """Let go of Redis and the history."""
         await self.redis.close()
-        if self.history is not None:
-            await asyncio.to_thread(self.history.close)
+        if self._opened is not None:
+            await asyncio.to_thread(self._opened.close)
 
     async def _system(self) -> tuple[DesiredState, SystemReport | None]:
         async with self.desired() as store:
@@ -136,10 +156,3 @@ class _Shared:
                 self._answer = await work()
                 self._at = time.monotonic()
             return self._answer
-
-
-def services_for(config: RaylineConfig, settings: DashboardSettings) -> Services:
-    """By the config. Raises HistoryMisconfigured."""
-    history = config.history
-    database = None if history is None else open_database(database_url(history, config.history_folder()))
-    return Services(config, settings, database, config.plant)

@@ -52,7 +52,7 @@ class AlarmsView:
     async def look(self) -> None:
         """Show what there is now. Raises HistoryUnavailable."""
         services, lines, limit = self._page.services, lines_of(self._page.principal), self._limit
-        if services.history is None:
+        if not services.keeps_history:
             self._now.clear()
             raise NoHistory
         holding, past = await services.query(

@@ -41,12 +41,10 @@ class SystemView:
     def __init__(self, page: Page, reader: SystemReader) -> None:
         self._page, self._reader = page, reader
         services = page.services
-        history = None if services.history is None else services.history.engine.url
         with ui.element("h1"):
             ui.label(t("system.title"))
         address = services.redis.settings.address
-        shown = None if history is None else _shown(history.render_as_string(hide_password=True))
-        self._glance = Glance(address, shown, services.plant.zone)
+        self._glance = Glance(address, services.history_address, services.plant.zone)
         self._stages = TablePanel("stages", rows.STAGES)
         self._road = TablePanel("road", rows.ROAD)
         self._readers = TablePanel("readers", rows.READERS)
@@ -87,8 +85,3 @@ def _road_note(seen: Seen) -> str:
         return ""
     total = seen.road.total
     return t("system.road.note", count=total.count, p50=f"{total.p50_ms:.0f}", p95=f"{total.p95_ms:.0f}")
-
-
-def _shown(address: str) -> str:
-    """Of a file its name alone."""
-    return address.rpartition("/")[2] if address.startswith("sqlite") else address.partition("://")[2]

@@ -63,7 +63,7 @@ class SystemReader:
         desired, report = found or (None, None)
         from_redis = None if found is None and _is_away(problems) else await known(lambda: self._from_redis(desired))
         facts, traced, behind = from_redis or (None, None, None)
-        database = await known(self._size) if self._services.history is not None else None
+        database = await known(self._size) if self._services.keeps_history else None
         return Seen(desired, report, facts, traced, behind, database, tuple(problems))
 
     async def _from_redis(self, desired: DesiredState | None) -> tuple[RedisFacts, Profile | None, Lag]:
@@ -71,7 +71,7 @@ class SystemReader:
             return await redis_facts(client), await road(client), await self._lag(client, desired)
 
     async def _lag(self, client: Redis, desired: DesiredState | None) -> Lag:
-        if desired is None or self._services.history is None:
+        if desired is None or not self._services.keeps_history:
             return Lag()
         keys = [camera_keys(camera.line, name) for name, camera in desired.cameras.items()]
         return await lag(client, sorted({stream for its in keys for stream in (its.events, its.inspections)}))

@@ -39,9 +39,15 @@ class Seen(Services):
     """Services of which only Redis is not there: what runs is what the test says."""
 
     def __init__(self, config: RaylineConfig, database: Database | None) -> None:
-        super().__init__(config, DashboardSettings(), database, config.plant)
+        super().__init__(config, DashboardSettings())
+        self._its = database
         self.is_redis_away = False
         self.asked = 0
+
+    def database(self) -> Database:
+        if self._its is None:
+            raise NoHistory
+        return self._its
 
     async def system(self) -> tuple[DesiredState, SystemReport | None]:
         self.asked += 1
