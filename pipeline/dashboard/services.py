@@ -97,6 +97,8 @@ class Services:
         """
         held = self._shared.get(key)
         if held is None:
+            for other in [name for name, one in self._shared.items() if one.is_over]:  # nobody is given them any more
+                del self._shared[other]
             while len(self._shared) >= _MOST_SHARED:
                 del self._shared[next(iter(self._shared))]
             held = self._shared[key] = _Shared()
@@ -148,11 +150,16 @@ class _Shared:
     def __init__(self) -> None:
         self._lock = asyncio.Lock()
         self._answer: Any = None
-        self._at: float | None = None
+        self._until: float | None = None
+
+    @property
+    def is_over(self) -> bool:
+        """Nobody asks it, and who asked next would ask anew."""
+        return not self._lock.locked() and (self._until is None or time.monotonic() >= self._until)
 
     async def get(self, for_s: float, work: Callable[[], Awaitable[Any]]) -> Any:
         async with self._lock:
-            if self._at is None or time.monotonic() - self._at >= for_s:
+            if self._until is None or time.monotonic() >= self._until:
                 self._answer = await work()
-                self._at = time.monotonic()
+                self._until = time.monotonic() + for_s
             return self._answer

@@ -95,13 +95,12 @@ class _Opened:
 async def _opened(services: Services, who: Principal, query: GalleryQuery) -> _Opened:
     lines = who.visible(await services.query(lines_in))
     rated = [line for line in lines if query.line in ("", line)]
-    times = query.times(services.plant, now_ms())
     return _Opened(
         lines,
         await _choices(services, who),
         await find(services, who, query),
         rated,
-        await find_rates(services, rated[:MOST_LINES], times),
+        await find_rates(services, rated[:MOST_LINES], query),
     )
 
 
@@ -113,7 +112,7 @@ def _show_gallery(page: Page, query: GalleryQuery, found: _Opened | HistoryUnava
         return
     plant = page.services.plant
     filter_form(query, found.lines, found.choices, plant)
-    rates = RatesStrip(page, found.rated, query.times(plant, now_ms()), compact=True)
+    rates = RatesStrip(page, found.rated, query, compact=True)
     rates.show(found.rates)
     gallery = Gallery(page, query)
     gallery.show(found.parts)

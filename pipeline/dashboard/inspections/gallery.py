@@ -13,6 +13,8 @@ from pipeline.history.gallery import BadCursor, PartRow, page
 from pipeline.history.gallery import Page as PartPage
 
 if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
     from pipeline.control.access.roles import Principal
     from pipeline.dashboard.frame import Page
     from pipeline.dashboard.inspections.query import GalleryQuery
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
 
 PARTS = 48  # of one page
 LOOKS_EVERY_S = 1.5
+_FRESH_S = 1.0  # asked once in so long for all who look at the same
 _AT_TOP_PX = 60  # scrolled no further, somebody looks at the newest
 _ASKED_S = 2.0
 
@@ -31,7 +34,7 @@ class Gallery:
         self._page = page
         self._query = query
         self._cards: dict[str, PartCard] = {}
-        self._is_loaded = False
+        self._end: tuple[str | None, str | None] | None = None  # as it is told now
         self._new = ui.element("button").props("type=button").classes("part-new")
         with self._new:
             self._new_text = ui.label()
@@ -93,14 +96,19 @@ class Gallery:
                 self._cards[part.id].update(part)
 
     def _tell_end(self, found: PartPage) -> None:
-        if found.next is not None:
-            self._older.props["href"] = self._query.changed(before=found.next).address
-        self._older.set_visibility(found.next is not None)
+        older = None if found.next is None else self._query.changed(before=found.next).address
+        why = None if found.parts else self._why_nothing(found)
+        if self._end == (older, why):
+            return
+        self._end = older, why
+        if older is not None:
+            self._older.props["href"] = older
+        self._older.set_visibility(older is not None)
         self._nothing.clear()
-        if not found.parts:
+        if why is not None:
             with self._nothing, ui.element("div").classes("state state-empty"):
                 ui.label("○").classes("state-symbol").props("aria-hidden=true")
-                ui.label(self._why_nothing(found)).classes("state-words")
+                ui.label(why).classes("state-words")
 
     def _why_nothing(self, found: PartPage) -> str:
         if found.next is not None and found.reached_ms is not None:
@@ -109,11 +117,15 @@ class Gallery:
 
 
 async def find(services: Services, principal: Principal, query: GalleryQuery) -> PartPage:
-    """The page of parts that the address asks for. Raises HistoryUnavailable."""
-    wanted = query.wanted(principal.limited_to, services.plant, int(time.time() * 1000))
-    before = query.before or None
+    """The page of parts that the address asks for, a second old at most. Raises HistoryUnavailable."""
+    lines, before = principal.limited_to, query.before or None
+
+    def ask(connection: Connection) -> PartPage:
+        return page(connection, query.wanted(lines, services.plant, int(time.time() * 1000)), before, PARTS)
+
+    key = f"inspections.parts {(lines and sorted(lines), query)}"
     try:
-        return await services.query(lambda connection: page(connection, wanted, before, PARTS))
+        return await services.shared(key, _FRESH_S, lambda: services.query(ask))
     except BadCursor:  # out of an address that somebody wrote
         return await find(services, principal, query.without_page())
 

@@ -16,7 +16,7 @@ from pipeline.dashboard.inspections.cards import local_time, why_of
 from pipeline.dashboard.inspections.details import raw, sections
 from pipeline.dashboard.inspections.figure import part_figure, size_or_why
 from pipeline.dashboard.inspections.query import GalleryQuery
-from pipeline.dashboard.inspections.rates import RatesStrip, find_rates
+from pipeline.dashboard.inspections.rates import RatesStrip, find_rates, reviewed
 from pipeline.dashboard.inspections.review import ReviewPanel
 from pipeline.dashboard.signs import SignBadge
 from pipeline.dashboard.texts import t
@@ -79,7 +79,7 @@ class PartView:
                 self._rates.show(looked.rates)
             with ui.element("div").classes("part-right"):
                 self._verdict()
-                self._review = ReviewPanel(page, self._part, looked.labels, self._look)
+                self._review = ReviewPanel(page, self._part, looked.labels, self._saved)
         _facts(self._part, page)
         self._unseen(looked.unseen)
         with ui.element("details").classes("panel part-raw"):
@@ -89,6 +89,10 @@ class PartView:
                 ui.label(raw(self._part.document)).classes("part-json")
         ui.keyboard(self._pressed, repeating=False, ignore=["input", "select", "textarea"])
         page.every(LOOKS_EVERY_S, self._look)
+
+    async def _saved(self) -> None:
+        reviewed(self._page.services, self._part.line)
+        await self._look()
 
     async def _look(self) -> None:
         await self._review.look()

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from nicegui import ui
 
+from pipeline.dashboard.inspections.query import GalleryQuery
 from pipeline.dashboard.texts import t
 from pipeline.history.reviews import ReviewRates, rates
 
@@ -20,17 +21,17 @@ if TYPE_CHECKING:
 
 MOST_LINES = 4  # more crowd the parts out; the filter leads to any
 LOOKS_EVERY_S = 3.0
+_FRESH_S = 1.0  # asked once in so long for all who look at the same
 _AHEAD_MS = 24 * 3_600_000  # some cameras' clocks are
-
-Times = tuple[int | None, int | None]
+EVER = GalleryQuery()
 
 
 class RatesStrip:
-    """The rates of some lines, in these times."""
+    """The rates of some lines, in the query's times."""
 
-    def __init__(self, page: Page, lines: Sequence[str], times: Times = (None, None), *, compact: bool = False) -> None:
+    def __init__(self, page: Page, lines: Sequence[str], query: GalleryQuery = EVER, *, compact: bool = False) -> None:
         self._page = page
-        self._times = times
+        self._query = query
         self._shown: dict[str, tuple[_Figure, _Figure]] = {}
         if len(lines) > MOST_LINES:
             ui.label(t("inspections.rates.choose")).classes("part-soft")
@@ -44,7 +45,7 @@ class RatesStrip:
     async def look(self) -> None:
         """Bring them up to date. Raises HistoryUnavailable."""
         if self._shown:
-            self.show(await find_rates(self._page.services, list(self._shown), self._times))
+            self.show(await find_rates(self._page.services, list(self._shown), self._query))
 
     def show(self, found: Mapping[str, ReviewRates]) -> None:
         """Of each line."""
@@ -53,15 +54,27 @@ class RatesStrip:
             escape.show(found[line].escape)
 
 
-async def find_rates(services: Services, lines: Sequence[str], times: Times = (None, None)) -> dict[str, ReviewRates]:
-    """Of parts captured in these times. Raises HistoryUnavailable."""
-    since_ms, until_ms = times
-    before_ms = int(time.time() * 1000) + _AHEAD_MS if until_ms is None else until_ms
+async def find_rates(services: Services, lines: Sequence[str], query: GalleryQuery = EVER) -> dict[str, ReviewRates]:
+    """Of parts captured in the query's times, a second old at most. Raises HistoryUnavailable."""
+    return {line: await _rates_of(services, line, query) for line in lines}
 
-    def ask(connection: Connection) -> dict[str, ReviewRates]:
-        return {line: rates(connection, line, since_ms or 0, before_ms) for line in lines}
 
-    return await services.query(ask)
+def reviewed(services: Services, line: str) -> None:
+    """Somebody reviewed a part of the line just now: who asks next for its rates of all times gets them anew."""
+    services.forget(_key(line, EVER))
+
+
+async def _rates_of(services: Services, line: str, query: GalleryQuery) -> ReviewRates:
+    def ask(connection: Connection) -> ReviewRates:
+        now_ms = int(time.time() * 1000)
+        since_ms, until_ms = query.times(services.plant, now_ms)
+        return rates(connection, line, since_ms or 0, now_ms + _AHEAD_MS if until_ms is None else until_ms)
+
+    return await services.shared(_key(line, query), _FRESH_S, lambda: services.query(ask))
+
+
+def _key(line: str, query: GalleryQuery) -> str:
+    return f"inspections.rates {(line, query.range, query.since, query.until)}"
 
 
 class _Figure:
