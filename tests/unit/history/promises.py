@@ -111,6 +111,15 @@ class Promises:
         assert put(db, interval("i")) == 0
         assert rows(db, uninspected)[0]["until_ms"] == 1_795_000_025_125
 
+    def test_one_whose_end_nobody_told_ends_where_its_cameras_next_begins(self, db: Database) -> None:
+        put(db, interval("never"), interval("another's", since=AT + 1, camera="cam-2"))
+        put(db, interval("next", AT + 30, since=AT + 20), interval("lasts", since=AT + 40))
+        ends = {row["id"]: row["until_ms"] for row in rows(db, uninspected)}
+        began = 1_795_000_020_125
+        assert ends == {"never": began + 20_000, "another's": None, "next": began + 30_000, "lasts": None}
+        assert put(db, interval("never", AT + 5)) == 1  # late, and true
+        assert {row["id"]: row["until_ms"] for row in rows(db, uninspected)} == {**ends, "never": began + 5_000}
+
     def test_two_writers_of_the_same_parts_count_each_once(self, db: Database) -> None:
         """In opposite orders, at the same time."""
         names = [f"p{n:03}" for n in range(200)]
