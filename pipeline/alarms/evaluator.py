@@ -150,9 +150,16 @@ class Evaluator:
         return True
 
     def _tell(self, connection: Connection, alarm: Alarm, what: What, now_ms: int) -> None:
-        concerned = [
-            (name, settings.most_waiting)
+        names = self._concerned(alarm)
+        if what is What.CLEARED:  # who was told while it was worse is told that it ended
+            names |= notices.channels_told(connection, alarm.id) & self._channels.keys()
+        told = [(name, self._channels[name].most_waiting) for name in sorted(names)]
+        notices.write(connection, alarm, what, told, now_ms)
+
+    def _concerned(self, alarm: Alarm) -> frozenset[str]:
+        """The channels that are told of it as it is."""
+        return frozenset(
+            name
             for name, settings in self._channels.items()
             if (settings.lines is None or alarm.key.line in settings.lines) and alarm.severity.covers(settings.severity)
-        ]
-        notices.write(connection, alarm, what, concerned, now_ms)
+        )

@@ -166,3 +166,12 @@ def test_who_asked_for_other_lines_or_for_worse_is_told_nothing(database: Databa
     rule = CameraBlindRule(after_s=0, severity=Severity.WARNING)
     evaluator(database, AlarmSettings(camera_blind=rule), **channels).look(BLIND, NOW)
     assert [told(database, name) for name in channels] == [[("raised", "cam-1")], [], []]
+
+
+def test_who_was_told_while_it_was_worse_is_told_that_it_ended(database: Database) -> None:
+    channels = {"chat": ChannelSettings(), "pager": ChannelSettings(severity=Severity.CRITICAL)}
+    rules = [AlarmSettings(camera_blind=AT_ONCE.model_copy(update={"severity": severity})) for severity in Severity]
+    for at, (settings, sights) in enumerate([(rules[1], BLIND), (rules[0], BLIND), (rules[0], SEEING)]):
+        evaluator(database, settings, **channels).look(sights, NOW + at)
+    both = [("raised", "cam-1"), ("cleared", "cam-1")]
+    assert [told(database, name) for name in channels] == [both, both]
