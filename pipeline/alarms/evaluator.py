@@ -119,9 +119,9 @@ class Evaluator:
 
     def _to_repeat(self, connection: Connection, standing: Collection[Alarm], now: float) -> list[Alarm]:
         after_min = self._settings.repeat_after_min
-        if after_min is None or not self._channels:
+        if after_min is None:
             return []
-        unknown = {alarm.id: alarm for alarm in standing if not alarm.is_acknowledged}
+        unknown = {alarm.id: alarm for alarm in standing if not alarm.is_acknowledged and self._concerned(alarm)}
         told = notices.last_told(connection, unknown)
         due_ms = (now - after_min * 60) * 1e3
         return [alarm for alarm in unknown.values() if told.get(alarm.id, alarm.raised_ms) <= due_ms]

@@ -168,6 +168,14 @@ def test_who_asked_for_other_lines_or_for_worse_is_told_nothing(database: Databa
     assert [told(database, name) for name in channels] == [[("raised", "cam-1")], [], []]
 
 
+def test_an_alarm_that_concerns_nobody_is_not_told_again(database: Database) -> None:
+    rule = CameraBlindRule(after_s=0, severity=Severity.WARNING)
+    pager = ChannelSettings(severity=Severity.CRITICAL)
+    looks = evaluator(database, AlarmSettings(camera_blind=rule, repeat_after_min=30), pager=pager)
+    assert looks.look(BLIND, NOW) is True
+    assert [looks.look(BLIND, NOW + at) for at in (1800, 1805, 3600)] == [False] * 3
+
+
 def test_who_was_told_while_it_was_worse_is_told_that_it_ended(database: Database) -> None:
     channels = {"chat": ChannelSettings(), "pager": ChannelSettings(severity=Severity.CRITICAL)}
     rules = [AlarmSettings(camera_blind=AT_ONCE.model_copy(update={"severity": severity})) for severity in Severity]
