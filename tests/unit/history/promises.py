@@ -6,6 +6,7 @@ import threading
 
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
+from sqlalchemy import func, select
 
 from pipeline.history.database import Database
 from pipeline.history.migrate import migrate
@@ -26,6 +27,15 @@ class Promises:
         put(db, part("a"))
         migrate(db)
         assert count(db, inspections) == 1
+
+    def test_what_is_written_during_a_look_is_not_seen_by_it(self, db: Database) -> None:
+        put(db, part("a"))
+        counted = select(func.count()).select_from(inspections)
+        with db.read() as connection:
+            before = connection.execute(counted).scalar()
+            put(db, part("b"))
+            assert (before, connection.execute(counted).scalar()) == (1, 1)
+        assert count(db, inspections) == 2
 
     def test_all_of_a_message_is_kept_to_the_millisecond(self, db: Database) -> None:
         message = part(
