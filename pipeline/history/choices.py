@@ -6,8 +6,9 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from sqlalchemy import ColumnElement, select
+from sqlalchemy import select
 
+from pipeline.history.lines import lines_in
 from pipeline.history.tables import defect_minutes, part_minutes
 
 if TYPE_CHECKING:
@@ -29,14 +30,13 @@ class Choices:
 
 
 def choices(connection: Connection, lines: Collection[str] | None, now_ms: int) -> Choices:
-    """Of these lines (None: every line). Asked of the counts by the minute, which are few."""
+    """Of these lines (None: every line). Asked of the counts by the minute, of their last weeks alone."""
     since_minute = now_ms // 60_000 - RECENT_DAYS * _DAY_MIN
 
     def distinct(table: Table, column: Column[str]) -> tuple[str, ...]:
-        where: list[ColumnElement[bool]] = [table.c.minute >= since_minute]
-        if lines is not None:
-            where.append(table.c.line.in_(sorted(set(lines))))
-        found = connection.scalars(select(column).distinct().where(*where).order_by(column).limit(MOST))
+        of = lines_in(connection, table) if lines is None else sorted(set(lines))  # the key begins with the line
+        recent = (table.c.line.in_(of), table.c.minute >= since_minute)
+        found = connection.scalars(select(column).distinct().where(*recent).order_by(column).limit(MOST))
         return tuple(value for value in found if value)
 
     return Choices(

@@ -9,10 +9,11 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 
-from sqlalchemy import ColumnElement, Connection, Table, and_, delete, exists, func, select
+from sqlalchemy import ColumnElement, Table, and_, delete, exists, func, select
 
 from pipeline.history.absence import Absence
 from pipeline.history.database import Database, HistoryUnavailable
+from pipeline.history.lines import lines_in
 from pipeline.history.records import MINUTE_MS
 from pipeline.history.settings import HistorySettings
 from pipeline.history.tables import (
@@ -159,11 +160,4 @@ class Retention:
 
     def _lines(self, table: Table) -> list[str]:
         with self._db.read() as connection:
-            return list(_different_lines(connection, table))
-
-
-def _different_lines(connection: Connection, table: Table) -> Iterator[str]:
-    """By the index, a step a line: DISTINCT would read all of it."""
-    line = ""
-    while line := connection.execute(select(func.min(table.c.line)).where(table.c.line > line)).scalar() or "":
-        yield line
+            return lines_in(connection, table)

@@ -4,6 +4,7 @@ import pytest
 
 from pipeline.history.database import Database
 from pipeline.history.gallery import PartFilter, page
+from pipeline.history.lines import lines_in
 from pipeline.history.reviews import Said, rates, review
 from tests.unit.history.parts import START_MS, put, row
 
@@ -23,6 +24,7 @@ def test_parts_of_one_moment_are_paged_without_gap_or_repeat(either: Database, w
             found += [part.id for part in one.parts]
             if (before := one.next) is None:
                 break
+        assert lines_in(connection) == ["l0", "l1"]
     assert found == sorted(NAMES, reverse=True)
 
 
