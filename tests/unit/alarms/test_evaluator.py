@@ -20,6 +20,7 @@ from pipeline.alarms.sight import Place, Sights
 from pipeline.alarms.values import Kind, Severity
 from pipeline.history.database import Database
 from pipeline.history.plant import PlantSettings
+from pipeline.history.run_rules import RuleSet
 from pipeline.history.tables import camera_minutes, part_minutes
 from tests.unit.alarms.history import history
 
@@ -144,6 +145,21 @@ def test_a_point_beyond_the_limits_raises_when_its_bucket_is_over(database: Data
         (alarm,) = store.holding(connection)
     assert alarm.key.subject == "p"
     assert "rule 1 (one point beyond the limits) on the p chart" in alarm.detail
+
+
+def test_the_plants_run_rules_are_the_alarms(database: Database) -> None:
+    start = MINUTE - MINUTE % 15
+    for bucket in range(1, 25):
+        rejects = 13 if bucket <= 8 else (12, 8, 8, 12)[bucket % 4]
+        count(database, start - 15 * bucket, "pass", 500)
+        count(database, start - 15 * bucket, "reject", rejects)
+    settings, at = AlarmSettings(run_rule=RunRuleRule(chart="p")), start * 60 + 60
+    assert evaluator(database, settings).look(SEEING, at) is False
+    western = Evaluator(settings, database, [LINE], {}, PlantSettings(run_rules=RuleSet.WESTERN_ELECTRIC))
+    assert western.look(SEEING, at) is True
+    with database.read() as connection:
+        (alarm,) = store.holding(connection)
+    assert "rule 4 (eight points in a row on one side of the centre line) on the p chart" in alarm.detail
 
 
 def test_an_alarm_nobody_acknowledged_is_told_again_after_a_while_and_no_sooner(database: Database) -> None:
