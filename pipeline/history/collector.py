@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
 
-from pipeline.history.absence import Absence
+from pipeline.absence import Absence
 from pipeline.history.database import Database, HistoryUnavailable
 from pipeline.history.records import EventRecord
 from pipeline.history.settings import GROUP, HistorySettings

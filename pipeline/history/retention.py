@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import ColumnElement, Table, and_, delete, exists, func, select
 
-from pipeline.history.absence import Absence
+from pipeline.absence import Absence
 from pipeline.history.database import Database, HistoryUnavailable
 from pipeline.history.lines import lines_in
 from pipeline.history.records import MINUTE_MS
