@@ -15,12 +15,12 @@ from pipeline.observe.metrics import Metrics
 from pipeline.relays.jsonl_sink import JsonLinesSink
 from pipeline.relays.outgoing import Fate, OtherSideAway, Outgoing, RelaySink, Sent
 from pipeline.relays.settings import JsonLinesRelaySettings, KafkaRelaySettings, Topic
+from pipeline.sinks.dead_letter import dead_letter
 from pipeline.sinks.errors import SinkRefused, SinkUnavailable
 from pipeline.sinks.group_reader import Delivery, EntriesLost, GroupReader
 from pipeline.sinks.keys import dead_key, line_and_stream, stream_pattern
 from pipeline.sinks.reader_floors import ReaderFloors
 from pipeline.sinks.redis_client import RedisSettings
-from stages.results.messages import rfc3339
 
 logger = logging.getLogger(__name__)
 
@@ -188,7 +188,8 @@ class Relay:
         while self._refused:
             delivery, why = self._refused[0]
             dead = dead_key(delivery.stream, self._group)
-            await self._reader.bury(delivery, dead, self._settings.max_dead_letters, _letter(delivery, why))
+            letter = dead_letter(delivery, why, time.time())
+            await self._reader.bury(delivery, dead, self._settings.max_dead_letters, letter)
             self._refused.pop(0)
             self._tell_refused(delivery, why)
         if self._done:
@@ -260,19 +261,6 @@ class Relay:
         self._metrics.relay_failed(self._name, "refused")
         self._last_error, self._last_error_at = f"{delivery.message_id} refused: {why}", time.time()
         logger.error("relay %s: message %s is set aside: %s", self._name, delivery.message_id, why)
-
-
-def _letter(delivery: Delivery, why: str) -> dict[str, str | bytes]:
-    """What is set aside of a message, as the client does it."""
-    return {
-        "message_id": delivery.message_id,
-        "data": delivery.data,
-        "stream": delivery.stream,
-        "entry_id": delivery.entry_id,
-        "tries": str(delivery.tries),
-        "error": why,
-        "at": rfc3339(time.time()),
-    }
 
 
 def _topic(stream: str) -> str:
