@@ -224,7 +224,8 @@ class RaylineConfig(Settings):
         None, description="Results in SQL, for charts and questions about the past. null: there is none."
     )
     plant: PlantSettings = Field(
-        default_factory=PlantSettings, description="The clock by which days and shifts are reckoned."
+        default_factory=PlantSettings,
+        description="The clock by which days and shifts are reckoned, and what control charts are judged by.",
     )
     alarms: AlarmSettings = Field(
         default_factory=AlarmSettings,

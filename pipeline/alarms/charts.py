@@ -10,13 +10,10 @@ from pipeline.history.buckets import buckets
 from pipeline.history.charts import line_chart
 from pipeline.history.plant import PlantSettings
 from pipeline.history.ranges import MINUTE_MS, TimeRange
-from pipeline.history.run_rules import RECOMMENDED
 from pipeline.history.spc import ChartKind
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
-
-_NAMES = {rule.number: f"rule {rule.number} ({rule.name})" for rule in RECOMMENDED}
 
 
 def chart_points(
@@ -29,8 +26,9 @@ def chart_points(
     span = TimeRange(since_ms, last_edge * MINUTE_MS)
     kind = ChartKind(rule.chart)
     found = line_chart(connection, line, span, kind, now_ms=now_ms, plant=plant, bucket_min=rule.bucket_min)
+    names = {rule.number: f"rule {rule.number} ({rule.name})" for rule in plant.run_rules.rules}
     return [
-        ChartPoint(_told(kind, point.value, piece.since_ms, plant), tuple(_NAMES[number] for number in point.rules))
+        ChartPoint(_told(kind, point.value, piece.since_ms, plant), tuple(names[number] for number in point.rules))
         for piece, point in zip(found.pieces, found.chart.points, strict=True)
         if point.value is not None
     ]

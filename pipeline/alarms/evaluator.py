@@ -15,7 +15,7 @@ from pipeline.alarms.notices import What
 from pipeline.alarms.settings import AlarmSettings
 from pipeline.alarms.sight import Place, Sights
 from pipeline.alarms.store import Alarm
-from pipeline.alarms.values import AlarmKey, Judged, Kind
+from pipeline.alarms.values import AlarmKey, Judged, Kind, Severity
 from pipeline.history.database import Database
 from pipeline.history.plant import PlantSettings
 
@@ -56,7 +56,7 @@ class Evaluator:
         lines = self._lines | {place.line for place in seen or ()}
         with self._database.read() as connection:
             standing = store.holding(connection)
-            holding = store.keys_of(standing)
+            holding = {alarm.key: alarm.severity for alarm in standing}
             judged = dict(self._fast(connection, lines, holding, now))
             if now - self._slow_at >= SLOW_S:
                 judged |= dict(self._slow(connection, lines, holding, now))
@@ -77,7 +77,7 @@ class Evaluator:
                 yield key, rule.judge(parts, rejects, key in holding)
 
     def _slow(
-        self, connection: Connection, lines: Collection[str], holding: Collection[AlarmKey], now: float
+        self, connection: Connection, lines: Collection[str], holding: Mapping[AlarmKey, Severity], now: float
     ) -> Iterator[tuple[AlarmKey, Judged]]:
         for line in lines:
             rules = self._settings.rules(line)
@@ -85,7 +85,7 @@ class Evaluator:
                 key = AlarmKey(Kind.LATENCY, line)
                 spans = burn.spans_min()
                 minutes = minutes_within(connection, line, burn.within_ms, spans, int(now // 60))
-                yield key, burn.judge(minutes, key in holding)
+                yield key, burn.judge(minutes, holding.get(key))
             if (run := rules.run_rule) is not None:
                 key = AlarmKey(Kind.RUN_RULE, line, run.chart)
                 yield key, run.judge(chart_points(connection, line, run, self._plant, int(now * 1e3)), key in holding)
@@ -119,9 +119,9 @@ class Evaluator:
 
     def _to_repeat(self, connection: Connection, standing: Collection[Alarm], now: float) -> list[Alarm]:
         after_min = self._settings.repeat_after_min
-        if after_min is None or not self._channels:
+        if after_min is None:
             return []
-        unknown = {alarm.id: alarm for alarm in standing if not alarm.is_acknowledged}
+        unknown = {alarm.id: alarm for alarm in standing if not alarm.is_acknowledged and self._concerned(alarm)}
         told = notices.last_told(connection, unknown)
         due_ms = (now - after_min * 60) * 1e3
         return [alarm for alarm in unknown.values() if told.get(alarm.id, alarm.raised_ms) <= due_ms]
@@ -150,9 +150,16 @@ class Evaluator:
         return True
 
     def _tell(self, connection: Connection, alarm: Alarm, what: What, now_ms: int) -> None:
-        concerned = [
-            (name, settings.most_waiting)
+        names = self._concerned(alarm)
+        if what is What.CLEARED:  # who was told while it was worse is told that it ended
+            names |= notices.channels_told(connection, alarm.id) & self._channels.keys()
+        told = [(name, self._channels[name].most_waiting) for name in sorted(names)]
+        notices.write(connection, alarm, what, told, now_ms)
+
+    def _concerned(self, alarm: Alarm) -> frozenset[str]:
+        """The channels that are told of it as it is."""
+        return frozenset(
+            name
             for name, settings in self._channels.items()
             if (settings.lines is None or alarm.key.line in settings.lines) and alarm.severity.covers(settings.severity)
-        ]
-        notices.write(connection, alarm, what, concerned, now_ms)
+        )

@@ -88,15 +88,20 @@ class LatencyRule(Settings):
         """Every window's length, minutes, each once."""
         return tuple(sorted({span for window in self.windows for span in (window.long_min, window.short_min)}))
 
-    def judge(self, minutes: Mapping[int, Minutes], holds: bool) -> Judged:
-        """Whether any pair burns, worst first; `minutes` has the counts of each of `spans_min`."""
+    def judge(self, minutes: Mapping[int, Minutes], held: Severity | None) -> Judged:
+        """Whether any pair burns, worst first; `minutes` has the counts of each of `spans_min`.
+
+        `held`: how bad the alarm is that holds. It ends only well below where it began, and gets worse no sooner.
+        """
         measured = False
         for window in sorted(self.windows, key=lambda one: (one.severity is Severity.WARNING, -one.burn_rate)):
             long, short = minutes[window.long_min], minutes[window.short_min]
             if long.measured < self.min_minutes or not short.measured:
                 continue
             measured = True
-            threshold = window.burn_rate * (_CLEAR_AT if holds else 1.0)
+            threshold = window.burn_rate
+            if held is not None and held.covers(window.severity):
+                threshold *= _CLEAR_AT
             if self._burn(long) > threshold and self._burn(short) > threshold:
                 return Judged(True, self._told(window, long, short), window.severity)
         return Judged(False, "the budget is spent no faster than allowed") if measured else UNTOLD

@@ -57,6 +57,12 @@ def last_told(connection: Connection, alarm_ids: Collection[int]) -> dict[int, i
     return {alarm_id: at_ms for alarm_id, at_ms in found}
 
 
+def channels_told(connection: Connection, alarm_id: int) -> frozenset[str]:
+    """Those that were told of this alarm, or are to be."""
+    its = select(alarm_notices.c.channel).where(alarm_notices.c.alarm_id == alarm_id)
+    return frozenset(connection.execute(its).scalars())
+
+
 def take(connection: Connection, channel: str, now_ms: int, lease_s: float, most: int = 50) -> list[Notice]:
     """What is to be told next, in its order; nobody else is given it for `lease_s`. Empty: nothing is due.
 

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Collection
 from contextlib import suppress
 
+from pipeline.absence import Absence
 from pipeline.alarms import notices
 from pipeline.alarms.channels import Channel
 from pipeline.alarms.evaluator import Evaluator
@@ -17,7 +18,6 @@ from pipeline.alarms.settings import EMAIL, AlarmSettings
 from pipeline.alarms.sight import Sights, sights
 from pipeline.alarms.webhook import Webhook
 from pipeline.config_errors import ConfigError
-from pipeline.history.absence import Absence
 from pipeline.history.database import Database, HistoryUnavailable
 from pipeline.history.plant import PlantSettings
 from pipeline.orchestrate.desired_store import DesiredCache, DesiredStore, NothingDesired

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -150,8 +150,3 @@ def _alarm(row: Row[Any]) -> Alarm:
         acknowledged_ms=row.acknowledged_ms,
         note=row.note,
     )
-
-
-def keys_of(standing: Sequence[Alarm]) -> set[AlarmKey]:
-    """What they are of."""
-    return {alarm.key for alarm in standing}

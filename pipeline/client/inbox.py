@@ -5,16 +5,17 @@ from __future__ import annotations
 import asyncio
 import inspect
 import logging
+import time
 from collections import OrderedDict, deque
 from contextlib import suppress
 from dataclasses import replace
-from datetime import UTC, datetime
 from typing import Self
 
 from pipeline.client.messages import Message, is_of, patterns_of
 from pipeline.client.patience import until_there
 from pipeline.client.settings import OnLost, SubscriberSettings, redis_settings_of, refuse
 from pipeline.masking import mask
+from pipeline.sinks.dead_letter import dead_letter
 from pipeline.sinks.errors import SinkUnavailable
 from pipeline.sinks.group_reader import Delivery, EntriesLost, GroupReader
 from pipeline.sinks.keys import dead_key
@@ -144,15 +145,7 @@ class Inbox:
     async def _bury(self, delivery: Delivery, reason: str) -> None:
         dead = dead_key(delivery.stream, self._settings.group)
         reason = mask(reason)[:_LONGEST_REASON]
-        letter: dict[str, str | bytes] = {
-            "message_id": delivery.message_id,
-            "data": delivery.data,
-            "stream": delivery.stream,
-            "entry_id": delivery.entry_id,
-            "tries": str(delivery.tries),
-            "error": reason,
-            "at": datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
-        }
+        letter = dead_letter(delivery, reason, time.time())
         buried = await until_there(lambda: self._reader.bury(delivery, dead, self._settings.maxlen_dead, letter))
         self._begun.pop(_key(delivery), None)
         if buried:

@@ -11,7 +11,7 @@ from typing import Any
 
 from sqlalchemy import select
 
-from pipeline.history.absence import Absence
+from pipeline.absence import Absence
 from pipeline.history.database import Database, HistoryUnavailable
 from pipeline.history.minute_book import MinuteBook
 from pipeline.history.tables import camera_minutes

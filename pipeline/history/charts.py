@@ -12,7 +12,6 @@ from pipeline.history.buckets import Buckets, bucket_for, buckets
 from pipeline.history.frozen import Frozen, find, freeze
 from pipeline.history.plant import PlantSettings
 from pipeline.history.ranges import MINUTE_MS, TimeRange
-from pipeline.history.run_rules import RECOMMENDED, Rule
 from pipeline.history.spc import ChartKind, ControlChart, FrozenLimits, Sample, control_chart
 from pipeline.history.tables import part_minutes
 from stages.errors import RaylineError
@@ -59,25 +58,23 @@ def line_chart(
     now_ms: int,
     plant: PlantSettings = _UTC,
     bucket_min: int | None = None,
-    rules: Sequence[Rule] = RECOMMENDED,
-    use_frozen: bool = True,
 ) -> LineChart:
     """The chart of the line's parts, a point for every `bucket_min` minutes; None suits the range.
 
     A phase begins where the recipe or the model changes, and the point in which it does is two. Limits that were frozen
-    hold for every phase. Raises RangeError.
+    hold for every phase. Points are marked by the plant's run rules. Raises RangeError.
     """
     so_far = span.up_to(now_ms)
     cuts = buckets(so_far, bucket_min or bucket_for(span), plant)
     made = list(_pieces(_counted(connection, line, so_far, kind, cuts), cuts))
     pieces = [piece for piece, _ in made]
-    frozen = find(connection, line, kind) if use_frozen else None
+    frozen = find(connection, line, kind)
     chart = control_chart(
         kind,
         [sample for _, sample in made],
         phases=_phases(pieces),
         frozen=frozen.limits if frozen else None,
-        rules=rules,
+        rules=plant.run_rules.rules,
     )
     return LineChart(line, so_far, tuple(pieces), chart, frozen)
 

@@ -9,17 +9,17 @@ from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
 
-from pipeline.history.absence import Absence
+from pipeline.absence import Absence
 from pipeline.history.database import Database, HistoryUnavailable
 from pipeline.history.records import EventRecord
 from pipeline.history.settings import GROUP, HistorySettings
 from pipeline.history.storing import Stored, store
+from pipeline.sinks.dead_letter import dead_letter
 from pipeline.sinks.errors import SinkUnavailable
 from pipeline.sinks.group_reader import Delivery, EntriesLost, GroupReader
 from pipeline.sinks.keys import dead_key, line_and_stream, stream_pattern
 from pipeline.sinks.reader_floors import ReaderFloors
 from pipeline.sinks.redis_client import RedisSettings
-from stages.results.messages import rfc3339
 
 logger = logging.getLogger(__name__)
 
@@ -150,7 +150,7 @@ class Collector:
         """What is written, or set aside, is done with. Until that is known nothing more is written."""
         while self._refused:
             delivery, why = self._refused[0]
-            letter = _letter(delivery, why, self._wall())
+            letter = dead_letter(delivery, why, self._wall())
             dead = dead_key(delivery.stream, GROUP)
             await self._reader.bury(delivery, dead, self._settings.max_dead_letters, letter)
             self._refused.pop(0)
@@ -221,16 +221,3 @@ def gap_event(lost: EntriesLost) -> EventRecord:
             "data": {"stream": kind, "after": lost.after, "before": lost.before, "since_ms": after_ms},
         }
     )
-
-
-def _letter(delivery: Delivery, why: str, at: float) -> dict[str, str | bytes]:
-    """What is set aside of a message, as relays and the client do it."""
-    return {
-        "message_id": delivery.message_id,
-        "data": delivery.data,
-        "stream": delivery.stream,
-        "entry_id": delivery.entry_id,
-        "tries": str(delivery.tries),
-        "error": why,
-        "at": rfc3339(at),
-    }

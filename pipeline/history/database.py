@@ -45,8 +45,15 @@ class Database:
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
-        """One consistent look. Raises HistoryUnavailable."""
+        """One consistent look: what is written meanwhile is not seen. Nothing may be written in it.
+
+        Raises HistoryUnavailable.
+        """
         with self._said(), self.engine.connect() as connection:
+            if self.is_sqlite:
+                connection.exec_driver_sql("BEGIN")  # else each SELECT would be a look of its own
+            else:
+                connection.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
             yield connection
 
     @contextmanager

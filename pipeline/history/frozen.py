@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, insert, select
 
-from pipeline.history.ranges import TimeRange
 from pipeline.history.spc import ChartKind, FrozenLimits
 from pipeline.history.tables import frozen_limits
 
@@ -54,8 +53,3 @@ def find(connection: Connection, line: str, kind: ChartKind) -> Frozen | None:
     if row is None or row.center is None:
         return None
     return Frozen(FrozenLimits(row.center, row.sigma_z), row.since_ms, row.until_ms, row.by, row.at_ms)
-
-
-def span_of(frozen: Frozen) -> TimeRange:
-    """The time that the limits were computed of."""
-    return TimeRange(frozen.since_ms, frozen.until_ms)

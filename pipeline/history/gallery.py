@@ -11,8 +11,9 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import ColumnElement, asc, desc, exists, func, or_, select
+from sqlalchemy import ColumnElement, asc, desc, exists, or_, select
 
+from pipeline.history.lines import lines_in
 from pipeline.history.reviews import Review, reviews_of
 from pipeline.history.tables import defects, inspections, reviews
 from stages.errors import RaylineError
@@ -207,15 +208,6 @@ def _known_lines(connection: Connection, wanted: PartFilter) -> list[str]:
     if wanted.lines is not None:
         return sorted(set(wanted.lines))
     return lines_in(connection)
-
-
-def lines_in(connection: Connection) -> list[str]:
-    """Lines of which parts are kept; one look into the index for each, however many parts there are."""
-    part = inspections.c
-    seen = select(func.min(part.line).label("line")).cte("seen", recursive=True)
-    following = select(func.min(part.line)).where(part.line > seen.c.line).scalar_subquery()
-    seen = seen.union_all(select(following).where(seen.c.line.is_not(None)))
-    return sorted(line for line in connection.scalars(select(seen.c.line)) if line is not None)
 
 
 def _same(wanted: PartFilter) -> list[ColumnElement[bool]]:

@@ -1,4 +1,4 @@
-"""The plant's clock: its time zone and shifts."""
+"""The plant's clock, its time zone and shifts, and which run rules its charts go by."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import Field, field_validator, model_validator
 
+from pipeline.history.run_rules import RuleSet
 from pipeline.names import Name
 from stages.settings import Settings
 
@@ -41,11 +42,16 @@ class Shift(Settings):
 
 
 class PlantSettings(Settings):
-    """Days and shifts are reckoned by these."""
+    """Days and shifts are reckoned by these, and control charts judged."""
 
     time_zone: str = Field("UTC", description="IANA name, such as Europe/Berlin: days, shifts and hours go by it.")
     shifts: tuple[Shift, ...] = Field(
         (), max_length=24, description="Shifts of a day, which the page offers as ranges. None: days only."
+    )
+    run_rules: RuleSet = Field(
+        RuleSet.NELSON_1_4,
+        description="Which patterns of a control chart are marked, and raise the alarm `run_rule`: nelson-1-4, nelson "
+        "(all eight) or western-electric. More notice smaller changes, and mark more where nothing is wrong.",
     )
 
     @field_validator("time_zone")

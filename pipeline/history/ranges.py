@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 
@@ -108,7 +108,8 @@ def month(plant: PlantSettings, now_ms: int) -> TimeRange:
 def shift(plant: PlantSettings, now_ms: int, name: str | None = None, on: date | None = None) -> TimeRange:
     """A shift of the plant: the one of this name that began on this day, or the newest that began.
 
-    A night shift is of the day on which it begins. Raises RangeError where there is none.
+    A night shift is of the day on which it begins. A day on which the clock leaves its hours out has none. Raises
+    RangeError where there is none.
     """
     shifts = [one for one in plant.shifts if name is None or one.name == name]
     if not shifts:
@@ -117,10 +118,12 @@ def shift(plant: PlantSettings, now_ms: int, name: str | None = None, on: date |
             f"there is no shift {name!r}: there are {known}" if known and name else "plant has no `shifts`"
         )
     if on is not None:
-        return min((_shift_on(plant, one, on) for one in shifts), key=lambda found: found.since_ms)
+        if found := min(_shifts_on(plant, shifts, on), key=lambda one: one.since_ms, default=None):
+            return found
+        raise RangeError(f"there is no shift {shifts[0].name!r} on {on}: the clock is set forward over it")
     today = _local(plant, now_ms).date()
     days = (today - timedelta(days=back) for back in range(3))
-    begun = [found for of in days for one in shifts if (found := _shift_on(plant, one, of)).since_ms <= now_ms]
+    begun = [found for of in days for found in _shifts_on(plant, shifts, of) if found.since_ms <= now_ms]
     return max(begun, key=lambda found: (found.until_ms > now_ms, found.since_ms))
 
 
@@ -150,10 +153,13 @@ def days(span: TimeRange, plant: PlantSettings) -> Iterator[TimeRange]:
         found = day(plant, found.until_ms)
 
 
-def _shift_on(plant: PlantSettings, its: Shift, on: date) -> TimeRange:
-    over_night = its.end_time <= its.start_time
-    until = on + timedelta(days=1) if over_night else on
-    return TimeRange(_at(plant, on, its.start_time), _at(plant, until, its.end_time), its.name)
+def _shifts_on(plant: PlantSettings, shifts: Sequence[Shift], on: date) -> Iterator[TimeRange]:
+    for its in shifts:
+        over_night = its.end_time <= its.start_time
+        until_day = on + timedelta(days=1) if over_night else on
+        since, until = _at(plant, on, its.start_time), _at(plant, until_day, its.end_time)
+        if since < until:  # else the clock goes forward over it, on this day
+            yield TimeRange(since, until, its.name)
 
 
 def _at(plant: PlantSettings, on: date, clock: time) -> int:

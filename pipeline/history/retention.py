@@ -9,10 +9,11 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 
-from sqlalchemy import ColumnElement, Connection, Table, and_, delete, exists, func, or_, select
+from sqlalchemy import ColumnElement, Table, and_, delete, exists, func, select
 
-from pipeline.history.absence import Absence
+from pipeline.absence import Absence
 from pipeline.history.database import Database, HistoryUnavailable
+from pipeline.history.lines import lines_in
 from pipeline.history.records import MINUTE_MS
 from pipeline.history.settings import HistorySettings
 from pipeline.history.tables import (
@@ -107,7 +108,7 @@ class Retention:
         yield from self._parts(oldest_ms)
         for old in (
             _Old(events, events.c.at_ms < oldest_ms),
-            _Old(uninspected, _is_long_over(oldest_ms)),
+            _Old(uninspected, and_(uninspected.c.since_ms < oldest_ms, uninspected.c.until_ms < oldest_ms)),  # by index
             _Old(alarms, alarms.c.cleared_ms < oldest_ms),
         ):
             yield from self._rows(old)
@@ -159,19 +160,4 @@ class Retention:
 
     def _lines(self, table: Table) -> list[str]:
         with self._db.read() as connection:
-            return list(_different_lines(connection, table))
-
-
-def _different_lines(connection: Connection, table: Table) -> Iterator[str]:
-    """By the index, a step a line: DISTINCT would read all of it."""
-    line = ""
-    while line := connection.execute(select(func.min(table.c.line)).where(table.c.line > line)).scalar() or "":
-        yield line
-
-
-def _is_long_over(oldest_ms: int) -> ColumnElement[bool]:
-    """It ended; or its end was never told, and its camera told of others since."""
-    later = uninspected.alias()
-    is_followed = exists().where(later.c.camera == uninspected.c.camera, later.c.since_ms > uninspected.c.since_ms)
-    has_ended = or_(uninspected.c.until_ms < oldest_ms, and_(uninspected.c.until_ms.is_(None), is_followed))
-    return and_(uninspected.c.since_ms < oldest_ms, has_ended)
+            return lines_in(connection, table)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from itertools import pairwise
 
 
@@ -120,3 +121,18 @@ WESTERN_ELECTRIC: tuple[Rule, ...] = (
 
 # Nelson advises 1 to 4 for every chart; the others go by zones, which need values spread as normal ones are.
 RECOMMENDED = NELSON[:4]
+
+
+class RuleSet(StrEnum):
+    """Which rules a plant looks at."""
+
+    NELSON_1_4 = "nelson-1-4"
+    NELSON = "nelson"
+    WESTERN_ELECTRIC = "western-electric"
+
+    @property
+    def rules(self) -> tuple[Rule, ...]:
+        """Their numbers are the set's own."""
+        return {RuleSet.NELSON_1_4: RECOMMENDED, RuleSet.NELSON: NELSON, RuleSet.WESTERN_ELECTRIC: WESTERN_ELECTRIC}[
+            self
+        ]

@@ -109,7 +109,8 @@ def sigma_z(kind: ChartKind, samples: Sequence[Sample], center: float) -> float:
     if len(scores) < 2:
         return 1.0
     ranges = [abs(after - before) for before, after in pairwise(scores)]
-    return sum(ranges) / len(ranges) / _D2
+    mean = sum(ranges) / len(ranges)
+    return 1.0 if mean < _SAME else mean / _D2
 
 
 def spread(kind: ChartKind, center: float, size: float) -> float:

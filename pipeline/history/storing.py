@@ -29,7 +29,7 @@ class _NotKept(RaylineError):
 
 
 def store(db: Database, batch: Sequence[Delivery], gaps: Sequence[EventRecord], oldest_ms: int) -> Stored:
-    """Write them in one transaction; blocks. What happened before `oldest_ms` is passed over.
+    """Write them in one transaction; blocks. Parts and events of before `oldest_ms` are passed over.
 
     Raises HistoryUnavailable: then it may be called again with all of them.
     """
@@ -81,4 +81,4 @@ def _is_older(record: Record, oldest_ms: int) -> bool:
         return bool(record.row["captured_ms"] < oldest_ms)
     if isinstance(record, EventRecord):
         return bool(record.row["at_ms"] < oldest_ms)
-    return record.row["until_ms"] is not None and record.row["until_ms"] < oldest_ms
+    return False  # an interval is counted nowhere; its beginning without its end would last for ever

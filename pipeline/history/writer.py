@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Table, and_
+from sqlalchemy import Connection, Table, and_, func, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from pipeline.history.first_pass import first_seen
@@ -22,7 +22,8 @@ def write(connection: Connection, records: Sequence[Record]) -> int:
     """Write what is new of them, in the caller's transaction; how many that were.
 
     Roll-ups count the parts that were new, in the same transaction, so that nothing is counted that is not kept. The
-    end of an interval closes it; its beginning, told again, does not open it.
+    end of an interval closes it; its beginning, told again, does not open it. One whose end nobody told ends where its
+    camera's next begins.
     """
     parts = {each.row["id"]: each for each in reversed(records) if isinstance(each, PartRecord)}  # the first of an id
     found = {each.row["id"]: each.row for each in reversed(records) if isinstance(each, EventRecord)}
@@ -101,11 +102,26 @@ def _tell_intervals(connection: Connection, rows: Sequence[Row]) -> int:
     if not told:
         return 0
     statement = insert_into(connection, uninspected)
-    closes = and_(uninspected.c.until_ms.is_(None), statement.excluded.until_ms.is_not(None))
+    is_sooner = or_(uninspected.c.until_ms.is_(None), statement.excluded.until_ms < uninspected.c.until_ms)
+    closes = and_(statement.excluded.until_ms.is_not(None), is_sooner)
     until = {"until_ms": statement.excluded.until_ms}
     upsert = statement.on_conflict_do_update(index_elements=["id"], set_=until, where=closes)
     ordered = [dict(told[key]) for key in sorted(told)]
-    return len(list(connection.execute(upsert.returning(uninspected.c.id), ordered).scalars()))
+    changed = len(list(connection.execute(upsert.returning(uninspected.c.id), ordered).scalars()))
+    _end_those_followed(connection, {row["camera"] for row in told.values()})
+    return changed
+
+
+def _end_those_followed(connection: Connection, cameras: Collection[str]) -> None:
+    """A camera that died in the dark never tells the end; that it told of another since says that it was back."""
+    later = uninspected.alias()
+    its_next = (
+        select(func.min(later.c.since_ms))
+        .where(later.c.camera == uninspected.c.camera, later.c.since_ms > uninspected.c.since_ms)
+        .scalar_subquery()
+    )
+    lasting = and_(uninspected.c.camera.in_(sorted(cameras)), uninspected.c.until_ms.is_(None))
+    connection.execute(update(uninspected).where(lasting).values(until_ms=its_next))
 
 
 def _newest(rows: Sequence[Row]) -> Mapping[str, Row]:

@@ -10,22 +10,21 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass, field
 
-from pipeline.ingest.backoff import backoff_delays
+from pipeline.absence import Absence
 from pipeline.observe.metrics import Metrics
 from pipeline.relays.jsonl_sink import JsonLinesSink
 from pipeline.relays.outgoing import Fate, OtherSideAway, Outgoing, RelaySink, Sent
 from pipeline.relays.settings import JsonLinesRelaySettings, KafkaRelaySettings, Topic
+from pipeline.sinks.dead_letter import dead_letter
 from pipeline.sinks.errors import SinkRefused, SinkUnavailable
 from pipeline.sinks.group_reader import Delivery, EntriesLost, GroupReader
 from pipeline.sinks.keys import dead_key, line_and_stream, stream_pattern
 from pipeline.sinks.reader_floors import ReaderFloors
 from pipeline.sinks.redis_client import RedisSettings
-from stages.results.messages import rfc3339
 
 logger = logging.getLogger(__name__)
 
 LOOK_AFTER_S = 1.0
-FIRST_WAIT_S, LONGEST_WAIT_S = 0.2, 5.0
 READ_AT_ONCE = 200  # entries a stream
 GOODBYE_S = 2.0
 
@@ -96,11 +95,9 @@ class Relay:
         self._refused: list[tuple[Delivery, str]] = []  # to be set aside
         self._done: list[Delivery] = []  # to be acked
         self._ending = asyncio.Event()
+        self._absence = Absence(f"relay {name}", logger, clock)
         self._looked_at = -float("inf")
         self._held: frozenset[str] | None = None  # lines it is registered for; None: it has not looked since it began
-        self._delays = backoff_delays(FIRST_WAIT_S, LONGEST_WAIT_S)
-        self._away_since: float | None = None
-        self._told_level = logging.NOTSET
         self._relayed: Counter[str] = Counter()
         self._refusals = 0
         self._gaps = 0
@@ -115,7 +112,7 @@ class Relay:
             name=self._name,
             kind=self._settings.kind,
             address=self._sink.address,
-            state="running" if self._away_since is None else "waiting",
+            state="waiting" if self._absence.lasts else "running",
             relayed=dict(self._relayed),
             refused=self._refusals,
             gaps=self._gaps,
@@ -133,8 +130,7 @@ class Relay:
                 try:
                     has_more = await self.step()
                 except (SinkUnavailable, OtherSideAway) as exc:
-                    self._tell_away(exc)
-                    if await self._ends_within(next(self._delays)):
+                    if await self._wait(exc):
                         return
         finally:
             await self._close()
@@ -142,11 +138,6 @@ class Relay:
     def finish(self) -> None:
         """Make `run` return once all is handed on that stands in Redis, or at once where one side is away."""
         self._ending.set()
-
-    async def _ends_within(self, seconds: float) -> bool:
-        with suppress(TimeoutError):
-            await asyncio.wait_for(self._ending.wait(), seconds)
-        return self._ending.is_set()
 
     async def step(self) -> bool:
         """Hand on what there is now, waiting a moment for it; False if nothing came.
@@ -162,7 +153,7 @@ class Relay:
         await self._settle()
         if left is not None:
             raise OtherSideAway(left.reason, needs_a_person=left.needs_a_person)
-        self._tell_back()
+        self._absence.is_over()
         return has_some
 
     async def _read(self) -> list[Delivery]:
@@ -197,7 +188,8 @@ class Relay:
         while self._refused:
             delivery, why = self._refused[0]
             dead = dead_key(delivery.stream, self._group)
-            await self._reader.bury(delivery, dead, self._settings.max_dead_letters, _letter(delivery, why))
+            letter = dead_letter(delivery, why, time.time())
+            await self._reader.bury(delivery, dead, self._settings.max_dead_letters, letter)
             self._refused.pop(0)
             self._tell_refused(delivery, why)
         if self._done:
@@ -247,25 +239,15 @@ class Relay:
         for topic, messages in topics.items():
             self._metrics.relayed(self._name, topic, messages)
 
-    def _tell_away(self, exc: SinkUnavailable | OtherSideAway) -> None:
-        self._metrics.relay_failed(self._name, "redis" if isinstance(exc, SinkUnavailable) else "away")
-        self._last_error, self._last_error_at = f"{self._side(exc)}{exc}", time.time()
-        needs_a_person = isinstance(exc, SinkRefused) or (isinstance(exc, OtherSideAway) and exc.needs_a_person)
-        level = logging.ERROR if needs_a_person else logging.WARNING
-        if self._away_since is None:
-            self._away_since, self._told_level = self._clock(), logging.NOTSET
-        if level > self._told_level:  # once, and again where waiting turns out not to help
-            self._told_level = level
-            logger.log(level, "relay %s waits, nothing is lost: %s", self._name, self._last_error)
-
-    def _side(self, exc: SinkUnavailable | OtherSideAway) -> str:
-        return "" if isinstance(exc, SinkUnavailable) else f"{self._sink.address}: "
-
-    def _tell_back(self) -> None:
-        self._delays = backoff_delays(FIRST_WAIT_S, LONGEST_WAIT_S)
-        if self._away_since is not None:
-            logger.info("relay %s goes on after %.1f s", self._name, self._clock() - self._away_since)
-            self._away_since = None
+    async def _wait(self, exc: SinkUnavailable | OtherSideAway) -> bool:
+        """Before the next try; True where it ended meanwhile."""
+        if isinstance(exc, SinkUnavailable):
+            what, told, needs_a_person = "redis", str(exc), isinstance(exc, SinkRefused)
+        else:
+            what, told, needs_a_person = "away", f"{self._sink.address}: {exc}", exc.needs_a_person
+        self._metrics.relay_failed(self._name, what)
+        self._last_error, self._last_error_at = told, time.time()
+        return await self._absence.wait(told, self._ending, needs_a_person=needs_a_person)
 
     def _tell_gap(self, lost: EntriesLost) -> None:
         self._gaps += 1
@@ -279,19 +261,6 @@ class Relay:
         self._metrics.relay_failed(self._name, "refused")
         self._last_error, self._last_error_at = f"{delivery.message_id} refused: {why}", time.time()
         logger.error("relay %s: message %s is set aside: %s", self._name, delivery.message_id, why)
-
-
-def _letter(delivery: Delivery, why: str) -> dict[str, str | bytes]:
-    """What is set aside of a message, as the client does it."""
-    return {
-        "message_id": delivery.message_id,
-        "data": delivery.data,
-        "stream": delivery.stream,
-        "entry_id": delivery.entry_id,
-        "tries": str(delivery.tries),
-        "error": why,
-        "at": rfc3339(time.time()),
-    }
 
 
 def _topic(stream: str) -> str:

@@ -28,7 +28,7 @@ from pipeline.dashboard.texts import t
 from pipeline.history.choices import Choices, choices
 from pipeline.history.database import HistoryUnavailable
 from pipeline.history.gallery import Page as PartPage
-from pipeline.history.gallery import lines_in
+from pipeline.history.lines import lines_in
 
 if TYPE_CHECKING:
     from pipeline.control.access.roles import Principal

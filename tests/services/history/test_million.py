@@ -13,10 +13,12 @@ import pytest
 from sqlalchemy import Connection, func, select
 
 from pipeline.history.charts import line_chart
+from pipeline.history.choices import choices
 from pipeline.history.database import Database
 from pipeline.history.frozen import find
-from pipeline.history.gallery import PartFilter, lines_in, page, part
+from pipeline.history.gallery import PartFilter, page, part
 from pipeline.history.line_figures import figures
+from pipeline.history.lines import lines_in
 from pipeline.history.pareto import pareto
 from pipeline.history.plant import PlantSettings, Shift
 from pipeline.history.ranges import parse_range
@@ -90,6 +92,7 @@ def gallery_queries() -> dict[str, Query]:
     queries: dict[str, Query] = {f"page of {name}": partial(page, wanted=its) for name, its in wanted.items()}
     queries["one part"] = lambda at: part(at, "line-1-cam/1/500000", [BUSIEST])
     queries["lines"] = lines_in
+    queries["what filters choose from"] = lambda at: choices(at, None, NOW_MS)
     queries["review rates of a month"] = lambda at: rates(at, BUSIEST, month.since_ms, month.until_ms)
     return queries
 

@@ -20,6 +20,7 @@ from pipeline.alarms.sight import Place, Sights
 from pipeline.alarms.values import Kind, Severity
 from pipeline.history.database import Database
 from pipeline.history.plant import PlantSettings
+from pipeline.history.run_rules import RuleSet
 from pipeline.history.tables import camera_minutes, part_minutes
 from tests.unit.alarms.history import history
 
@@ -146,6 +147,21 @@ def test_a_point_beyond_the_limits_raises_when_its_bucket_is_over(database: Data
     assert "rule 1 (one point beyond the limits) on the p chart" in alarm.detail
 
 
+def test_the_plants_run_rules_are_the_alarms(database: Database) -> None:
+    start = MINUTE - MINUTE % 15
+    for bucket in range(1, 25):
+        rejects = 13 if bucket <= 8 else (12, 8, 8, 12)[bucket % 4]
+        count(database, start - 15 * bucket, "pass", 500)
+        count(database, start - 15 * bucket, "reject", rejects)
+    settings, at = AlarmSettings(run_rule=RunRuleRule(chart="p")), start * 60 + 60
+    assert evaluator(database, settings).look(SEEING, at) is False
+    western = Evaluator(settings, database, [LINE], {}, PlantSettings(run_rules=RuleSet.WESTERN_ELECTRIC))
+    assert western.look(SEEING, at) is True
+    with database.read() as connection:
+        (alarm,) = store.holding(connection)
+    assert "rule 4 (eight points in a row on one side of the centre line) on the p chart" in alarm.detail
+
+
 def test_an_alarm_nobody_acknowledged_is_told_again_after_a_while_and_no_sooner(database: Database) -> None:
     looks = evaluator(database, AlarmSettings(camera_blind=AT_ONCE, repeat_after_min=30))
     looks.look(BLIND, NOW)
@@ -166,3 +182,20 @@ def test_who_asked_for_other_lines_or_for_worse_is_told_nothing(database: Databa
     rule = CameraBlindRule(after_s=0, severity=Severity.WARNING)
     evaluator(database, AlarmSettings(camera_blind=rule), **channels).look(BLIND, NOW)
     assert [told(database, name) for name in channels] == [[("raised", "cam-1")], [], []]
+
+
+def test_an_alarm_that_concerns_nobody_is_not_told_again(database: Database) -> None:
+    rule = CameraBlindRule(after_s=0, severity=Severity.WARNING)
+    pager = ChannelSettings(severity=Severity.CRITICAL)
+    looks = evaluator(database, AlarmSettings(camera_blind=rule, repeat_after_min=30), pager=pager)
+    assert looks.look(BLIND, NOW) is True
+    assert [looks.look(BLIND, NOW + at) for at in (1800, 1805, 3600)] == [False] * 3
+
+
+def test_who_was_told_while_it_was_worse_is_told_that_it_ended(database: Database) -> None:
+    channels = {"chat": ChannelSettings(), "pager": ChannelSettings(severity=Severity.CRITICAL)}
+    rules = [AlarmSettings(camera_blind=AT_ONCE.model_copy(update={"severity": severity})) for severity in Severity]
+    for at, (settings, sights) in enumerate([(rules[1], BLIND), (rules[0], BLIND), (rules[0], SEEING)]):
+        evaluator(database, settings, **channels).look(sights, NOW + at)
+    both = [("raised", "cam-1"), ("cleared", "cam-1")]
+    assert [told(database, name) for name in channels] == [both, both]

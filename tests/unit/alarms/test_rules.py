@@ -94,7 +94,7 @@ def minutes(**bad: int) -> Mapping[int, Minutes]:
 def test_the_budget_burns_in_both_windows_of_a_pair(
     counted: Mapping[int, Minutes], holds: bool, severity: Severity | None
 ) -> None:
-    judged = LatencyRule(within_ms=500, objective=0.99).judge(counted, False)
+    judged = LatencyRule(within_ms=500, objective=0.99).judge(counted, None)
     assert judged.holds is holds
     assert severity is None or judged.severity is severity
 
@@ -105,15 +105,30 @@ def test_burning_at_the_threshold_raises_once_and_ends_below_nine_tenths() -> No
     def counted(bad: int) -> Mapping[int, Minutes]:
         return {60: Minutes(600, bad), 5: Minutes(600, bad)}
 
-    assert rule.judge(counted(60), False).holds is False
-    assert rule.judge(counted(61), False).holds is True
-    assert rule.judge(counted(55), True).holds is True
-    assert rule.judge(counted(54), True).holds is False
+    assert rule.judge(counted(60), None).holds is False
+    assert rule.judge(counted(61), None).holds is True
+    assert rule.judge(counted(55), Severity.CRITICAL).holds is True
+    assert rule.judge(counted(54), Severity.CRITICAL).holds is False
+
+
+@pytest.mark.parametrize(
+    ("held", "severity"),
+    [
+        pytest.param(None, Severity.WARNING, id="nothing holds"),
+        pytest.param(Severity.WARNING, Severity.WARNING, id="a warning makes critical no nearer"),
+        pytest.param(Severity.CRITICAL, Severity.CRITICAL, id="critical stays until well below"),
+    ],
+)
+def test_an_alarm_gets_worse_where_it_would_have_begun(held: Severity | None, severity: Severity) -> None:
+    """13.7 times as fast as allowed: below 14.4, above nine tenths of it."""
+    hour = {60: Minutes(1000, 137), 5: Minutes(1000, 137), 360: Minutes(1000, 50), 30: Minutes(1000, 50)}
+    counted = hour | {4320: Minutes(1000, 50)}
+    assert LatencyRule(within_ms=500).judge(counted, held).severity is severity
 
 
 def test_a_start_of_few_minutes_is_not_judged() -> None:
     few = {span: Minutes(3, 3) for span in (5, 30, 60, 360, 4320)}
-    assert LatencyRule(within_ms=500).judge(few, False).holds is None
+    assert LatencyRule(within_ms=500).judge(few, None).holds is None
 
 
 def test_a_burn_rate_that_cannot_be_passed_is_refused() -> None:

@@ -31,11 +31,12 @@ def test_without_it_there_is_none_and_the_plant_goes_by_utc() -> None:
 
 def test_the_store_gives_back_what_it_was_given_and_no_screen_shows_the_password() -> None:
     config = config_from(
-        SITE + POSTGRES + "plant: {time_zone: Europe/Berlin, shifts: [{name: early, start: '06:00', end: '14:00'}]}\n"
+        SITE + POSTGRES + "plant: {time_zone: Europe/Berlin, run_rules: western-electric, "
+        "shifts: [{name: early, start: '06:00', end: '14:00'}]}\n"
     )
     assert config_of_data(config_data(config)) == config
     assert "pa55-w0rd" not in repr(config)
-    assert config.plant.shifts[0].end == "14:00"
+    assert (config.plant.shifts[0].end, config.plant.run_rules) == ("14:00", "western-electric")
 
 
 @pytest.mark.parametrize(
@@ -45,6 +46,7 @@ def test_the_store_gives_back_what_it_was_given_and_no_screen_shows_the_password
         pytest.param(POSTGRES.replace("/rayline'", "'"), "history.url", "postgresql://", id="no database named"),
         pytest.param("history: {retention_day: 3}\n", "history.retention_day", "retention_days", id="a typo"),
         pytest.param("plant: {time_zone: Berlin}\n", "plant.time_zone", "Europe/Berlin", id="no time zone"),
+        pytest.param("plant: {run_rules: nelson-1-5}\n", "plant.run_rules", "nelson-1-4", id="no set of rules"),
         pytest.param("plant: {shifts: [{name: a, start: '6', end: '7'}]}\n", "shifts", "06:00", id="no time"),
     ],
 )

@@ -6,6 +6,7 @@ import threading
 
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
+from sqlalchemy import func, select
 
 from pipeline.history.database import Database
 from pipeline.history.migrate import migrate
@@ -26,6 +27,15 @@ class Promises:
         put(db, part("a"))
         migrate(db)
         assert count(db, inspections) == 1
+
+    def test_what_is_written_during_a_look_is_not_seen_by_it(self, db: Database) -> None:
+        put(db, part("a"))
+        counted = select(func.count()).select_from(inspections)
+        with db.read() as connection:
+            before = connection.execute(counted).scalar()
+            put(db, part("b"))
+            assert (before, connection.execute(counted).scalar()) == (1, 1)
+        assert count(db, inspections) == 2
 
     def test_all_of_a_message_is_kept_to_the_millisecond(self, db: Database) -> None:
         message = part(
@@ -110,6 +120,15 @@ class Promises:
         assert put(db, interval("i", AT + 5)) == 1
         assert put(db, interval("i")) == 0
         assert rows(db, uninspected)[0]["until_ms"] == 1_795_000_025_125
+
+    def test_one_whose_end_nobody_told_ends_where_its_cameras_next_begins(self, db: Database) -> None:
+        put(db, interval("never"), interval("another's", since=AT + 1, camera="cam-2"))
+        put(db, interval("next", AT + 30, since=AT + 20), interval("lasts", since=AT + 40))
+        ends = {row["id"]: row["until_ms"] for row in rows(db, uninspected)}
+        began = 1_795_000_020_125
+        assert ends == {"never": began + 20_000, "another's": None, "next": began + 30_000, "lasts": None}
+        assert put(db, interval("never", AT + 5)) == 1  # late, and true
+        assert {row["id"]: row["until_ms"] for row in rows(db, uninspected)} == {**ends, "never": began + 5_000}
 
     def test_two_writers_of_the_same_parts_count_each_once(self, db: Database) -> None:
         """In opposite orders, at the same time."""

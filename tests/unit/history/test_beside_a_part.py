@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import insert
+from sqlalchemy import event, insert
 
 from pipeline.history.around import unseen_around
 from pipeline.history.choices import Choices, choices
@@ -96,3 +96,27 @@ def test_filters_choose_from_what_the_last_weeks_had_on_ones_lines(database: Dat
         )
         assert choices(connection, None, START_MS).recipes == ("large", "small")
         assert choices(connection, frozenset(), START_MS) == Choices((), (), ())
+
+
+def test_what_filters_choose_from_is_found_by_the_key_for_every_line_too(database: Database) -> None:
+    """Of a full history the other way reads all that is kept, at each page that is opened."""
+    asked: list[tuple[str, Any]] = []
+
+    @event.listens_for(database.engine, "before_cursor_execute")
+    def note(_connection: object, _cursor: object, statement: str, parameters: Any, *_: object) -> None:
+        asked.append((statement, parameters))
+
+    with database.write() as connection:
+        connection.execute(
+            insert(part_minutes),
+            {"line": "l1", "minute": START_MS // 60_000, "camera": "a", "recipe": "small", "model": "bottles:3",
+             "counts": True, "verdict": "pass", "parts": 1, "defects": 0},
+        )  # fmt: skip
+    with database.read() as connection:
+        asked.clear()
+        choices(connection, None, START_MS)
+        event.remove(database.engine, "before_cursor_execute", note)
+        wide = [each for each in asked if each[0].startswith("SELECT DISTINCT")]
+        steps = [str(connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {sql}", given).all()) for sql, given in wide]
+    assert len(steps) == 2
+    assert all("(line=? AND minute>?)" in step for step in steps), steps

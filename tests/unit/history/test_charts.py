@@ -9,8 +9,9 @@ from sqlalchemy import Connection
 
 from pipeline.history.charts import NothingToFreeze, freeze_chart, line_chart
 from pipeline.history.frozen import find, let_go
+from pipeline.history.plant import PlantSettings
 from pipeline.history.ranges import MINUTE_MS
-from pipeline.history.run_rules import WESTERN_ELECTRIC
+from pipeline.history.run_rules import RuleSet
 from pipeline.history.spc import ChartKind
 from tests.unit.history.minutes import LINE, add_parts, empty_history, ms, span
 
@@ -123,8 +124,18 @@ def test_limits_are_frozen_of_the_newest_phase(history: Connection) -> None:
     assert minutes((frozen.since_ms, frozen.until_ms)) == (30, 60)
 
 
-def test_other_rules_may_be_asked_for(history: Connection) -> None:
+@pytest.mark.parametrize(
+    ("plant", "marked"),
+    [
+        pytest.param(PlantSettings(), (1,), id="by default"),
+        pytest.param(PlantSettings(run_rules=RuleSet.NELSON), (1, 5, 6), id="all of Nelson's"),
+        pytest.param(PlantSettings(run_rules=RuleSet.WESTERN_ELECTRIC), (1, 2, 3, 4), id="Western Electric's"),
+    ],
+)
+def test_points_are_marked_by_the_plants_rules(
+    history: Connection, plant: PlantSettings, marked: tuple[int, ...]
+) -> None:
     for at in range(16):
         add_parts(history, f"2025-06-11T10:{at:02}+00:00", passes=99 if at < 8 else 79, rejects=1 if at < 8 else 21)
-    shown = line_chart(history, LINE, HOUR, ChartKind.LANEY_P, now_ms=LATER, bucket_min=1, rules=WESTERN_ELECTRIC)
-    assert 4 in shown.chart.points[7].rules
+    shown = line_chart(history, LINE, HOUR, ChartKind.LANEY_P, now_ms=LATER, bucket_min=1, plant=plant)
+    assert shown.chart.points[7].rules == marked

@@ -7,7 +7,8 @@ import pytest
 
 from pipeline.history import gallery
 from pipeline.history.database import Database
-from pipeline.history.gallery import BadCursor, PartFilter, lines_in, page, part
+from pipeline.history.gallery import BadCursor, PartFilter, page, part
+from pipeline.history.lines import lines_in
 from pipeline.history.reviews import Said, review
 from tests.unit.history.parts import START_MS, history, put, row
 

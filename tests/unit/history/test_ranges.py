@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from datetime import date
+from pathlib import Path
 
 import pytest
 
+from pipeline.history.charts import line_chart
+from pipeline.history.line_figures import figures
 from pipeline.history.plant import PlantSettings, Shift
 from pipeline.history.ranges import MINUTE_MS, RangeError, TimeRange, day, days, last, parse_range, shift
+from pipeline.history.spc import ChartKind
 from tests.unit.history.minutes import ms, span
+from tests.unit.history.parts import history
 
 BERLIN = PlantSettings(
     time_zone="Europe/Berlin",
@@ -101,6 +106,32 @@ def test_a_day_is_as_long_as_its_clock_says(on: date, hours: int) -> None:
 def test_a_night_shift_works_the_hours_that_its_night_has(evening: date, hours: int) -> None:
     found = shift(BERLIN, NOON, "night", evening)
     assert (found.name, found.duration_ms) == ("night", hours * HOUR_MS)
+
+
+@pytest.mark.parametrize(("start", "end"), [("02:00", "03:00"), ("02:30", "03:00")])
+def test_a_shift_in_the_hour_that_the_clock_leaves_out_is_not_worked_that_day(start: str, end: str) -> None:
+    plant = PlantSettings(
+        time_zone="Europe/Berlin",
+        shifts=(Shift(name="cleaning", start=start, end=end), Shift(name="day", start="06:00", end="18:00")),
+    )
+    changed, morning, noon = date(2025, 3, 30), ms("2025-03-30T04:00+02:00"), ms("2025-03-30T12:00+02:00")
+    with pytest.raises(RangeError, match="no shift 'cleaning' on 2025-03-30: the clock is set forward over it"):
+        shift(plant, noon, "cleaning", changed)
+    assert shift(plant, noon, on=changed).name == "day"
+    assert shift(plant, noon).since_ms == ms("2025-03-30T06:00+02:00")
+    assert shift(plant, morning).since_ms == ms("2025-03-29T06:00+01:00")
+    assert shift(plant, noon, "cleaning").until_ms == ms("2025-03-29T03:00+01:00"), "the newest there was"
+
+
+def test_a_shift_around_the_hour_that_the_clock_leaves_out_has_figures(tmp_path: Path) -> None:
+    plant = PlantSettings(time_zone="Europe/Berlin", shifts=(Shift(name="dawn", start="01:59", end="03:01"),))
+    found = shift(plant, NOON, "dawn", date(2025, 3, 30))
+    assert found.duration_ms == 2 * MINUTE_MS
+    with history(tmp_path) as database, database.read() as connection:
+        told = figures(connection, "l1", found, now_ms=NOON, plant=plant, bucket_min=1)
+        chart = line_chart(connection, "l1", found, ChartKind.P, now_ms=NOON, plant=plant, bucket_min=1)
+    assert [one.per_hour for one in told.throughput] == [0, 0]
+    assert (told.per_hour, told.uninspected_share, len(chart.pieces)) == (0, 0, 2)
 
 
 def test_the_hour_that_comes_twice_is_two_hours() -> None:

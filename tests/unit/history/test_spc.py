@@ -197,6 +197,14 @@ def test_no_rejects_at_all_are_in_control() -> None:
     assert not chart.violations
 
 
+def test_where_nothing_varies_the_width_is_one_and_frozen_it_marks_no_common_point() -> None:
+    same = [Sample(10 * times, 100 * times) for times in (1, 3, 7, 2, 5)]
+    phase = control_chart(ChartKind.LANEY_P, same).phases[0]
+    assert (phase.center, phase.sigma_z) == (0.1, 1.0)
+    later = control_chart(ChartKind.LANEY_P, of_size(100, (12, 9, 10)), frozen=FrozenLimits(0.1, phase.sigma_z))
+    assert not later.violations
+
+
 def test_one_reject_is_beyond_limits_that_were_frozen_at_none() -> None:
     chart = control_chart(ChartKind.P, of_size(100, (0, 1)), frozen=FrozenLimits(0.0))
     assert [point.rules for point in chart.points] == [(), (1,)]

@@ -1,4 +1,4 @@
-"""Waiting for Redis or the database: longer each time, and told once."""
+"""Waiting for Redis, the database or another system: longer each time, and told once."""
 
 from __future__ import annotations
 
@@ -32,14 +32,14 @@ class Absence:
         """Somebody waits now."""
         return self._since is not None
 
-    async def wait(self, exc: RaylineError, ending: asyncio.Event) -> bool:
-        """Wait before the next try; True where it ended meanwhile."""
+    async def wait(self, why: RaylineError | str, ending: asyncio.Event, *, needs_a_person: bool = False) -> bool:
+        """Wait before the next try; True where it ended meanwhile. `needs_a_person`: as what Redis refuses does."""
         if self._since is None:
             self._since, self._told_level = self._clock(), logging.NOTSET
-        level = logging.ERROR if isinstance(exc, SinkRefused) else logging.WARNING
+        level = logging.ERROR if needs_a_person or isinstance(why, SinkRefused) else logging.WARNING
         if level > self._told_level:  # once, and again where waiting turns out not to help
             self._told_level = level
-            self._logger.log(level, "%s waits, nothing is lost: %s", self._whose, exc)
+            self._logger.log(level, "%s waits, nothing is lost: %s", self._whose, why)
         with suppress(TimeoutError):
             await asyncio.wait_for(ending.wait(), next(self._delays))
         return ending.is_set()
