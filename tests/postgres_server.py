@@ -9,7 +9,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import psycopg
@@ -65,6 +65,7 @@ class PostgresServer:
             self._process = None
 
     def freeze(self) -> None:
+        """All of its processes: addresses and connections are there, and nothing answers."""
         self._signal(signal.SIGSTOP)
 
     def thaw(self) -> None:
@@ -72,7 +73,10 @@ class PostgresServer:
 
     def _signal(self, number: signal.Signals) -> None:
         assert self._process is not None
-        os.killpg(self._process.pid, number)
+        self._process.send_signal(number)  # the parent first: one that is stopped makes no more of them
+        for child in _children(self._process.pid):
+            with suppress(ProcessLookupError):
+                os.kill(child, number)
 
     @property
     def _data(self) -> Path:
@@ -110,6 +114,11 @@ def postgres_server() -> Iterator[PostgresServer]:
     finally:
         server.kill()
         shutil.rmtree(directory, ignore_errors=True)
+
+
+def _children(parent: int) -> list[int]:
+    """Each is in a session of its own, so that no group holds them all."""
+    return [int(pid) for pid in Path(f"/proc/{parent}/task/{parent}/children").read_text().split()]
 
 
 def _as_user() -> dict[str, str]:

@@ -62,18 +62,21 @@ def line_chart(
     """The chart of the line's parts, a point for every `bucket_min` minutes; None suits the range.
 
     A phase begins where the recipe or the model changes, and the point in which it does is two. Limits that were frozen
-    hold for every phase. Points are marked by the plant's run rules. Raises RangeError.
+    hold for the phases of their own recipe and model; the others have their own. Points are marked by the plant's run
+    rules. Raises RangeError.
     """
     so_far = span.up_to(now_ms)
     cuts = buckets(so_far, bucket_min or bucket_for(span), plant)
     made = list(_pieces(_counted(connection, line, so_far, kind, cuts), cuts))
     pieces = [piece for piece, _ in made]
     frozen = find(connection, line, kind)
+    phases = _phases(pieces)
     chart = control_chart(
         kind,
         [sample for _, sample in made],
-        phases=_phases(pieces),
+        phases=phases,
         frozen=frozen.limits if frozen else None,
+        hold_for=[frozen.hold_for(*pieces[phase.start].judged_by) for phase in phases] if frozen else None,
         rules=plant.run_rules.rules,
     )
     return LineChart(line, so_far, tuple(pieces), chart, frozen)
@@ -87,7 +90,8 @@ def freeze_chart(connection: Connection, shown: LineChart, *, by: str, at_ms: in
     if shown.frozen is not None:
         return shown.frozen
     since, until = shown.pieces[phase.start].since_ms, shown.pieces[phase.stop - 1].until_ms
-    frozen = Frozen(FrozenLimits(phase.center, phase.sigma_z), since, until, by, at_ms)
+    limits = FrozenLimits(phase.center, phase.sigma_z)
+    frozen = Frozen(limits, since, until, by, at_ms, *shown.pieces[phase.start].judged_by)
     freeze(connection, shown.line, shown.chart.kind, frozen)
     return frozen
 

@@ -27,6 +27,8 @@ _POSTGRES: dict[str, Any] = {
     "keepalives_count": 3,
     "tcp_user_timeout": 20_000,
 }
+SILENCE_S = 20.0  # and one that is there and says nothing: stopped, or on a machine that is
+_POOL_S = 10.0  # so long one waits for a connection, where all wait for the server
 
 
 class HistoryMisconfigured(RaylineError, ValueError):
@@ -107,17 +109,25 @@ def database_url(settings: HistorySettings, folder: Path | None = None) -> str:
     return parsed.render_as_string(hide_password=False)
 
 
-def open_database(url: str) -> Database:
-    """The database as it is: `migrate` brings its tables to what this version knows."""
+def open_database(url: str, silence_s: float = SILENCE_S) -> Database:
+    """The database as it is: `migrate` brings its tables to what this version knows.
+
+    A PostgreSQL that says nothing for `silence_s` to what it is asked is HistoryUnavailable.
+    """
     is_sqlite = url.startswith("sqlite")
     if is_sqlite:
         options: dict[str, Any] = {"connect_args": {"timeout": _BUSY_S}}
     else:
         said = make_url(url).query  # which wins
-        options = {"pool_pre_ping": True, "connect_args": {k: v for k, v in _POSTGRES.items() if k not in said}}
+        connect_args = {k: v for k, v in _POSTGRES.items() if k not in said}
+        options = {"pool_pre_ping": True, "pool_timeout": _POOL_S, "connect_args": connect_args}
     engine = create_engine(url, pool_size=5, max_overflow=5, **options)
     if is_sqlite:
         event.listen(engine, "connect", _set_up_sqlite)
+    else:
+        from pipeline.history.postgres import bound_answers  # psycopg only where it is used
+
+        bound_answers(engine, silence_s)
     return Database(engine)
 
 

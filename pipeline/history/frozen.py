@@ -12,13 +12,22 @@ from pipeline.history.tables import frozen_limits
 
 @dataclass(frozen=True, slots=True)
 class Frozen:
-    """Limits that hold for a line's chart until they are let go, and what they were computed of."""
+    """Limits that hold for a line's chart until they are let go, and what they were computed of.
+
+    They belong to the process that they were made of: to its recipe and model.
+    """
 
     limits: FrozenLimits
     since_ms: int
     until_ms: int
     by: str
     at_ms: int
+    recipe: str | None = None  # "" where there was none
+    model: str | None = None  # None: it was not kept, they hold for every recipe and model
+
+    def hold_for(self, recipe: str, model: str) -> bool:
+        """Parts that were judged by these are judged by the limits too."""
+        return self.model is None or (self.recipe or "", self.model) == (recipe, model)
 
 
 def freeze(connection: Connection, line: str, kind: ChartKind, frozen: Frozen) -> None:
@@ -31,6 +40,8 @@ def freeze(connection: Connection, line: str, kind: ChartKind, frozen: Frozen) -
             sigma_z=frozen.limits.sigma_z,
             since_ms=frozen.since_ms,
             until_ms=frozen.until_ms,
+            recipe=frozen.recipe,
+            model=frozen.model,
             by=frozen.by,
             at_ms=frozen.at_ms,
         )
@@ -52,4 +63,5 @@ def find(connection: Connection, line: str, kind: ChartKind) -> Frozen | None:
     row = connection.execute(newest).one_or_none()
     if row is None or row.center is None:
         return None
-    return Frozen(FrozenLimits(row.center, row.sigma_z), row.since_ms, row.until_ms, row.by, row.at_ms)
+    limits = FrozenLimits(row.center, row.sigma_z)
+    return Frozen(limits, row.since_ms, row.until_ms, row.by, row.at_ms, row.recipe, row.model)

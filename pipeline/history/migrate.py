@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -79,7 +79,16 @@ def migrate(db: Database) -> None:
         connection.exec_driver_sql("BEGIN IMMEDIATE" if db.is_sqlite else f"SELECT pg_advisory_xact_lock({_LOCK})")
         if not _is_current(connection, scripts):
             config.attributes["connection"] = connection
-            command.upgrade(config, "head")
+            with _as_long_as_it_takes(db, connection):
+                command.upgrade(config, "head")
+
+
+def _as_long_as_it_takes(db: Database, connection: Connection) -> AbstractContextManager[None]:
+    if db.is_sqlite:
+        return nullcontext()
+    from pipeline.history.postgres import unbounded  # psycopg only where it is used
+
+    return unbounded(connection)
 
 
 def _is_current(connection: Connection, scripts: ScriptDirectory) -> bool:

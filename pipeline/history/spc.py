@@ -84,16 +84,23 @@ def control_chart(
     *,
     phases: Sequence[slice] | None = None,
     frozen: FrozenLimits | None = None,
+    hold_for: Sequence[bool] | None = None,
     rules: Sequence[Rule] = RECOMMENDED,
 ) -> ControlChart:
     """The chart of these samples. Each phase has its own centre line and width, unless they are frozen.
 
-    `phases` are slices one behind the other that cover all samples; None is one phase. Rules look at one phase at a
-    time and pass over points of nothing. Raises ValueError for counts that cannot be.
+    `phases` are slices one behind the other that cover all samples; None is one phase. `hold_for`: of each of them,
+    whether the frozen limits hold; None is all. Rules look at one phase at a time and pass over points of nothing.
+    Raises ValueError for counts that cannot be.
     """
     _check(kind, samples, frozen)
     whole = [slice(0, len(samples))] if phases is None else list(phases)
-    made = [_phase(kind, samples, start, stop, frozen) for start, stop in _bounds(whole, len(samples))]
+    held = [frozen if holds else None for holds in ([True] * len(whole) if hold_for is None else hold_for)]
+    made = [
+        _phase(kind, samples, start, stop, its)
+        for (start, stop), its in zip(_bounds(whole, len(samples)), held, strict=True)
+        if stop > start
+    ]
     bare = [_point(kind, sample, phase) for phase in made for sample in samples[phase.start : phase.stop]]
     broken = [found for phase in made for found in violations(_standings(kind, bare, phase), rules)]
     return ControlChart(kind, tuple(_marked(bare, broken)), tuple(made), tuple(broken))
@@ -183,7 +190,7 @@ def _bounds(phases: Sequence[slice], length: int) -> list[tuple[int, int]]:
     edges = [0, *(stop for _, stop in bounds)]
     if any(start != edge for (start, _), edge in zip(bounds, edges, strict=False)) or edges[-1] != length:
         raise ValueError(f"phases {bounds} do not cover {length} points one behind the other")
-    return [(start, stop) for start, stop in bounds if stop > start]
+    return bounds
 
 
 def _check(kind: ChartKind, samples: Sequence[Sample], frozen: FrozenLimits | None) -> None:

@@ -170,6 +170,8 @@ frozen_limits = Table(
     Column("sigma_z", Float),
     Column("since_ms", BigInteger),  # what they were computed of
     Column("until_ms", BigInteger),
+    Column("recipe", String(200)),  # "" where there was none
+    Column("model", String(300)),  # null: frozen before this was kept, they hold for every recipe and model
     Column("by", String(200), nullable=False),
     Column("at_ms", BigInteger, nullable=False),
     Index(None, "line", "chart", "id"),

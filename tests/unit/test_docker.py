@@ -17,6 +17,7 @@ from pipeline.config import load_config
 from pipeline.config_checks import Machine, review
 from pipeline.control.limits.heads import MOST_HEADER_BYTES
 from pipeline.control.settings import ApiSettings
+from pipeline.dashboard.settings import DashboardSettings
 from pipeline.demo import server
 from pipeline.local_ray import ENVIRONMENT
 from tests.unit.command_line import parse
@@ -132,10 +133,9 @@ def test_the_api_is_reached_through_a_proxy_alone_and_believes_that_one() -> Non
         address = proxy["networks"]["default"]["ipv4_address"]
         assert config.api.trusted_proxies == (address,)
         assert ipaddress.ip_address(address) in ipaddress.ip_network(subnet)
-        assert proxy["ports"][:2] == ["80:80", "443:443"]
+        assert proxy["ports"] == ["80:80", "443:443", "8443:8443"]
     assert config.dashboard is not None
     assert config.dashboard.trusted_proxies == config.api.trusted_proxies
-    assert PROXIES["nginx"]["ports"][2:] == ["8443:8443"]
     assert f"server rayline:{config.dashboard.port};" in (DOCKER / "nginx.conf").read_text()
     assert not any(f":{config.api.port}" in port for port in SERVICES["rayline"].get("ports", []))
 
@@ -168,9 +168,29 @@ def test_what_traefik_is_told_is_there() -> None:
         assert set(router["entryPoints"]) <= static["entryPoints"].keys()
         assert set(router["middlewares"]) <= http["middlewares"].keys()
         assert router["service"] in http["services"]
-    (backend,) = http["services"]["rayline"]["loadBalancer"]["servers"]
-    assert backend["url"] == f"http://rayline:{ApiSettings().port}"
-    assert "insecure" not in static["entryPoints"]["websecure"].get("forwardedHeaders", {})
+        balancer = http["services"][router["service"]]["loadBalancer"]
+        assert balancer.get("serversTransport", "page") in http["serversTransports"]
+    for service, port in (("rayline", ApiSettings().port), ("page", DashboardSettings().port)):
+        (backend,) = http["services"][service]["loadBalancer"]["servers"]
+        assert backend["url"] == f"http://rayline:{port}"
+    published = {port.split(":")[1] for port in PROXIES["traefik"]["ports"]}
+    assert {entry["address"].lstrip(":") for entry in static["entryPoints"].values()} == published
+    assert not any("forwardedHeaders" in entry for entry in static["entryPoints"].values())
+
+
+def test_traefik_hands_the_page_on_as_nginx_does() -> None:
+    static, dynamic = (yaml.safe_load((DOCKER / "traefik" / name).read_text()) for name in TRAEFIK)
+    routers = dynamic["http"]["routers"]
+    (router,) = [each for each in routers.values() if each["service"] == "page"]
+    assert router["entryPoints"] == ["page"]
+    assert not any("page" in each["entryPoints"] for each in routers.values() if each is not router)
+    assert "buffering" not in {kind for name in router["middlewares"] for kind in dynamic["http"]["middlewares"][name]}
+    page, api = static["entryPoints"]["page"], static["entryPoints"]["websecure"]
+    assert page == api | {"address": ":8443"}
+    conf = (DOCKER / "nginx.conf").read_text()
+    waits = dynamic["http"]["serversTransports"]["page"]["forwardingTimeouts"]
+    assert f"keepalive_timeout {waits['idleConnTimeout']}; # below the 5 s" in conf
+    assert f"proxy_read_timeout {waits['responseHeaderTimeout']};" in conf
 
 
 def test_what_rayline_is_told_to_do_it_can() -> None:

@@ -21,7 +21,7 @@ from pipeline.dashboard.line.chart_style import (
 )
 from pipeline.dashboard.line.figures_text import NONE, count, percent
 from pipeline.dashboard.texts import t
-from pipeline.history.spc import ChartKind, ControlChart, Point
+from pipeline.history.spc import ChartKind, ControlChart, Phase, Point
 
 # Which rule a point breaks shows in its shape, and in the number above it; the first is the gravest.
 SYMBOLS = {1: "diamond", 2: "triangle", 3: "rect", 4: "pin"}
@@ -34,8 +34,7 @@ def control_options(shown: ControlChart, labels: Sequence[str], phase_names: Seq
     """`labels` tell each point's time, `phase_names` what each phase was made with."""
     top = _top(shown)
     limits, center, points = t("line.spc.limits"), t("line.spc.center"), t(f"line.spc.value.{shown.kind}")
-    is_frozen = any(phase.is_frozen for phase in shown.phases)
-    limit_style = {"color": WARN, "width": 1.5, "type": "solid" if is_frozen else "dashed"}
+    kinds = sorted({phase.is_frozen for phase in shown.phases} or {False})
     last = len(shown.points) - 0.5
     return chart(
         t("line.spc.alt", chart=t(f"line.spc.kind.{shown.kind}"), points=len(shown.points), broken=_broken(shown)),
@@ -44,9 +43,8 @@ def control_options(shown: ControlChart, labels: Sequence[str], phase_names: Seq
         xAxis=[categories(labels), {"type": "value", "min": -0.5, "max": max(last, 0.5), "show": False}],
         yAxis=values(max=top, axisLabel={"color": MUTED, "formatter": _axis(shown.kind)}),
         series=[
-            _line(limits, limit_style, _steps(shown, "upper"), WARN),
-            _line(limits, limit_style, _steps(shown, "lower"), WARN),
-            _line(center, {"color": MUTED, "width": 1.5}, _steps(shown, "center"), MUTED)
+            *(_limits(limits, shown, what, is_frozen) for is_frozen in kinds for what in ("upper", "lower")),
+            _line(center, {"color": MUTED, "width": 1.5}, _steps(shown, "center", shown.phases), MUTED)
             | {"markLine": _boundaries(shown, phase_names)},
             {
                 "type": "line",
@@ -63,6 +61,13 @@ def control_options(shown: ControlChart, labels: Sequence[str], phase_names: Seq
     )
 
 
+def _limits(name: str, shown: ControlChart, what: str, is_frozen: bool) -> dict[str, Any]:
+    """Of the phases whose limits are frozen, or of those whose limits move."""
+    style = {"color": WARN, "width": 1.5, "type": "solid" if is_frozen else "dashed"}
+    phases = [phase for phase in shown.phases if phase.is_frozen is is_frozen]
+    return _line(name, style, _steps(shown, what, phases), WARN)
+
+
 def _line(name: str, style: Options, data: list[list[float | None]], color: str) -> dict[str, Any]:
     return {
         "type": "line",
@@ -76,10 +81,10 @@ def _line(name: str, style: Options, data: list[list[float | None]], color: str)
     }
 
 
-def _steps(shown: ControlChart, what: str) -> list[list[float | None]]:
+def _steps(shown: ControlChart, what: str, phases: Sequence[Phase]) -> list[list[float | None]]:
     """Level across each point's own width; broken where nothing was seen and where a phase ends."""
     steps: list[list[float | None]] = []
-    for phase in shown.phases:
+    for phase in phases:
         for place in range(phase.start, phase.stop):
             value = _told(shown.kind, getattr(shown.points[place], what))
             steps += [[place - 0.5, value], [place + 0.5, value]]

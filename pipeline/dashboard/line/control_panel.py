@@ -10,9 +10,9 @@ from nicegui import ui
 from pipeline.control.access.roles import Role
 from pipeline.dashboard.frame import Page
 from pipeline.dashboard.line.chart_panel import ChartPanel
-from pipeline.dashboard.line.control_options import control_options, value_words
-from pipeline.dashboard.line.control_words import labels, phase_names, violation_lines
-from pipeline.dashboard.line.figures_text import NONE, moment
+from pipeline.dashboard.line.control_options import control_options
+from pipeline.dashboard.line.control_words import frozen_words, labels, phase_names, violation_lines
+from pipeline.dashboard.line.figures_text import NONE
 from pipeline.dashboard.line.looked_at import LookedAt
 from pipeline.dashboard.line.reading import LineReader
 from pipeline.dashboard.pickers import keep_in_address
@@ -61,11 +61,7 @@ class ControlPanel(ui.element):
     def _show_frozen(self, shown: LineChart, *, is_empty: bool) -> None:
         frozen = shown.frozen
         self._frozen.set_visibility(frozen is not None)
-        if frozen is not None:
-            center = value_words(shown.chart.kind, frozen.limits.center)
-            self._frozen.set_text(
-                t("line.spc.frozen", by=frozen.by, at=moment(frozen.at_ms, self._zone), center=center)
-            )
+        self._frozen.set_text(frozen_words(shown, self._zone))
         if self._page.may(Role.ENGINEER):
             self._freeze.set_visibility(frozen is None and not is_empty)
             self._let_go.set_visibility(frozen is not None)

@@ -11,6 +11,7 @@ from pipeline.dashboard.line.control_options import value_words
 from pipeline.dashboard.line.figures_text import axis_labels, moment
 from pipeline.dashboard.texts import t
 from pipeline.history.charts import LineChart, Piece
+from pipeline.history.frozen import Frozen
 from pipeline.history.run_rules import Violation
 
 MOST = 6  # lines below a chart; the newest ones
@@ -45,6 +46,17 @@ def judged_by(piece: Piece) -> str:
     return t("line.spc.phase", recipe=piece.recipe, model=piece.model)
 
 
+def frozen_words(shown: LineChart, zone: ZoneInfo) -> str:
+    """Who froze which limits, and for what they hold; "" where none are frozen."""
+    frozen = shown.frozen
+    if frozen is None:
+        return ""
+    center = value_words(shown.chart.kind, frozen.limits.center)
+    told = t("line.spc.frozen", by=frozen.by, at=moment(frozen.at_ms, zone), of=_hold_for(frozen), center=center)
+    is_held = all(phase.is_frozen for phase in shown.chart.phases)
+    return told if is_held else f"{told} {t('line.spc.frozen.others')}"
+
+
 def broken_rules(found: Sequence[Violation]) -> list[Broken]:
     """The newest first. A run that grows breaks its rule at each of its points: it is told once."""
     told: list[Broken] = []
@@ -65,6 +77,14 @@ def violation_lines(shown: LineChart, zone: ZoneInfo) -> list[str]:
     if len(found) > MOST:
         lines.append(t("line.spc.more", more=len(found) - MOST))
     return lines
+
+
+def _hold_for(frozen: Frozen) -> str:
+    if frozen.model is None:
+        return t("line.spc.frozen.every")
+    if not frozen.recipe:
+        return t("line.spc.frozen.no_recipe", model=frozen.model)
+    return t("line.spc.frozen.recipe", recipe=frozen.recipe, model=frozen.model)
 
 
 def _line(shown: LineChart, one: Broken, zone: ZoneInfo) -> str:

@@ -36,6 +36,7 @@ def test_a_lines_page_is_answered_from_either_database(either: Database) -> None
         chart = line_chart(connection, "filling", SPAN, ChartKind.U, now_ms=NOW_MS, bucket_min=15)
         frozen = freeze_chart(connection, chart, by="anna", at_ms=NOW_MS)
         held = find(connection, "filling", ChartKind.U)
+        judged = line_chart(connection, "filling", SPAN, ChartKind.U, now_ms=NOW_MS, bucket_min=15)
         gone = let_go(connection, "filling", ChartKind.U, by="anna", at_ms=NOW_MS)
         defects = pareto(connection, "filling", SPAN)
     assert (found.counts.parts, found.counts.rejects, found.camera) == (200, 20, "cam-1")
@@ -53,5 +54,6 @@ def test_a_lines_page_is_answered_from_either_database(either: Database) -> None
     ]
     assert [(phase.start, phase.stop) for phase in chart.chart.phases] == [(0, 2), (2, 4)]
     assert (held, gone) == (frozen, True)
-    assert frozen.limits.center == 0.15
+    assert (frozen.limits.center, frozen.recipe, frozen.model) == (0.15, "water", "bottles:3")
+    assert [phase.is_frozen for phase in judged.chart.phases] == [False, True]
     assert [(one.label, one.parts) for one in defects] == [("dent", 20), ("no cap", 10)]

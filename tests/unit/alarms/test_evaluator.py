@@ -19,8 +19,10 @@ from pipeline.alarms.settings import AlarmSettings
 from pipeline.alarms.sight import Place, Sights
 from pipeline.alarms.values import Kind, Severity
 from pipeline.history.database import Database
+from pipeline.history.frozen import Frozen, freeze
 from pipeline.history.plant import PlantSettings
 from pipeline.history.run_rules import RuleSet
+from pipeline.history.spc import ChartKind, FrozenLimits
 from pipeline.history.tables import camera_minutes, part_minutes
 from tests.unit.alarms.history import history
 
@@ -160,6 +162,24 @@ def test_the_plants_run_rules_are_the_alarms(database: Database) -> None:
     with database.read() as connection:
         (alarm,) = store.holding(connection)
     assert "rule 4 (eight points in a row on one side of the centre line) on the p chart" in alarm.detail
+
+
+@pytest.mark.parametrize(
+    ("recipe", "raises"),
+    [pytest.param("", True, id="of what runs"), pytest.param("other", False, id="of another recipe")],
+)
+def test_frozen_limits_raise_an_alarm_for_their_own_recipe_and_model_alone(
+    database: Database, recipe: str, raises: bool
+) -> None:
+    start = MINUTE // 15 * 15
+    for piece in range(1, 11):
+        count(database, start - piece * 15, "pass", 90)
+        count(database, start - piece * 15, "reject", 10)
+    frozen = Frozen(FrozenLimits(0.01), 0, 1, "ada", 1, recipe, "m:1")
+    with database.write() as connection:
+        freeze(connection, LINE, ChartKind.P, frozen)
+    settings = AlarmSettings(run_rule=RunRuleRule(chart="p"))
+    assert evaluator(database, settings).look(SEEING, start * 60 + 60) is raises
 
 
 def test_an_alarm_nobody_acknowledged_is_told_again_after_a_while_and_no_sooner(database: Database) -> None:

@@ -16,7 +16,7 @@ from pipeline.dashboard.inspections.rates import find_rates, reviewed
 from pipeline.dashboard.services import Services
 from pipeline.dashboard.settings import DashboardSettings
 from pipeline.history.database import HistoryUnavailable
-from pipeline.history.gallery import lines_in
+from pipeline.history.lines import lines_in
 from pipeline.history.reviews import Said, review
 from pipeline.history.settings import HistorySettings
 from tests.unit.history.parts import history, put, row

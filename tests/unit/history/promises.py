@@ -6,11 +6,22 @@ import threading
 
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
-from sqlalchemy import func, select
+from sqlalchemy import func, insert, select, text
 
 from pipeline.history.database import Database
+from pipeline.history.frozen import Frozen, find
 from pipeline.history.migrate import migrate
-from pipeline.history.tables import defect_minutes, defects, events, inspections, metadata, part_minutes, uninspected
+from pipeline.history.spc import ChartKind, FrozenLimits
+from pipeline.history.tables import (
+    defect_minutes,
+    defects,
+    events,
+    frozen_limits,
+    inspections,
+    metadata,
+    part_minutes,
+    uninspected,
+)
 from tests.unit.history.books import count, everything, put, rows
 from tests.unit.history.messages import AT, event, interval, part
 
@@ -36,6 +47,21 @@ class Promises:
             put(db, part("b"))
             assert (before, connection.execute(counted).scalar()) == (1, 1)
         assert count(db, inspections) == 2
+
+    def test_limits_frozen_before_their_recipe_was_kept_hold_for_every_one(self, db: Database) -> None:
+        with db.write() as connection:  # as the version before left it
+            for column in ("recipe", "model"):
+                connection.execute(text(f"ALTER TABLE frozen_limits DROP COLUMN {column}"))
+            old = FrozenLimits(0.1, 2.0)
+            its = {"line": "filling", "chart": "p", "center": old.center, "sigma_z": old.sigma_z, "by": "ada"}
+            connection.execute(insert(frozen_limits).values(**its, since_ms=1, until_ms=2, at_ms=3))
+            connection.execute(text("UPDATE alembic_version SET version_num = '0002'"))
+        migrate(db)
+        with db.read() as connection:
+            frozen = find(connection, "filling", ChartKind.P)
+        assert frozen == Frozen(old, 1, 2, "ada", 3)
+        assert frozen is not None
+        assert frozen.hold_for("cola", "bottles:3")
 
     def test_all_of_a_message_is_kept_to_the_millisecond(self, db: Database) -> None:
         message = part(

@@ -8,11 +8,11 @@ import pytest
 from sqlalchemy import Connection
 
 from pipeline.history.charts import NothingToFreeze, freeze_chart, line_chart
-from pipeline.history.frozen import find, let_go
+from pipeline.history.frozen import Frozen, find, freeze, let_go
 from pipeline.history.plant import PlantSettings
 from pipeline.history.ranges import MINUTE_MS
 from pipeline.history.run_rules import RuleSet
-from pipeline.history.spc import ChartKind
+from pipeline.history.spc import ChartKind, FrozenLimits
 from tests.unit.history.minutes import LINE, add_parts, empty_history, ms, span
 
 HOUR = span("2025-06-11T10:00+00:00", "2025-06-11T11:00+00:00")
@@ -122,6 +122,26 @@ def test_limits_are_frozen_of_the_newest_phase(history: Connection) -> None:
     shown = line_chart(history, LINE, HOUR, ChartKind.U, now_ms=LATER, bucket_min=15)
     frozen = freeze_chart(history, shown, by="anna", at_ms=LATER)
     assert minutes((frozen.since_ms, frozen.until_ms)) == (30, 60)
+
+
+@pytest.mark.parametrize(("recipe", "model"), [("b", "m:1"), ("r", "m:2"), ("", "m:1")])
+def test_frozen_limits_hold_for_their_recipe_and_model_alone(history: Connection, recipe: str, model: str) -> None:
+    add_parts(history, "2025-06-11T10:05+00:00", passes=90, rejects=10)
+    base = line_chart(history, LINE, HOUR, ChartKind.P, now_ms=LATER, bucket_min=15)
+    assert freeze_chart(history, base, by="anna", at_ms=LATER) == find(history, LINE, ChartKind.P)
+    add_parts(history, "2025-06-11T10:20+00:00", passes=50, rejects=50, recipe=recipe, model=model)
+    add_parts(history, "2025-06-11T10:50+00:00", passes=50, rejects=50)
+    shown = line_chart(history, LINE, HOUR, ChartKind.P, now_ms=LATER, bucket_min=15)
+    assert [(phase.center, phase.is_frozen) for phase in shown.chart.phases] == [(0.1, True), (0.5, False), (0.1, True)]
+    assert [point.rules for point in shown.chart.points] == [(), (), (), (1,)]
+
+
+def test_limits_frozen_before_their_recipe_was_kept_hold_for_every_phase(history: Connection) -> None:
+    add_parts(history, "2025-06-11T10:05+00:00", passes=90, rejects=10)
+    add_parts(history, "2025-06-11T10:20+00:00", passes=50, rejects=50, recipe="b", model="m:2")
+    freeze(history, LINE, ChartKind.P, Frozen(FrozenLimits(0.1), START, LATER, "anna", LATER))
+    shown = line_chart(history, LINE, HOUR, ChartKind.P, now_ms=LATER, bucket_min=15)
+    assert [(phase.center, phase.is_frozen) for phase in shown.chart.phases] == [(0.1, True), (0.1, True)]
 
 
 @pytest.mark.parametrize(

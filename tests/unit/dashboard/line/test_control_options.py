@@ -59,6 +59,16 @@ def test_frozen_limits_are_drawn_and_named_as_such() -> None:
     assert "frozen" in series(frozen)["center"]["markLine"]["data"][0]["name"]
 
 
+def test_of_phases_that_frozen_limits_do_not_hold_for_the_limits_are_dashed() -> None:
+    phases = [slice(0, 4), slice(4, 8)]
+    found = options(ALIKE * 2, phases=phases, frozen=FrozenLimits(0.01), hold_for=[True, False])
+    limits = [each for each in found["series"] if each["name"] == "Limits"]
+    assert [(each["lineStyle"]["type"], each["data"][0][0], each["data"][-1][0]) for each in limits] == [
+        *(("dashed", 3.5, 7.5), ("dashed", 3.5, 7.5)),
+        *(("solid", -0.5, 3.5), ("solid", -0.5, 3.5)),
+    ]
+
+
 def test_a_place_where_nothing_was_seen_is_kept_empty() -> None:
     found = series(options([*ALIKE, Sample(0, 0), *ALIKE]))
     assert found["points"]["data"][4]["value"] is None

@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import pairwise
 from zoneinfo import ZoneInfo
 
-from pipeline.dashboard.line.control_words import MOST, broken_rules, judged_by, phase_names, violation_lines
+import pytest
+
+from pipeline.dashboard.line.control_words import (
+    MOST,
+    broken_rules,
+    frozen_words,
+    judged_by,
+    phase_names,
+    violation_lines,
+)
 from pipeline.history.charts import LineChart, Piece
+from pipeline.history.frozen import Frozen
 from pipeline.history.ranges import TimeRange
-from pipeline.history.spc import ChartKind, Sample, control_chart
+from pipeline.history.spc import ChartKind, FrozenLimits, Sample, control_chart
 
 UTC = ZoneInfo("UTC")
 QUARTER = 900_000
@@ -52,6 +63,25 @@ def test_the_newest_come_first_and_the_rest_is_counted() -> None:
     lines = violation_lines(chart, UTC)
     assert len(lines) == MOST + 1
     assert lines[-1] == f"and {len(broken_rules(chart.chart.violations)) - MOST} before"
+
+
+@pytest.mark.parametrize(
+    ("judged_by", "told"),
+    [
+        pytest.param(("small", "bottles:1"), "for recipe small, model bottles:1", id="recipe and model"),
+        pytest.param(("", "bottles:1"), "for model bottles:1 without a recipe", id="no recipe"),
+        pytest.param((None, None), "for every recipe and model", id="of before it was kept"),
+    ],
+)
+def test_what_frozen_limits_hold_for_is_told(judged_by: tuple[str | None, str | None], told: str) -> None:
+    frozen = Frozen(FrozenLimits(0.012), SINCE, SINCE + QUARTER, "ada", SINCE, *judged_by)
+    moving = shown(ALIKE)
+    assert frozen_words(moving, UTC) == ""
+    others = " Phases of another recipe or model have limits of their own."
+    words = f"Limits were frozen by ada on 28 Nov 06:00 {told}: centre 1.20 %."
+    assert frozen_words(replace(moving, frozen=frozen), UTC) == words + others
+    held = control_chart(ChartKind.P, [Sample(each, 500) for each in ALIKE], frozen=frozen.limits)
+    assert frozen_words(replace(moving, chart=held, frozen=frozen), UTC) == words
 
 
 def test_phases_are_named_by_what_judged_their_parts() -> None:
