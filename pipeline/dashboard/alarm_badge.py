@@ -33,13 +33,18 @@ class AlarmBadge(ui.label):
             return
         try:
             count = await services.shared(
-                f"alarms unacknowledged {lines}", LOOK_S, lambda: services.query(lambda c: unacknowledged(c, lines))
+                unacknowledged_key(lines), LOOK_S, lambda: services.query(lambda c: unacknowledged(c, lines))
             )
         except HistoryUnavailable:
             count = 0
         self.set_visibility(count > 0)
         self.set_text(str(count) if count <= _FEW else f"{_FEW}+")
         self.props(f'aria-label="{t("alarms.badge", count=count)}"')
+
+
+def unacknowledged_key(lines: list[str] | None) -> str:
+    """Under which the number is shared: whoever changes it has it asked anew."""
+    return f"alarms unacknowledged {lines}"
 
 
 def lines_of(principal: Principal) -> list[str] | None:

@@ -8,8 +8,6 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from pipeline.control.access.roles import Principal
-from pipeline.control.routes.lines import LineView, views_of
 from pipeline.dashboard.settings import DashboardSettings
 from pipeline.dashboard.states import NoHistory
 from pipeline.history.database import Database, database_url, open_database
@@ -86,11 +84,6 @@ class Services:
         """What is to run and what runs; None where nothing reports. Raises SinkUnavailable, NothingDesired."""
         return await self.shared("system", SYSTEM_S, self._system)
 
-    async def lines(self, principal: Principal) -> list[LineView]:
-        """Their lines and how they do, in the order of names. Raises SinkUnavailable, NothingDesired."""
-        views = await self.shared("lines", SYSTEM_S, self._lines)
-        return [view for view in views if principal.may_see(view.name)]
-
     async def close(self) -> None:
         """Let go of Redis and the history."""
         await self.redis.close()
@@ -102,10 +95,6 @@ class Services:
             desired = await store.read()
         async with self.state() as states:
             return desired, await states.read()
-
-    async def _lines(self) -> list[LineView]:
-        desired, report = await self.system()
-        return await views_of(self.redis, desired, report, desired.config.line_ids())
 
     def _read(self, work: Callable[[Connection], T]) -> T:
         with self._database().read() as connection:
