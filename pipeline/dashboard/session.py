@@ -80,11 +80,13 @@ class Forms:
 
     def token(self, cookie: str) -> str:
         """What the form is to carry where its sender's cookie is this."""
-        return hmac.new(self._secret, cookie.encode(), hashlib.sha256).hexdigest()
+        return hmac.new(self._secret, cookie.encode(errors="replace"), hashlib.sha256).hexdigest()
 
     def is_ours(self, cookie: str | None, given: str | None) -> bool:
         """True where the form was made for the sender of this cookie."""
-        return bool(cookie and given) and hmac.compare_digest(self.token(str(cookie)), str(given))
+        if not cookie or not given:
+            return False
+        return hmac.compare_digest(self.token(cookie).encode(), given.encode(errors="replace"))
 
 
 def new_cookie() -> str:

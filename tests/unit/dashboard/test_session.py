@@ -58,6 +58,13 @@ def test_a_forms_token_is_good_for_its_cookie_alone() -> None:
     assert not Forms().is_ours("a", token)
 
 
+@pytest.mark.parametrize("given", ["é" * 64, "\ud800"], ids=["letters of elsewhere", "half a letter"])
+def test_a_token_of_any_signs_is_only_not_ours(given: str) -> None:
+    forms = Forms()
+    assert not forms.is_ours("a", given)
+    assert not forms.is_ours(given, forms.token("a"))
+
+
 @pytest.mark.parametrize(
     ("following", "place"),
     [
