@@ -29,7 +29,7 @@ async def redis(server: RedisServer) -> AsyncIterator[RedisSettings]:
     await client.aclose()
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def config() -> RaylineConfig:
     """Line `l1` has cameras a and b, line `l2` camera c."""
     return config_of_data(
