@@ -36,11 +36,17 @@ PAGES = (  # (key after `g`, address, text)
 
 
 class PageRefused(Exception):
-    """Not this page, for this visitor; becomes a page that says so."""
+    """Not this page, for this visitor; becomes a page that says so. To be raised where the page is made."""
 
     def __init__(self, status: int, title: str, text: str) -> None:
         super().__init__(text)
         self.status, self.title, self.text = status, title, text
+        self._client = ui.context.client
+
+    def let_go(self) -> None:
+        """Of what was made of the page; may be said more than once. Nobody opens it, so it must not count as open."""
+        if self._client.id in Client.instances:
+            self._client.delete()
 
 
 class Page:
