@@ -65,7 +65,7 @@ class Services:
     async def shared(self, key: str, for_s: float, work: Callable[[], Awaitable[T]]) -> T:
         """The answer of `work`, asked once in `for_s` however many pages want it; `key` names all it depends on.
 
-        What is asked in the name of somebody must have the lines they may see in the key. An error is each one's own.
+        What is asked in the name of somebody must have the lines they may see in the key. All who wait get an error.
         """
         held = self._shared.get(key)
         if held is None:
@@ -111,19 +111,28 @@ class Services:
 
 
 class _Shared:
-    """One answer that many ask for; while it is asked, the others wait for the same."""
+    """One answer that many ask for; while it is asked, the others wait for the same, answer or error."""
 
     def __init__(self) -> None:
-        self._lock = asyncio.Lock()
-        self._answer: Any = None
-        self._at: float | None = None
+        self._asked: asyncio.Task[Any] | None = None
+        self._at = 0.0  # when its answer came
 
     async def get(self, for_s: float, work: Callable[[], Awaitable[Any]]) -> Any:
-        async with self._lock:
-            if self._at is None or time.monotonic() - self._at >= for_s:
-                self._answer = await work()
-                self._at = time.monotonic()
-            return self._answer
+        """An error is old at once: who asks after it has come asks anew."""
+        asked = self._asked
+        if asked is None or (asked.done() and (_failed(asked) or time.monotonic() - self._at >= for_s)):
+            asked = self._asked = asyncio.ensure_future(self._ask(work))
+            asked.add_done_callback(_failed)  # nobody may be left to take its error
+        return await asyncio.shield(asked)  # who goes away takes nothing from the others
+
+    async def _ask(self, work: Callable[[], Awaitable[Any]]) -> Any:
+        answer = await work()
+        self._at = time.monotonic()
+        return answer
+
+
+def _failed(asked: asyncio.Task[Any]) -> bool:
+    return asked.cancelled() or asked.exception() is not None
 
 
 def services_for(config: RaylineConfig, settings: DashboardSettings) -> Services:
