@@ -7,7 +7,9 @@ from nicegui import ui
 from pipeline.config_errors import ConfigError
 from pipeline.control.problems import ApiError
 from pipeline.dashboard.texts import t
+from pipeline.history.charts import NothingToFreeze
 from pipeline.history.database import HistoryUnavailable
+from pipeline.history.ranges import RangeError
 from pipeline.masking import mask
 from pipeline.orchestrate.desired_errors import DesiredError, NothingDesired
 from pipeline.sinks.errors import SinkRefused, SinkUnavailable
@@ -20,7 +22,16 @@ class NoHistory(HistoryUnavailable):
         super().__init__(t("state.no_history"))
 
 
-EXPECTED = (SinkUnavailable, SinkRefused, HistoryUnavailable, DesiredError, ApiError, ConfigError)
+EXPECTED = (
+    SinkUnavailable,
+    SinkRefused,
+    HistoryUnavailable,
+    DesiredError,
+    ApiError,
+    ConfigError,
+    RangeError,
+    NothingToFreeze,
+)
 
 
 def empty(message_key: str = "state.empty") -> ui.element:
@@ -51,7 +62,7 @@ def words_of(exc: BaseException) -> str:
             return t("state.nothing_runs")
         case SinkUnavailable() | SinkRefused():
             return t("state.redis_away")
-        case DesiredError() | ApiError() | ConfigError():
+        case DesiredError() | ApiError() | ConfigError() | RangeError() | NothingToFreeze():
             return t("state.refused", why=mask(str(exc)))
     return t("state.failed")
 
