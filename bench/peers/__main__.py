@@ -15,7 +15,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -54,6 +54,7 @@ class Candidate:
     arguments: tuple[str, ...] = ()
     python: Path = Path(sys.executable)
     weights: Path | None = None  # its own; None: those all have
+    is_given_pt: bool = False  # gets the .pt that the others' ONNX file was made of; left out where there is none
 
 
 CANDIDATES = (
@@ -63,6 +64,7 @@ CANDIDATES = (
     Candidate(ROBOFLOW, "roboflow", ("--mode", "auto"), PEERS_PYTHON),
     Candidate(f"{ROBOFLOW}, its default mode", "roboflow", ("--mode", "legacy"), PEERS_PYTHON),
     Candidate(ULTRALYTICS, "ultralytics_track"),
+    Candidate(f"{ULTRALYTICS}, its default .pt", "ultralytics_track", is_given_pt=True),
 )
 
 
@@ -72,7 +74,7 @@ def main() -> None:
     here, path = machine(), options.weights or weights()
     model = _as_onnx(path)
     int8 = () if options.int8 is None else (Candidate(RAYLINE_INT8, "rayline", weights=options.int8.absolute()),)
-    chosen = [one for one in (*CANDIDATES, *int8) if not options.only or one.name in options.only]
+    chosen = [one for one in (*given(path), *int8) if not options.only or one.name in options.only]
     runs: dict[str, list[dict[str, Any]]] = {one.name: [] for one in chosen}
     bare = [_bare(model)]
     for number in range(options.rounds):
@@ -92,6 +94,16 @@ def main() -> None:
     }
     tell(report, options.json)
     _say("\n".join(table(report)))
+
+
+def given(path: str) -> list[Candidate]:
+    """The candidates that these weights are for."""
+    is_pt = Path(path).suffix == ".pt"
+    return [
+        replace(one, weights=Path(path)) if one.is_given_pt else one
+        for one in CANDIDATES
+        if is_pt or not one.is_given_pt
+    ]
 
 
 def _measured(one: Candidate, model: Path, options: argparse.Namespace) -> dict[str, Any]:

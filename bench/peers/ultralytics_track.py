@@ -47,9 +47,15 @@ def main() -> None:
     answer(
         meter.figures(),
         version=f"ultralytics {ultralytics.__version__}",
-        runtime=f"onnxruntime {onnxruntime.__version__}, NMS {nms}",
+        runtime=f"{_runtime(options.weights)}, NMS {nms}",
         tracker="ByteTrack",
     )
+
+
+def _runtime(weights: str) -> str:
+    if weights.endswith(".pt"):
+        return f"torch {torch.__version__}"
+    return f"onnxruntime {onnxruntime.__version__}"
 
 
 if __name__ == "__main__":

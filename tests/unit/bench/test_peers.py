@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from bench.peers.__main__ import Candidate, answer_in, ask
+from bench.peers.__main__ import Candidate, answer_in, ask, given
 from bench.peers.adapter import Meter, quantiles
 from bench.peers.comparison import compared, table
 
@@ -45,6 +45,20 @@ def test_frames_a_second_are_told_as_median_and_range_and_share_of_bare() -> Non
 def test_the_ratio_is_of_medians_and_its_range_of_single_rounds() -> None:
     found = compared({"rayline": answers(20, 18, 22), "roboflow": answers(10, 12, 10)}, [25])
     assert found["candidates"]["roboflow"]["rayline_over_it"] == {"median": 2.0, "low": 1.5, "high": 2.2}
+
+
+def test_rayline_in_8_bits_is_held_against_the_others_in_a_column_of_its_own() -> None:
+    found = compared({"rayline": answers(20), "roboflow": answers(16), "rayline in 8 bits": answers(32)}, [25])
+    candidates = found["candidates"]
+    assert candidates["roboflow"]["rayline_int8_over_it"]["median"] == 2.0
+    assert candidates["rayline"]["rayline_int8_over_it"]["median"] == 1.6
+    assert found["goals"]["roboflow"]["is_met"] is False, "a goal is one of the same model"
+    assert "| roboflow | 16 (16 to 16) | 0.64 | 1.25 (1.25 to 1.25) | 2 (2 to 2) | - |" in "\n".join(table(found))
+
+
+def test_a_pt_is_run_as_it_is_where_there_is_one() -> None:
+    assert [one.weights for one in given("x.pt") if one.is_given_pt] == [Path("x.pt")]
+    assert [one.name for one in given("x.onnx")] == [one.name for one in given("x.pt") if not one.is_given_pt]
 
 
 def test_goals_are_met_missed_or_unknown() -> None:
