@@ -43,7 +43,7 @@ class DashboardSettings(Settings):
         200,
         ge=1,
         le=10_000,
-        description="Logins held at once; one more ends the one that was longest not used.",
+        description="Logins held at once; one more ends the one that was longest not used. An open page is use.",
     )
     max_pages: int = Field(
         200,
