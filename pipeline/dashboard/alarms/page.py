@@ -9,7 +9,7 @@ from nicegui import ui
 from pipeline.alarms import store
 from pipeline.alarms.store import Alarm
 from pipeline.control.access.roles import Role
-from pipeline.dashboard.alarm_badge import lines_of, unacknowledged_key
+from pipeline.dashboard.alarm_badge import unacknowledged_key
 from pipeline.dashboard.alarms.acknowledging import Acknowledging
 from pipeline.dashboard.alarms.card import AlarmCard, acknowledged, what, where
 from pipeline.dashboard.durations import lasted, moment
@@ -53,7 +53,7 @@ class AlarmsView:
 
     async def look(self) -> None:
         """Show what there is now. Raises HistoryUnavailable."""
-        services, lines, limit = self._page.services, lines_of(self._page.principal), self._limit
+        services, lines, limit = self._page.services, self._page.principal.limited_to, self._limit
         if services.history is None:
             self._now.clear()
             raise NoHistory
@@ -75,7 +75,7 @@ class AlarmsView:
 
     async def _look_anew(self) -> None:
         """Somebody has changed what there is."""
-        lines = lines_of(self._page.principal)
+        lines = self._page.principal.limited_to
         self._page.services.forget(_key(lines, self._limit), unacknowledged_key(lines))
         await self.look()
 
@@ -114,5 +114,5 @@ class AlarmsView:
         )
 
 
-def _key(lines: list[str] | None, limit: int) -> str:
-    return f"alarms page {limit} {lines}"
+def _key(lines: frozenset[str] | None, limit: int) -> str:
+    return f"alarms page {limit} {lines and sorted(lines)}"
