@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import socket
 import time
 import urllib.error
 import urllib.request
@@ -66,9 +65,3 @@ def dashboard_server(
         server = DashboardServer(settings, child)
         server.wait_until_ready()
         yield server
-
-
-def is_listened_on(port: int) -> bool:
-    """Whether anybody answers there."""
-    with socket.socket() as probe:
-        return probe.connect_ex(("127.0.0.1", port)) == 0

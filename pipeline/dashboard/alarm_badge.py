@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 from nicegui import ui
 
 from pipeline.alarms.store import unacknowledged
-from pipeline.control.access.roles import EVERY_LINE, Principal
 from pipeline.dashboard.texts import t
 from pipeline.history.database import HistoryUnavailable
 
@@ -28,12 +27,12 @@ class AlarmBadge(ui.label):
 
     async def look(self, page: Page) -> None:
         """Show how many there are now. A history that is away is told by the pages that show it, not by every one."""
-        services, lines = page.services, lines_of(page.principal)
+        services, lines = page.services, page.principal.limited_to
         if not services.keeps_history:
             return
         try:
             count = await services.shared(
-                f"alarms unacknowledged {lines}", LOOK_S, lambda: services.query(lambda c: unacknowledged(c, lines))
+                unacknowledged_key(lines), LOOK_S, lambda: services.query(lambda c: unacknowledged(c, lines))
             )
         except HistoryUnavailable:
             count = 0
@@ -42,6 +41,6 @@ class AlarmBadge(ui.label):
         self.props(f'aria-label="{t("alarms.badge", count=count)}"')
 
 
-def lines_of(principal: Principal) -> list[str] | None:
-    """Whose alarms they see; None: of every line."""
-    return None if EVERY_LINE in principal.lines else sorted(principal.lines)
+def unacknowledged_key(lines: frozenset[str] | None) -> str:
+    """Under which the number is shared: whoever changes it has it asked anew."""
+    return f"alarms unacknowledged {lines and sorted(lines)}"

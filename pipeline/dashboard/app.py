@@ -109,6 +109,7 @@ def _tell_refusals() -> None:
     @core.app.exception_handler(PageRefused)
     async def _refused(request: Request, exc: Exception) -> Response:
         assert isinstance(exc, PageRefused)  # noqa: S101 - by the line above
+        exc.let_go()
         return message_page(request, exc.status, exc.title, exc.text)
 
     @core.app.exception_handler(HistoryUnavailable)

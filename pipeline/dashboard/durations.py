@@ -22,6 +22,12 @@ def lasted(seconds: float) -> str:
     return " ".join(shown) or t("time.seconds", count=0)
 
 
+def ago(seconds: float) -> str:
+    """The same of what goes on: from a minute on without seconds, which nobody could read before they are others."""
+    whole = max(0, round(seconds))
+    return lasted(whole if whole < 60 else whole // 60 * 60)
+
+
 def moment(at_ms: int, zone: ZoneInfo) -> str:
     """Day and time."""
     return datetime.fromtimestamp(at_ms / 1e3, zone).strftime("%Y-%m-%d %H:%M:%S")

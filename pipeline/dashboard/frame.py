@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -20,11 +19,10 @@ from pipeline.dashboard.alarm_badge import AlarmBadge
 from pipeline.dashboard.cookies import is_dark
 from pipeline.dashboard.services import Services
 from pipeline.dashboard.session import Forms
-from pipeline.dashboard.states import EXPECTED, NoHistory, failed, words_of
+from pipeline.dashboard.states import failed, words_of
 from pipeline.dashboard.texts import t
+from pipeline.dashboard.trouble import Trouble, log_failure
 from pipeline.orchestrate.audit import Author
-
-logger = logging.getLogger(__name__)
 
 PAGES = (  # (key after `g`, address, text)
     ("l", "/lines", "nav.lines"),
@@ -36,11 +34,17 @@ PAGES = (  # (key after `g`, address, text)
 
 
 class PageRefused(Exception):
-    """Not this page, for this visitor; becomes a page that says so."""
+    """Not this page, for this visitor; becomes a page that says so. To be raised where the page is made."""
 
     def __init__(self, status: int, title: str, text: str) -> None:
         super().__init__(text)
         self.status, self.title, self.text = status, title, text
+        self._client = ui.context.client
+
+    def let_go(self) -> None:
+        """Of what was made of the page; may be said more than once. Nobody opens it, so it must not count as open."""
+        if self._client.id in Client.instances:
+            self._client.delete()
 
 
 class Page:
@@ -53,7 +57,7 @@ class Page:
         self._visitor: Visitor = request.state.visitor
         self._is_hidden = False
         self._timers: list[ui.timer] = []
-        self._trouble: dict[int, BaseException] = {}  # by what failed
+        self._trouble = Trouble()
         self.banner: ui.element
 
     @property
@@ -102,7 +106,7 @@ class Page:
             try:
                 await work(*args)
             except Exception as exc:
-                _log(exc)
+                log_failure(exc)
                 ui.notify(words_of(exc), type="negative", multi_line=True, close_button=True)
 
         return handle
@@ -117,33 +121,12 @@ class Page:
 
     def _tell(self, key: int, exc: Exception | None) -> None:
         """The banner is made anew only where it says something else: a reader of screens reads it out each time."""
-        before = self._words()
-        if exc is None:
-            self._trouble.pop(key, None)
-        else:
-            if words_of(exc) not in before:
-                _log(exc)
-            self._trouble[key] = exc
-        words = self._words()
-        if words.keys() == before.keys():
+        if not self._trouble.note(key, exc):
             return
         self.banner.clear()
         with self.banner:
-            for one in words.values():
+            for one in self._trouble.told().values():
                 failed(one)
-
-    def _words(self) -> dict[str, BaseException]:
-        """What is wrong, each thing once."""
-        return {words_of(one): one for one in self._trouble.values()}
-
-
-def _log(exc: Exception) -> None:
-    if isinstance(exc, NoHistory):
-        return
-    if isinstance(exc, EXPECTED):
-        logger.warning("a page: %s", exc)
-    else:
-        logger.error("a page failed in a way nobody foresaw", exc_info=exc)
 
 
 @contextmanager

@@ -71,16 +71,13 @@ class Gate:
             await send({"type": "websocket.close", "code": POLICY_VIOLATION, "reason": "not logged in"})
             return
         scope["state"] |= {"visitor": visitor, "services": self._services}
-        if visitor.session is None:
+        session, session_id = visitor.session, visitor.session_id
+        if session is None or session_id is None:
             await self._app(scope, receive, send)
             return
-        session = visitor.session
-        session.sockets += 1
-        try:
+        with self._access.sessions.page_open(session_id, session):
             async with _until(session.over, receive) as receive_until:
                 await self._app(scope, receive_until, send)
-        finally:
-            session.sockets -= 1
 
 
 @asynccontextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
 from urllib.parse import urlencode
@@ -9,12 +10,15 @@ from urllib.parse import urlencode
 from nicegui import ui
 from starlette.requests import Request
 
+from pipeline.dashboard.states import words_of
 from pipeline.dashboard.texts import t
 from pipeline.history.plant import PlantSettings
+from pipeline.history.ranges import RangeError, parse_range
 
 HOUR, LAST_HOUR, DAY, CUSTOM = "hour", "last:60m", "day", "custom"
 _LONGEST = 200
 _FORM = "%Y-%m-%dT%H:%M"
+_SHORTEST_TIME, _LONGEST_TIME = 16, 32  # 2025-03-30T06:00 and 2025-03-30T06:00:00.000000+13:00
 
 Chosen = Callable[[str], Awaitable[None]]
 
@@ -27,6 +31,7 @@ class RangePicker(ui.element):
         super().__init__("div")
         self.classes("bar picker").props(f'role=group aria-label="{t("range.label")}"')
         self.value = value
+        self._plant = plant
         self._on_change = on_change
         with self:
             self._select = ui.select(
@@ -50,7 +55,13 @@ class RangePicker(ui.element):
         if not (_is_time(since) and _is_time(until) and since < until):
             ui.notify(t("range.wrong"), type="warning")
             return
-        await self._take(f"{CUSTOM}:{since}/{until}")
+        value = f"{CUSTOM}:{since}/{until}"
+        try:
+            parse_range(value, self._plant, round(time.time() * 1e3))
+        except RangeError as exc:
+            ui.notify(words_of(exc), type="warning")
+            return
+        await self._take(value)
 
     async def _take(self, value: str) -> None:
         self.value = value
@@ -107,7 +118,7 @@ def _times_of(value: str) -> tuple[str, str]:
 
 def _is_time(text: str) -> bool:
     try:
-        datetime.strptime(text[:16], _FORM)
+        datetime.strptime(text[:_SHORTEST_TIME], _FORM)
     except ValueError:
         return False
-    return len(text) >= 16
+    return _SHORTEST_TIME <= len(text) <= _LONGEST_TIME

@@ -9,8 +9,6 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from pipeline.control.access.roles import Principal
-from pipeline.control.routes.lines import LineView, views_of
 from pipeline.dashboard.settings import DashboardSettings
 from pipeline.dashboard.states import NoHistory
 from pipeline.history.database import FILE, Database, HistoryMisconfigured, HistoryUnavailable
@@ -93,7 +91,7 @@ class Services:
     async def shared(self, key: str, for_s: float, work: Callable[[], Awaitable[T]]) -> T:
         """The answer of `work`, asked once in `for_s` however many pages want it; `key` names all it depends on.
 
-        What is asked in the name of somebody must have the lines they may see in the key. An error is each one's own.
+        What is asked in the name of somebody must have the lines they may see in the key. All who wait get an error.
         """
         held = self._shared.get(key)
         if held is None:
@@ -114,11 +112,6 @@ class Services:
         """What is to run and what runs; None where nothing reports. Raises SinkUnavailable, NothingDesired."""
         return await self.shared("system", SYSTEM_S, self._system)
 
-    async def lines(self, principal: Principal) -> list[LineView]:
-        """Their lines and how they do, in the order of names. Raises SinkUnavailable, NothingDesired."""
-        views = await self.shared("lines", SYSTEM_S, self._lines)
-        return [view for view in views if principal.may_see(view.name)]
-
     async def close(self) -> None:
         """Let go of Redis and the history."""
         await self.redis.close()
@@ -131,10 +124,6 @@ class Services:
         async with self.state() as states:
             return desired, await states.read()
 
-    async def _lines(self) -> list[LineView]:
-        desired, report = await self.system()
-        return await views_of(self.redis, desired, report, desired.config.line_ids())
-
     def _read(self, work: Callable[[Connection], T]) -> T:
         with self.database().read() as connection:
             return work(connection)
@@ -145,21 +134,35 @@ class Services:
 
 
 class _Shared:
-    """One answer that many ask for; while it is asked, the others wait for the same."""
+    """One answer that many ask for; while it is asked, the others wait for the same, answer or error."""
 
     def __init__(self) -> None:
-        self._lock = asyncio.Lock()
-        self._answer: Any = None
-        self._until: float | None = None
+        self._asked: asyncio.Task[Any] | None = None
+        self._at = 0.0  # when its answer came
+        self._for_s = 0.0  # how long who asked last takes it for fresh
 
     @property
     def is_over(self) -> bool:
         """Nobody asks it, and who asked next would ask anew."""
-        return not self._lock.locked() and (self._until is None or time.monotonic() >= self._until)
+        return self._asked is None or (self._asked.done() and not self._is_fresh(self._asked))
 
     async def get(self, for_s: float, work: Callable[[], Awaitable[Any]]) -> Any:
-        async with self._lock:
-            if self._until is None or time.monotonic() >= self._until:
-                self._answer = await work()
-                self._until = time.monotonic() + for_s
-            return self._answer
+        """An error is old at once: who asks after it has come asks anew."""
+        self._for_s = for_s
+        asked = self._asked
+        if asked is None or self.is_over:
+            asked = self._asked = asyncio.ensure_future(self._ask(work))
+            asked.add_done_callback(_failed)  # nobody may be left to take its error
+        return await asyncio.shield(asked)  # who goes away takes nothing from the others
+
+    def _is_fresh(self, asked: asyncio.Task[Any]) -> bool:
+        return not _failed(asked) and time.monotonic() - self._at < self._for_s
+
+    async def _ask(self, work: Callable[[], Awaitable[Any]]) -> Any:
+        answer = await work()
+        self._at = time.monotonic()
+        return answer
+
+
+def _failed(asked: asyncio.Task[Any]) -> bool:
+    return asked.cancelled() or asked.exception() is not None

@@ -8,7 +8,8 @@ import hmac
 import secrets
 import time
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from pipeline.control.access.roles import Principal
@@ -39,12 +40,16 @@ class Sessions:
         self._held: OrderedDict[str, Session] = OrderedDict()  # by id, the one longest not used first
 
     def begin(self, principal: Principal, credential: str) -> tuple[str, Session]:
-        """A new login and the id that its cookie holds. The one longest not used ends where there are too many."""
+        """A new login and the id that its cookie holds. The one longest not used ends where there are too many.
+
+        An open page is use, whatever it asks for: where every other login has one, the first of them ends.
+        """
         session_id = secrets.token_urlsafe(_ID_BYTES)
         session = Session(principal, credential, self._clock() + self._lifetime_s, owner_of(session_id))
         self._held[session_id] = session
         while len(self._held) > self._most:
-            self.end(next(iter(self._held)))
+            *others, _ = self._held
+            self.end(next((other for other in others if not self._held[other].sockets), others[0]))
         return session_id, session
 
     def find(self, session_id: str) -> Session | None:
@@ -57,6 +62,17 @@ class Sessions:
             return None
         self._held.move_to_end(session_id)
         return session
+
+    @contextmanager
+    def page_open(self, session_id: str, session: Session) -> Iterator[None]:
+        """As long as the page's socket is."""
+        session.sockets += 1
+        try:
+            yield
+        finally:
+            session.sockets -= 1
+            if session_id in self._held:
+                self._held.move_to_end(session_id)
 
     def end(self, session_id: str) -> None:
         """It is over, and whoever waits for that hears of it; may be said more than once."""
@@ -80,11 +96,13 @@ class Forms:
 
     def token(self, cookie: str) -> str:
         """What the form is to carry where its sender's cookie is this."""
-        return hmac.new(self._secret, cookie.encode(), hashlib.sha256).hexdigest()
+        return hmac.new(self._secret, cookie.encode(errors="replace"), hashlib.sha256).hexdigest()
 
     def is_ours(self, cookie: str | None, given: str | None) -> bool:
         """True where the form was made for the sender of this cookie."""
-        return bool(cookie and given) and hmac.compare_digest(self.token(str(cookie)), str(given))
+        if not cookie or not given:
+            return False
+        return hmac.compare_digest(self.token(cookie).encode(), given.encode(errors="replace"))
 
 
 def new_cookie() -> str:

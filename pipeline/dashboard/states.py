@@ -7,7 +7,9 @@ from nicegui import ui
 from pipeline.config_errors import ConfigError
 from pipeline.control.problems import ApiError
 from pipeline.dashboard.texts import t
+from pipeline.history.charts import NothingToFreeze
 from pipeline.history.database import HistoryUnavailable
+from pipeline.history.ranges import RangeError
 from pipeline.masking import mask
 from pipeline.orchestrate.desired_errors import DesiredError, NothingDesired
 from pipeline.sinks.errors import SinkRefused, SinkUnavailable
@@ -25,7 +27,16 @@ class NotNow(RaylineError):
     """It may be there when it is asked for again; the text is for people."""
 
 
-EXPECTED = (SinkUnavailable, SinkRefused, HistoryUnavailable, DesiredError, ApiError, ConfigError)
+EXPECTED = (
+    SinkUnavailable,
+    SinkRefused,
+    HistoryUnavailable,
+    DesiredError,
+    ApiError,
+    ConfigError,
+    RangeError,
+    NothingToFreeze,
+)
 
 
 def empty(message_key: str = "state.empty") -> ui.element:
@@ -56,7 +67,7 @@ def words_of(exc: BaseException) -> str:
             return t("state.nothing_runs")
         case SinkUnavailable() | SinkRefused():
             return t("state.redis_away")
-        case DesiredError() | ApiError() | ConfigError():
+        case DesiredError() | ApiError() | ConfigError() | RangeError() | NothingToFreeze():
             return t("state.refused", why=mask(str(exc)))
     return t("state.failed")
 

@@ -152,7 +152,7 @@ def merge(
     in `problems`; the camera then runs as the file says. Never raises for what an override holds.
     """
     problems = dict(unread or {})
-    base = base or BaseOverrides()
+    base = BaseOverrides() if base is None else base
     ground, base_problems = with_base(file, base)
     try:
         config = _overridden(ground, ground.cameras, overrides)

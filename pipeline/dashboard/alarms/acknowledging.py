@@ -9,7 +9,6 @@ from nicegui import ui
 
 from pipeline.alarms.store import LONGEST_NOTE, Alarm, NotAcknowledged, acknowledge
 from pipeline.control.access.roles import Role
-from pipeline.dashboard.alarm_badge import lines_of
 from pipeline.dashboard.alarms.card import what, where
 from pipeline.dashboard.frame import Page
 from pipeline.dashboard.texts import t
@@ -43,7 +42,7 @@ class Acknowledging:
         alarm, who = self._alarm, self._page.principal
         if alarm is None:
             return
-        note, lines, now_ms = str(self._note.value or ""), lines_of(who), round(time.time() * 1e3)
+        note, lines, now_ms = str(self._note.value or ""), who.limited_to, round(time.time() * 1e3)
         try:
             await self._page.services.change(
                 lambda connection: acknowledge(connection, alarm.id, who.name, note, now_ms, lines)

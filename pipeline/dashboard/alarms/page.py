@@ -9,7 +9,7 @@ from nicegui import ui
 from pipeline.alarms import store
 from pipeline.alarms.store import Alarm
 from pipeline.control.access.roles import Role
-from pipeline.dashboard.alarm_badge import lines_of
+from pipeline.dashboard.alarm_badge import unacknowledged_key
 from pipeline.dashboard.alarms.acknowledging import Acknowledging
 from pipeline.dashboard.alarms.card import AlarmCard, acknowledged, what, where
 from pipeline.dashboard.durations import lasted, moment
@@ -19,6 +19,7 @@ from pipeline.dashboard.tables import Signed, Table
 from pipeline.dashboard.texts import t
 
 LOOK_S = 2.0
+FRESH_S = 1.5  # less than a page waits: no page is given the same twice
 PAGE = 50
 MOST = 1000  # rows of the past on one page
 COLUMNS = tuple(
@@ -33,6 +34,7 @@ class AlarmsView:
         self._page = page
         self._zone = page.services.plant.zone
         self._holding: list[Alarm] | None = None
+        self._past: tuple[int, list[Alarm]] | None = None  # as shown, and how many could be
         self._limit = PAGE
         self._cards: list[AlarmCard] = []
         with ui.element("div").classes("bar"):
@@ -47,23 +49,35 @@ class AlarmsView:
             more = page.does(Role.VIEWER, self._show_more)
             self._older = ui.button(t("alarms.older"), on_click=more).props("outline no-caps")
         self._before.set_visibility(False)
-        self._acknowledging = Acknowledging(page, self.look) if page.may(Role.OPERATOR) else None
+        self._acknowledging = Acknowledging(page, self._look_anew) if page.may(Role.OPERATOR) else None
 
     async def look(self) -> None:
         """Show what there is now. Raises HistoryUnavailable."""
-        services, lines, limit = self._page.services, lines_of(self._page.principal), self._limit
+        services, lines, limit = self._page.services, self._page.principal.limited_to, self._limit
         if not services.keeps_history:
             self._now.clear()
             raise NoHistory
-        holding, past = await services.query(
-            lambda connection: (store.holding(connection, lines), store.past(connection, lines, limit=limit + 1))
+        holding, past = await services.shared(
+            _key(lines, limit),
+            FRESH_S,
+            lambda: services.query(
+                lambda connection: (store.holding(connection, lines), store.past(connection, lines, limit=limit + 1))
+            ),
         )
         if holding != self._holding:
             self._holding = holding
             self._show_holding(holding)
         for card in self._cards:
             card.tick(time.time())
-        self._show_past(past)
+        if limit == self._limit and (limit, past) != self._past:
+            self._show_past(past)
+            self._past = limit, past
+
+    async def _look_anew(self) -> None:
+        """Somebody has changed what there is."""
+        lines = self._page.principal.limited_to
+        self._page.services.forget(_key(lines, self._limit), unacknowledged_key(lines))
+        await self.look()
 
     async def _show_more(self) -> None:
         self._limit = min(MOST, self._limit + PAGE)
@@ -98,3 +112,7 @@ class AlarmsView:
             lasted((cleared_ms - alarm.raised_ms) / 1e3),
             acknowledged(alarm, self._zone) or t("alarms.nobody"),
         )
+
+
+def _key(lines: frozenset[str] | None, limit: int) -> str:
+    return f"alarms page {limit} {lines and sorted(lines)}"

@@ -5,11 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 ALARMS: Mapping[str, str] = {
-    "alarms.now": "Now",
     "alarms.before": "Before",
     "alarms.none_now": "No alarm holds.",
     "alarms.none_before": "No alarm is over yet.",
-    "alarms.off": "Alarms are raised where a history is kept: set `history:` in the config file.",
     "alarms.count": "{count} hold, {open} of them not acknowledged",
     "alarms.kind.reject_rate": "Too many rejects",
     "alarms.kind.run_rule": "Process out of control",

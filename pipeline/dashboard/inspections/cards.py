@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 from nicegui import ui
 
+from pipeline.dashboard.durations import moment
 from pipeline.dashboard.inspections.addresses import part_address, picture_address
 from pipeline.dashboard.signs import SignBadge, sign_of
 from pipeline.dashboard.texts import t
@@ -33,7 +33,7 @@ class PartCard:
             with ui.element("div").classes("part-words"):
                 with ui.element("div").classes("part-head"):
                     SignBadge(part.verdict.value)
-                    ui.label(local_time(part.captured_ms, zone)).classes("part-time")
+                    ui.label(moment(part.captured_ms, zone)).classes("part-time")
                 if why := why_of(part):
                     ui.label(why).classes("part-why")
                 ui.label(f"{part.line} · {part.station}").classes("part-where")
@@ -64,11 +64,6 @@ def why_of(part: PartRow) -> str:
     labels = [label for label in dict.fromkeys(defect.label for defect in message.defects) if label not in reasons]
     named, more = [*reasons, *labels][:MOST_NAMED], len(reasons) + len(labels) - MOST_NAMED
     return ", ".join([*named, *([t("inspections.more", count=more)] if more > 0 else [])])
-
-
-def local_time(at_ms: int, zone: ZoneInfo) -> str:
-    """By the plant's clock, to the second."""
-    return f"{datetime.fromtimestamp(at_ms / 1000, UTC).astimezone(zone):%Y-%m-%d %H:%M:%S}"
 
 
 def _picture(part: PartRow) -> None:

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 from nicegui import ui
 
-from pipeline.dashboard.inspections.cards import PartCard, local_time
+from pipeline.dashboard.durations import moment
+from pipeline.dashboard.inspections.cards import PartCard
 from pipeline.dashboard.texts import t
 from pipeline.history.gallery import BadCursor, PartRow, page
 from pipeline.history.gallery import Page as PartPage
@@ -112,7 +113,7 @@ class Gallery:
 
     def _why_nothing(self, found: PartPage) -> str:
         if found.next is not None and found.reached_ms is not None:
-            return t("inspections.none_so_far", at=local_time(found.reached_ms, self._page.services.plant.zone))
+            return t("inspections.none_so_far", at=moment(found.reached_ms, self._page.services.plant.zone))
         return t("inspections.none_filtered" if self._query.is_filtered else "inspections.none")
 
 

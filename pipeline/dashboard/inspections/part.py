@@ -11,8 +11,9 @@ from nicegui import ui
 from nicegui.events import KeyEventArguments
 
 from pipeline.control.access.roles import Role
+from pipeline.dashboard.durations import moment
 from pipeline.dashboard.inspections.addresses import part_address
-from pipeline.dashboard.inspections.cards import local_time, why_of
+from pipeline.dashboard.inspections.cards import why_of
 from pipeline.dashboard.inspections.details import raw, sections
 from pipeline.dashboard.inspections.figure import part_figure, size_or_why
 from pipeline.dashboard.inspections.query import GalleryQuery
@@ -117,7 +118,7 @@ class PartView:
             if why := why_of(its):
                 ui.label(why).classes("part-why")
             ui.label(f"{its.line} · {its.station}").classes("part-where")
-            ui.label(local_time(its.captured_ms, self._zone)).classes("part-time")
+            ui.label(moment(its.captured_ms, self._zone)).classes("part-time")
             ui.label(" · ".join(filter(None, (its.model, its.recipe, its.external_id)))).classes("part-soft")
 
     def _unseen(self, unseen: Sequence[Unseen]) -> None:
@@ -127,10 +128,10 @@ class PartView:
             if not unseen:
                 ui.label(t("inspections.part.around.none")).classes("part-soft")
             for one in unseen:
-                until = t("inspections.part.lasts") if one.until_ms is None else local_time(one.until_ms, self._zone)
+                until = t("inspections.part.lasts") if one.until_ms is None else moment(one.until_ms, self._zone)
                 with ui.element("div").classes("bar"):
                     SignBadge("blind").show("blind", one.reason)
-                    ui.label(f"{local_time(one.since_ms, self._zone)} – {until}").classes("part-time")  # noqa: RUF001
+                    ui.label(f"{moment(one.since_ms, self._zone)} – {until}").classes("part-time")  # noqa: RUF001
                     ui.label(f"{one.station} · {one.camera}").classes("part-soft")
 
     def _going(self, newer: bool) -> Any:

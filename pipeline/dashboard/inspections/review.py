@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from nicegui import ui
 
 from pipeline.control.access.roles import Role
-from pipeline.dashboard.inspections.cards import local_time
+from pipeline.dashboard.durations import moment
 from pipeline.dashboard.signs import SignBadge, sign_of
 from pipeline.dashboard.texts import t
 from pipeline.history.reviews import (
@@ -151,7 +151,7 @@ class ReviewPanel:
             with ui.element("div").classes("bar"):
                 SignBadge(one.said.value)
                 ui.label(one.by).classes("review-by")
-                ui.label(local_time(one.at_ms, self._page.services.plant.zone)).classes("part-time")
+                ui.label(moment(one.at_ms, self._page.services.plant.zone)).classes("part-time")
             if one.reason:
                 ui.label(one.reason).classes("review-reason")
             if one.labels:

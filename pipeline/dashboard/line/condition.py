@@ -60,13 +60,6 @@ class Parts:
     target_per_hour: float | None = None
 
 
-def condition(
-    cameras: Sequence[CameraOnLine], report: SystemReport | None, parts: Parts | None, now: float
-) -> Condition:
-    """The worst that is so."""
-    return conditions(cameras, report, parts, now)[0]
-
-
 def conditions(
     cameras: Sequence[CameraOnLine], report: SystemReport | None, parts: Parts | None, now: float
 ) -> list[Condition]:

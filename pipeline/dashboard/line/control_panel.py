@@ -48,8 +48,12 @@ class ControlPanel(ui.element):
         shown = await self._reader.chart(*asked)
         if asked != (self._looked_at.line, self._looked_at.range_text, self._looked_at.kind):
             return  # another was chosen meanwhile, and shows itself
+        if shown is not self._shown:
+            self._show(shown)
+            self._shown = shown
+
+    def _show(self, shown: LineChart) -> None:
         kind = shown.chart.kind
-        self._shown = shown
         times = labels(shown, self._zone)
         is_empty = not any(point.value is not None for point in shown.chart.points)
         self._panel.show(control_options(shown.chart, times, phase_names(shown)), is_empty=is_empty)

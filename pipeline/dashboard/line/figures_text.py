@@ -26,21 +26,6 @@ def count(number: float | None) -> str:
     return NONE if number is None else f"{number:,.0f}"
 
 
-def ago(seconds: float) -> str:
-    """How long that is, in the one or two units that matter: `40 s`, `12 min`, `3 h 5 min`, `2 d 4 h`."""
-    whole = max(0, round(seconds))
-    if whole < 60:
-        return f"{whole} s"
-    minutes = whole // 60
-    if minutes < 60:
-        return f"{minutes} min"
-    hours, minutes = divmod(minutes, 60)
-    if hours < 24:
-        return f"{hours} h {minutes} min" if minutes else f"{hours} h"
-    days, hours = divmod(hours, 24)
-    return f"{days} d {hours} h" if hours else f"{days} d"
-
-
 def at(ms: int, zone: ZoneInfo) -> datetime:
     """By the plant's clock."""
     return datetime.fromtimestamp(ms / 1e3, zone)

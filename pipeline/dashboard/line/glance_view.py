@@ -6,9 +6,10 @@ from zoneinfo import ZoneInfo
 
 from nicegui import ui
 
+from pipeline.dashboard.durations import ago
 from pipeline.dashboard.line.condition import Condition, LineState
 from pipeline.dashboard.line.figure import Figure
-from pipeline.dashboard.line.figures_text import NONE, ago, count, moment, percent
+from pipeline.dashboard.line.figures_text import NONE, count, moment, percent
 from pipeline.dashboard.line.reading import Glance
 from pipeline.dashboard.signs import SignBadge
 from pipeline.dashboard.texts import t

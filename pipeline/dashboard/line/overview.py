@@ -64,7 +64,8 @@ class _Overview:
 
     async def refresh(self) -> None:
         """Every line as it is now. Raises what kept it from being read, once the rest is shown."""
-        names = [view.name for view in await self._page.services.lines(self._page.principal)]
+        desired, _ = await self._page.services.system()
+        names = self._page.principal.visible(desired.config.line_ids())
         range_text = self._looked_at.range_text
         glances = await asyncio.gather(*(self._reader.glance(name, range_text) for name in names))
         if range_text != self._looked_at.range_text:
@@ -103,6 +104,7 @@ class _Tile(ui.element):
         super().__init__("a")
         self._line = line
         self._range = ""
+        self._glance: Glance | None = None  # as shown
         self.classes("panel tile").props(f'data-line="{line}" aria-label="{t("line.open", line=line)}"')
         with self:
             with ui.element("h2"):
@@ -118,9 +120,12 @@ class _Tile(ui.element):
             told = urlencode({"range": self._range} | ({"wall": "1"} if looked_at.is_wall else {}))
             self.props["href"] = f"/lines/{quote(self._line, safe='')}?{told}"
             self.update()
+        if glance is self._glance:
+            return
         self._state.show(glance)
         self._figures.show(glance)
         self._changeover.show(glance)
+        self._glance = glance
 
 
 def _worst_first(glance: Glance) -> tuple[int, str]:

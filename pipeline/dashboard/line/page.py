@@ -41,6 +41,8 @@ class _LineView:
 
     def __init__(self, page: Page, reader: LineReader, looked_at: LookedAt) -> None:
         self._page, self._reader, self._looked_at = page, reader, looked_at
+        self._glance: Glance | None = None  # as shown: the same again is not worked out again
+        self._details: Details | None = None
         zone = page.services.plant.zone
         self._zone = zone
         with ui.element("div").classes("bar page-bar"):
@@ -64,8 +66,9 @@ class _LineView:
         """State and figures as they are now. Raises what kept one of them from being read, once the rest is shown."""
         range_text = self._looked_at.range_text
         glance = await self._reader.glance(self._looked_at.line, range_text)
-        if range_text == self._looked_at.range_text:
+        if range_text == self._looked_at.range_text and glance is not self._glance:
             self._show(glance)
+            self._glance = glance
         for problem in glance.problems:
             raise problem
 
@@ -75,8 +78,9 @@ class _LineView:
         details, _ = await asyncio.gather(
             self._reader.details(self._looked_at.line, range_text), self._control.refresh()
         )
-        if range_text == self._looked_at.range_text:
+        if range_text == self._looked_at.range_text and details is not self._details:
             self._show_details(details)
+            self._details = details
 
     async def _choose(self, range_text: str) -> None:
         self._looked_at.range_text = range_text

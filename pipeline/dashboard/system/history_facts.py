@@ -9,13 +9,12 @@ from typing import TYPE_CHECKING, Any
 from redis.exceptions import ResponseError
 from sqlalchemy import func, select, text
 
+from pipeline.history.settings import GROUP
 from pipeline.history.tables import inspections
 
 if TYPE_CHECKING:
     from redis.asyncio import Redis
     from sqlalchemy import Connection
-
-GROUP = b"history"  # that it reads the streams as
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +48,7 @@ async def lag(client: Redis, streams: Collection[str]) -> Lag:
         for failure in (about, groups):
             if isinstance(failure, Exception):
                 raise failure
-        its = next((group for group in groups if group["name"] == GROUP), None)
+        its = next((group for group in groups if group["name"] == GROUP.encode()), None)
         if its is not None:
             found = _with(found, about, its)
     return found

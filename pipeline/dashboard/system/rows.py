@@ -128,7 +128,10 @@ def problems(seen: Seen, who: Principal) -> Rows:
         return {}
     desired = seen.desired
     found: dict[str, str] = {c: why for c, why in desired.problems.items() if who.may_see(desired.line_of(c) or "")}
-    found |= desired.base_problems
+    for name, why in desired.base_problems.items():
+        kind, _, line = name.partition(" ")
+        if kind != "line" or who.may_see(line):
+            found[name] = why
     return {name: (name, mask(why)) for name, why in sorted(found.items())}
 
 

@@ -1,29 +1,16 @@
 """One Redis for the session, empty for each test, and a configuration of two lines as `up` publishes it."""
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 
 import pytest
 
 from pipeline.config import RaylineConfig, config_of_data
 from pipeline.control.rates import counting
-from pipeline.sinks.redis_client import RedisSettings, connect
+from pipeline.sinks.redis_client import RedisSettings
 from pipeline.sinks.redis_pool import RedisPool
-from tests.redis_server import RedisServer, redis_server
+from tests.services.emptied_redis import redis, server
 
-
-@pytest.fixture(scope="session")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
-    with redis_server(tmp_path_factory.mktemp("redis"), "7.0") as running:
-        yield running
-
-
-@pytest.fixture
-async def redis(server: RedisServer) -> AsyncIterator[RedisSettings]:
-    settings = RedisSettings(url=server.url)
-    client = connect(settings)
-    await client.flushall()
-    yield settings
-    await client.aclose()
+__all__ = ["redis", "server"]
 
 
 @pytest.fixture(autouse=True)

@@ -2,34 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
-
 import pytest
 
 from pipeline.config import RaylineConfig, config_of_data
-from pipeline.sinks.redis_client import RedisSettings, connect
 from tests.browser import browser, browser_page, heard
-from tests.redis_server import RedisServer, redis_server
+from tests.services.emptied_redis import redis, server
 
-__all__ = ["browser", "browser_page", "heard"]
+__all__ = ["browser", "browser_page", "heard", "redis", "server"]
 
 
 @pytest.fixture(scope="session")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
-    with redis_server(tmp_path_factory.mktemp("redis"), "7.0") as running:
-        yield running
-
-
-@pytest.fixture
-async def redis(server: RedisServer) -> AsyncIterator[RedisSettings]:
-    settings = RedisSettings(url=server.url)
-    client = connect(settings)
-    await client.flushall()
-    yield settings
-    await client.aclose()
-
-
-@pytest.fixture
 def config() -> RaylineConfig:
     """Line `l1` has cameras a and b, line `l2` camera c."""
     return config_of_data(

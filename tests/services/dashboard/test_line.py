@@ -231,6 +231,18 @@ async def test_what_is_chosen_outlives_a_reload(
     assert "range=last%3A60m" in browser_page.url
 
 
+async def test_a_range_that_is_too_long_is_not_taken_and_its_reader_is_told(
+    page_server: DashboardServer, browser_page: Page, reports: Reports
+) -> None:
+    await browser_page.goto(f"{page_server.url}/lines/l1?range=custom:2026-01-01T00:00/2026-01-02T00:00")
+    await expect(figure(browser_page, "parts")).to_have_text("0")
+    await browser_page.get_by_label("From", exact=True).fill("2020-01-01T00:00")
+    await browser_page.get_by_role("button", name="Show").click()
+    await expect(browser_page.get_by_text("a range is of 1 minute to 732 days")).to_be_visible()
+    assert "2020" not in browser_page.url
+    await expect(browser_page.locator(".banner")).to_be_empty()
+
+
 async def test_a_chart_is_changed_in_place_and_follows_the_theme(
     page_server: DashboardServer, browser_page: Page, line: Line, reports: Reports
 ) -> None:

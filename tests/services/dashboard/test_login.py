@@ -226,3 +226,15 @@ async def test_open_to_this_machine_is_not_open_to_a_name_that_was_rebound(
             assert (await here.get("/lines", Host="elsewhere.example")).status == 303
             assert (await here.get("/lines", **{"X-Forwarded-For": "192.0.2.1"})).status == 303
             assert (await here.get("/lines", **{"Sec-Fetch-Site": "cross-site"})).status == 303
+
+
+async def test_pages_that_were_refused_leave_room_for_others(server: RedisServer, redis: RedisSettings) -> None:
+    with dashboard_server(RaylineConfig(), server.url, DashboardSettings(max_pages=1)) as narrow:
+        async with Visitor(narrow) as anna:
+            await anna.log_in(await key(redis, lines=("l1",)))
+            for _ in range(5):
+                assert (await anna.get("/lines/l2")).status == 404  # none of hers
+                assert (await anna.get("/cameras/none")).status == 503  # nothing runs
+            assert (await anna.get("/lines/l1")).status == 200
+            for _ in range(5):
+                assert (await anna.get("/lines/l1")).status == 503  # full

@@ -42,6 +42,26 @@ def test_the_one_longest_not_used_goes_first() -> None:
     assert second != third
 
 
+def test_a_page_that_stands_open_is_use_though_it_asks_for_nothing() -> None:
+    sessions = Sessions(1.0, 2)
+    wall, on_the_wall = sessions.begin(ANNA, "1")
+    with sessions.page_open(wall, on_the_wall):
+        sessions.begin(ANNA, "2")
+        third, _ = sessions.begin(ANNA, "3")
+        assert sessions.all().keys() == {wall, third}
+    fourth, _ = sessions.begin(ANNA, "4")  # it was open a moment ago
+    assert sessions.all().keys() == {wall, fourth}
+
+
+def test_who_logs_in_is_let_in_also_where_every_other_login_has_an_open_page() -> None:
+    sessions = Sessions(1.0, 1)
+    first, wall = sessions.begin(ANNA, "1")
+    with sessions.page_open(first, wall):
+        second, _ = sessions.begin(ANNA, "2")
+        assert sessions.all().keys() == {second}
+        assert wall.over.is_set()
+
+
 def test_what_somebody_logged_in_with_is_not_shown() -> None:
     session_id, session = Sessions(1.0, 2).begin(ANNA, "rl_hunter2")
     assert "hunter2" not in repr(session)
@@ -56,6 +76,13 @@ def test_a_forms_token_is_good_for_its_cookie_alone() -> None:
     assert not forms.is_ours(None, token)
     assert not forms.is_ours("a", "")
     assert not Forms().is_ours("a", token)
+
+
+@pytest.mark.parametrize("given", ["é" * 64, "\ud800"], ids=["letters of elsewhere", "half a letter"])
+def test_a_token_of_any_signs_is_only_not_ours(given: str) -> None:
+    forms = Forms()
+    assert not forms.is_ours("a", given)
+    assert not forms.is_ours(given, forms.token("a"))
 
 
 @pytest.mark.parametrize(

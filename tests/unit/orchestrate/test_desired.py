@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from pipeline.config import RaylineConfig, config_of_data
+from pipeline.orchestrate.base_overrides import BaseOverrides
 from pipeline.orchestrate.desired import CameraOverride, DesiredState, merge
 from stages.values import CameraId
 
@@ -100,6 +101,11 @@ def test_a_change_to_a_camera_that_left_the_file_is_told() -> None:
     assert "names this camera no more" in state.problems[OTHER]
     assert "rayline cameras reset cam-2" in state.problems[OTHER]
     assert state.config.camera_ids() == (CAM,)
+
+
+def test_a_change_of_a_line_that_cannot_be_read_is_told_where_it_is_the_only_one() -> None:
+    unread = {"line filling": "it cannot be read"}
+    assert merge(config(), {}, base=BaseOverrides(unread=unread)).base_problems == unread
 
 
 def test_one_bad_override_leaves_the_others_in_force() -> None:

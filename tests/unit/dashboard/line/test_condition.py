@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from pipeline.dashboard.line.condition import CameraOnLine, LineState, Parts, condition, conditions, lately_s
+from pipeline.dashboard.line.condition import CameraOnLine, LineState, Parts, conditions, lately_s
 from pipeline.orchestrate.state import CameraReport, SystemReport
 
 NOW = 1_000_000.0
@@ -48,19 +48,19 @@ LATELY = Parts(last_at=NOW - 3)
     ],
 )
 def test_a_line_is_in_the_state_of_its_camera(said: dict[str, Any], parts: Parts | None, state: LineState) -> None:
-    assert condition(ONE, report(camera(**said)), parts, NOW).state == state
+    assert conditions(ONE, report(camera(**said)), parts, NOW)[0].state == state
 
 
 def test_nothing_reports() -> None:
-    assert condition(ONE, None, LATELY, NOW).state == LineState.SILENT
+    assert conditions(ONE, None, LATELY, NOW)[0].state == LineState.SILENT
 
 
 def test_a_line_without_a_camera_says_so() -> None:
-    assert condition([], report(), LATELY, NOW).because == "line.because.no_camera"
+    assert conditions([], report(), LATELY, NOW)[0].because == "line.because.no_camera"
 
 
 def test_a_camera_that_nobody_reports_yet_is_starting() -> None:
-    found = condition(ONE, report(), LATELY, NOW)
+    found = conditions(ONE, report(), LATELY, NOW)[0]
     assert (found.state, found.values) == (LineState.STARTING, {"camera": "cam-1"})
 
 
@@ -77,11 +77,13 @@ def test_the_worst_comes_first_and_the_others_are_told_too() -> None:
 
 def test_one_recording_at_its_end_does_not_end_the_line() -> None:
     cameras = [CameraOnLine("cam-1"), CameraOnLine("cam-2")]
-    assert condition(cameras, report(camera("cam-1", state="ended"), camera("cam-2")), LATELY, NOW).state == "running"
+    assert (
+        conditions(cameras, report(camera("cam-1", state="ended"), camera("cam-2")), LATELY, NOW)[0].state == "running"
+    )
 
 
 def test_a_starved_line_says_since_when() -> None:
-    assert condition(ONE, report(camera()), Parts(NOW - 90), NOW).since == NOW - 90
+    assert conditions(ONE, report(camera()), Parts(NOW - 90), NOW)[0].since == NOW - 90
 
 
 @pytest.mark.parametrize(("target", "seconds"), [(None, 60.0), (600.0, 60.0), (36_000.0, 20.0), (60.0, 600.0)])

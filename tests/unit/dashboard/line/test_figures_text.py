@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from pipeline.dashboard.line.figures_text import NONE, ago, axis_labels, count, moment, percent
+from pipeline.dashboard.line.figures_text import NONE, axis_labels, count, moment, percent
 
 BERLIN = ZoneInfo("Europe/Berlin")
 
@@ -29,23 +29,6 @@ def ms(*when: int) -> int:
 )
 def test_a_share_is_never_rounded_to_all_or_nothing(share: float | None, told: str) -> None:
     assert percent(share) == told
-
-
-@pytest.mark.parametrize(
-    ("seconds", "told"),
-    [
-        (-1, "0 s"),
-        (59.4, "59 s"),
-        (60, "1 min"),
-        (3599, "59 min"),
-        (11_100, "3 h 5 min"),
-        (7200, "2 h"),
-        (187_200, "2 d 4 h"),
-        (172_800, "2 d"),
-    ],
-)
-def test_durations_are_told_in_what_matters(seconds: float, told: str) -> None:
-    assert ago(seconds) == told
 
 
 def test_counts_are_grouped_and_unknown_ones_are_not_zero() -> None:
