@@ -20,7 +20,6 @@ RAY_ROOMS = (
     "pipeline.deployments.",
     "pipeline.ingest.actor",
     "pipeline.orchestrate.nodes",
-    "pipeline.orchestrate.stage_watch",
     "pipeline.orchestrate.supervisor",
     "pipeline.orchestrate.relay_keeper",
     "pipeline.relays.actor",

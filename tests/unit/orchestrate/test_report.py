@@ -104,7 +104,8 @@ def test_a_shard_tells_how_full_its_batches_were_lately(monkeypatch: pytest.Monk
 
 
 async def test_stages_are_asked_beside_the_rounds_and_old_news_is_none() -> None:
-    now, answers = [0.0], [[StageState("track", 1, 2, "updating")], RuntimeError("no Serve")]
+    now = [0.0]
+    answers: list[RuntimeError | list[StageState]] = [[StageState("track", 1, 2, "updating")], RuntimeError("no Serve")]
     release = threading.Event()
 
     def ask() -> list[StageState]:
@@ -132,3 +133,27 @@ async def test_stages_are_asked_beside_the_rounds_and_old_news_is_none() -> None
     assert watch.reports() == (stage,)
     now[0] = 21.0
     assert watch.reports() == ()
+
+
+async def test_whatever_the_question_of_stages_raises_stops_no_round_and_is_asked_again(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    now = [0.0]
+    answers: list[KeyError | list[StageState]] = [KeyError("running"), [StageState("track", 2, 2, "healthy")]]
+
+    def ask() -> list[StageState]:
+        answer = answers.pop(0)
+        if isinstance(answer, KeyError):
+            raise answer
+        return answer
+
+    watch = StageWatch(ask, lambda: now[0])
+    for now[0] in (0.0, 6.0):
+        watch.look()
+        assert watch._asking is not None
+        await asyncio.wait([watch._asking])
+    watch.look()
+    assert [(one.stage, one.running) for one in watch.reports()] == [("track", 2)]
+    (record,) = caplog.records
+    assert record.exc_info is not None
+    assert record.exc_info[0] is KeyError
