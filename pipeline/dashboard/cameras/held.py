@@ -33,14 +33,22 @@ class Held:
         self._feeds: dict[_Key, Feed] = {}
         self._tasks: dict[_Key, asyncio.Task[None]] = {}
 
-    def feed(self, line: str, camera: str) -> Feed | None:
-        """What the camera shows, watched from now on; None at first, and where too many are watched."""
+    def feed(self, line: str, camera: str, for_s: float = LINGER_S) -> Feed | None:
+        """What the camera shows, watched for `for_s` from now on; None at first, and where too many are watched."""
         key = line, camera
-        self._until[key] = self._clock() + LINGER_S
+        self._until[key] = max(self._until.get(key, 0.0), self._clock() + for_s)
         if key not in self._tasks:
             task = self._tasks[key] = asyncio.create_task(self._hold(key), name=f"hold-{camera}")
             task.add_done_callback(lambda _: self._tasks.pop(key, None))
         return self._feeds.get(key)
+
+    async def opened(self, line: str, camera: str, for_s: float) -> Feed | None:
+        """The same, at first too; None where too many are watched."""
+        feed = self.feed(line, camera, for_s)
+        if feed is None:
+            await asyncio.sleep(0)  # its task begins, which waits for nobody before the feed is there
+            feed = self._feeds.get((line, camera))
+        return feed
 
     @property
     def watched(self) -> set[_Key]:
