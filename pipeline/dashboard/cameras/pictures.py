@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from pipeline.dashboard.cameras.roll import CameraNow, Roster
     from pipeline.sinks.preview_reader import Preview
 
-MOST_ASKED = 64
+MOST_ASKED = 64  # as in assets/live.js, which takes turns where it shows more
 _NOT_KEPT = {"Cache-Control": "no-store"}
 
 

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any, cast
 import pytest
 
 from pipeline.control.live.pictures import FIRST_WITHIN_S
-from pipeline.dashboard.cameras.held import Held
+from pipeline.dashboard.cameras import held as held_module
+from pipeline.dashboard.cameras.held import LINGER_S, Held
 from pipeline.dashboard.cameras.pictures import Pictures
 from pipeline.sinks.redis_client import RedisSettings
 from tests.services.api.shown import report, shown
@@ -86,3 +87,21 @@ async def test_a_camera_that_will_show_nothing_is_not_waited_for(
     began = time.monotonic()
     assert await first_of(held) is None
     assert time.monotonic() - began < FIRST_WITHIN_S
+
+
+async def test_one_camera_too_many_is_told_once_and_shown_when_a_place_is_free(
+    held: Held, clock: Clock, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(held_module, "MOST", 2)
+    for _ in range(3):
+        for camera in ("a", "b", "c", "d"):
+            held.feed("l1", camera, 0.2)
+        await asyncio.sleep(0)
+    assert {camera for _, camera in held._feeds} == {"a", "b"}
+    assert len(held._tasks) == len(held._until) == 2
+    assert len(caplog.records) == 1
+    clock.now += LINGER_S
+    await let_go(held)
+    assert not held._until
+    assert await held.opened("l1", "c", 0.2) is not None
+    assert len(caplog.records) == 1
