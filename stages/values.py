@@ -323,7 +323,7 @@ class Inspection:
     decided_at: float
     xyxy: tuple[float, float, float, float]  # the part at the trigger, source pixels
     position: Position
-    seen_xyxy: tuple[float, float, float, float] | None = None  # the part where it was seen last, source pixels
+    seen_xyxy: tuple[float, float, float, float] | None = None  # the part in this frame, source pixels; None: not in it
     external_id: str | None = None
     recipe: str = ""  # it was judged by; empty: the one in force
     snapshot: str | None = None

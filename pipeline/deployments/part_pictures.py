@@ -19,14 +19,15 @@ class PartPictures:
         """The verdict with the picture of its part, written before the entry, or with the reason there is none."""
         if self._snapshots is None or not self._snapshots.wanted(inspection.inspection_id, inspection.verdict):
             return inspection
-        box = inspection.seen_xyxy or inspection.xyxy  # where it is in this frame; it crossed between two
+        seen = inspection.seen_xyxy
+        box = seen or inspection.xyxy  # where it is in this frame, for it crossed between two; else about where it was
         written = self._snapshots.write(inspection.inspection_id, frame.image, box, inspection.captured_at)
         if isinstance(written, SnapshotFailed):
             self._failed += 1
             return inspection.with_snapshot(None, None, written.reason)
         left, top = written.origin
-        x1, y1, x2, y2 = box
-        return inspection.with_snapshot(written.uri, written.sha256, xyxy=(x1 - left, y1 - top, x2 - left, y2 - top))
+        on_it = None if seen is None else (seen[0] - left, seen[1] - top, seen[2] - left, seen[3] - top)
+        return inspection.with_snapshot(written.uri, written.sha256, xyxy=on_it)
 
     def without(self, inspection: Inspection) -> Inspection:
         """Where a picture was wanted and nobody had a frame to make one of, the verdict says so."""

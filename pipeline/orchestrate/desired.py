@@ -216,6 +216,8 @@ def _with_overrides(
         if override.removed:
             changed.pop(camera_id, None)
             continue
+        if override.kind is None:  # opened anew once: it says nothing of how the camera runs, nor that there is one
+            continue
         base = override.added if override.added is not None else _of_file(cameras, camera_id)
         changed[camera_id] = camera_of_data({**base, **override.changed}, camera_id)
     return changed

@@ -303,7 +303,7 @@ class DesiredStore:
         overrides = {name: override for name, override in state.overrides.items() if name != camera}
         if new is not None and new.is_kept:
             overrides[camera] = new.model_copy(update={"at": self._clock(), "version": version})
-        if len(overrides) > MOST_OVERRIDES:
+        if sum(override.kind is not None for override in overrides.values()) > MOST_OVERRIDES:
             raise DesiredError(f"{MOST_OVERRIDES} cameras differ from the config file: write them into it")
         unread = {name: why for name, why in _unread(state).items() if name != camera}
         after = merge(state.file, overrides, version, unread, state.base)

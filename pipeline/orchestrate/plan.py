@@ -129,6 +129,10 @@ def _changed_job(config: RaylineConfig, camera: ResolvedCamera, change: LineOver
     recipe = config.recipes.get(change.before)
     if recipe is None or recipe.model != camera.model_name:
         return replace(job, change=asked)
+    try:
+        recipe = camera.settings.placed(recipe)
+    except ValueError:  # its trigger was drawn since then, and no part could cross it by that recipe
+        return replace(job, change=asked)
     before = job_of(replace(camera, recipe_name=change.before, recipe=recipe))
     return replace(job, change=asked, before=before)
 

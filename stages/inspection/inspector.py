@@ -498,7 +498,7 @@ class Inspector:
             decided_at=now,
             xyxy=self._pixels(box),
             position=self._position,
-            seen_xyxy=self._pixels(part.box),
+            seen_xyxy=self._pixels(part.box) if part.seen_at == self._time.last_at else None,
             recipe=part.rules.name,
         )
 

@@ -71,6 +71,14 @@ async def test_a_restart_is_another_one_each_time_and_differs_from_the_file_in_n
         await store.restart("gate")
 
 
+async def test_a_restart_of_a_camera_that_the_next_file_names_no_more_is_no_problem_of_it(store: DesiredStore) -> None:
+    await store.restart("gate")
+    config = (await store.read()).config
+    await store.publish(config.with_cameras({name: its for name, its in config.cameras.items() if name != "gate"}))
+    state = await store.read()
+    assert ("gate" in state.config.cameras, state.problems) == (False, {})
+
+
 async def test_a_change_of_what_has_changed_since_is_refused(store: DesiredStore) -> None:
     seen = await store.version()
     await store.pause("gate", expect=at_version(seen))

@@ -62,6 +62,19 @@ def test_a_line_that_changes_over_tells_its_cameras_what_came_before() -> None:
     assert again.tag == plan.tag
 
 
+def test_a_cameras_own_trigger_holds_for_what_came_before_a_change_too() -> None:
+    config = config_from(SITE)
+    own = plain(config.cameras["cam-1"]) | {"trigger": [[0.4, 0.0], [0.4, 1.0]]}
+    placed = config.with_cameras(config.cameras | {"cam-1": camera_of_data(own, "cam-1")})
+    changed = placed.with_base(
+        {"filling": config.lines["filling"].model_copy(update={"recipe": "watch"})}, config.models
+    )
+    change = LineOverride(recipe="watch", before="check", change_id="c1")
+    (before,) = plan_shards(placed).values()
+    (plan,) = plan_shards(changed, line_change=lambda c: change if c == "cam-1" else None).values()
+    assert plan.jobs[CameraId("cam-1")].before == before.jobs[CameraId("cam-1")]
+
+
 def test_thresholds_go_with_the_job_and_into_its_hash() -> None:
     config = config_from(SITE)
     models = {"parts": config.models["parts"].model_copy(update={"min_score": 0.5})}

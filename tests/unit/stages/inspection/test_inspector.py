@@ -378,6 +378,7 @@ def test_a_part_lost_before_the_trigger_is_indeterminate_and_told_once() -> None
         (PASS, ()),
         (PASS, ()),
     ]
+    assert [i.reasons for i in outcome.inspections if i.seen_xyxy is None] == [("lost",)]  # it is on no picture of then
 
 
 def test_a_lost_part_that_comes_back_past_the_trigger_is_not_counted_twice() -> None:
