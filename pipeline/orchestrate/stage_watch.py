@@ -6,9 +6,8 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
 
-from pipeline.deployments.stage_states import StageState, stage_states
+from pipeline.orchestrate.stage_states import stage_states
 from pipeline.orchestrate.state import StageReport
 
 logger = logging.getLogger(__name__)
@@ -22,14 +21,14 @@ class StageWatch:
 
     def __init__(
         self,
-        ask: Callable[[], Sequence[StageState]] = stage_states,
+        ask: Callable[[], Sequence[StageReport]] = stage_states,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._ask = ask
         self._clock = clock
-        self._asking: asyncio.Future[Sequence[StageState]] | None = None
+        self._asking: asyncio.Future[Sequence[StageReport]] | None = None
         self._asked_at = float("-inf")
-        self._states: Sequence[StageState] = ()
+        self._states: Sequence[StageReport] = ()
         self._known_at = float("-inf")
 
     def look(self) -> None:
@@ -48,4 +47,4 @@ class StageWatch:
         """As last heard; none where that is too long ago."""
         if self._clock() - self._known_at > OLD_S:
             return ()
-        return tuple(StageReport.model_validate(asdict(one)) for one in self._states)
+        return tuple(self._states)

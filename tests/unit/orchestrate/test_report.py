@@ -9,7 +9,6 @@ from dataclasses import replace
 import pytest
 
 from pipeline.answers import InForce
-from pipeline.deployments.stage_states import StageState
 from pipeline.ingest.actor import ShardReport
 from pipeline.ingest.camera_state import CameraState, CameraStatus
 from pipeline.ingest.carrier import Carried
@@ -19,7 +18,7 @@ from pipeline.orchestrate.plan import plan_shards
 from pipeline.orchestrate.reader import Reader
 from pipeline.orchestrate.report import system_report
 from pipeline.orchestrate.stage_watch import StageWatch
-from pipeline.orchestrate.state import SystemReport
+from pipeline.orchestrate.state import StageReport, SystemReport
 from stages.values import CameraId
 from tests.unit.config.site import SITE, config_from
 
@@ -105,10 +104,11 @@ def test_a_shard_tells_how_full_its_batches_were_lately(monkeypatch: pytest.Monk
 
 async def test_stages_are_asked_beside_the_rounds_and_old_news_is_none() -> None:
     now = [0.0]
-    answers: list[RuntimeError | list[StageState]] = [[StageState("track", 1, 2, "updating")], RuntimeError("no Serve")]
+    updating = StageReport(stage="track", running=1, wanted=2, state="updating")
+    answers: list[RuntimeError | list[StageReport]] = [[updating], RuntimeError("no Serve")]
     release = threading.Event()
 
-    def ask() -> list[StageState]:
+    def ask() -> list[StageReport]:
         release.wait(10)
         answer = answers.pop(0)
         if isinstance(answer, RuntimeError):
@@ -125,12 +125,11 @@ async def test_stages_are_asked_beside_the_rounds_and_old_news_is_none() -> None
     assert watch.reports() == ()
     release.set()
     await asked(watch)
-    (stage,) = watch.reports()
-    assert (stage.stage, stage.running, stage.wanted, stage.state) == ("track", 1, 2, "updating")
+    assert watch.reports() == (updating,)
     now[0] = 6.0
     watch.look()
     await asked(watch)
-    assert watch.reports() == (stage,)
+    assert watch.reports() == (updating,)
     now[0] = 21.0
     assert watch.reports() == ()
 
@@ -139,9 +138,10 @@ async def test_whatever_the_question_of_stages_raises_stops_no_round_and_is_aske
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     now = [0.0]
-    answers: list[KeyError | list[StageState]] = [KeyError("running"), [StageState("track", 2, 2, "healthy")]]
+    healthy = StageReport(stage="track", running=2, wanted=2, state="healthy")
+    answers: list[KeyError | list[StageReport]] = [KeyError("running"), [healthy]]
 
-    def ask() -> list[StageState]:
+    def ask() -> list[StageReport]:
         answer = answers.pop(0)
         if isinstance(answer, KeyError):
             raise answer
@@ -153,7 +153,7 @@ async def test_whatever_the_question_of_stages_raises_stops_no_round_and_is_aske
         assert watch._asking is not None
         await asyncio.wait([watch._asking])
     watch.look()
-    assert [(one.stage, one.running) for one in watch.reports()] == [("track", 2)]
+    assert watch.reports() == (healthy,)
     (record,) = caplog.records
     assert record.exc_info is not None
     assert record.exc_info[0] is KeyError
