@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from stages.trace import Trace
+from stages.verdicts import Verdict as Verdict
 
 CameraId = NewType("CameraId", str)
 LineId = NewType("LineId", str)
@@ -294,14 +295,6 @@ class Event:
     kind: str  # line_crossed | zone_entered | zone_left | camera_health | camera_state | recipe_changed | system
     at: float  # Unix seconds, UTC
     data: Mapping[str, Any]
-
-
-class Verdict(StrEnum):
-    """What a part may be called."""
-
-    PASS = "pass"  # noqa: S105 - a verdict, not a password
-    REJECT = "reject"
-    INDETERMINATE = "indeterminate"
 
 
 @dataclass(frozen=True, slots=True)

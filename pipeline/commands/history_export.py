@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pipeline.commands.common import out
+from stages.verdicts import Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,14 +23,6 @@ if TYPE_CHECKING:
 
 STDOUT = Path("-")
 _TIMES = ["%Y-%m-%d", "%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M:%S%z", "%Y-%m-%dT%H:%M%z"]
-
-
-class Verdict(StrEnum):
-    """As in `stages.values`, whose import costs every command a tenth of a second."""
-
-    PASS = "pass"  # noqa: S105 - a verdict, not a password
-    REJECT = "reject"
-    INDETERMINATE = "indeterminate"
 
 
 class Form(StrEnum):

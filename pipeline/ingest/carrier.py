@@ -56,7 +56,7 @@ class CarrierSettings(Settings):
 class CarrierFigures:
     """What went through, since the start."""
 
-    batches: int = 0
+    batches: int = 0  # that held frames: what cameras have to say goes alone where nothing else is ready
     frames: int = 0  # in those batches
     frames_published: Counter[CameraId] = field(default_factory=Counter)
     dropped: dict[CameraId, Counter[str]] = field(default_factory=dict)
@@ -79,7 +79,7 @@ class CarrierFigures:
 class Carried:
     """What a shard has carried since its start, and what is under way."""
 
-    batches: int = 0
+    batches: int = 0  # that held frames
     frames: int = 0
     in_flight: int = 0  # batches inside the graph now
 
@@ -177,7 +177,8 @@ class Carrier:
             detected = self._tracing.answered(await self._detect(batch) if batch.frames else None)
             await _turn(before)
             answer = await self._track(batch, self._tracing.has_turn(detected))
-            self._metrics.batch_carried(self._shard, len(batch), oldest_s)
+            if batch.frames:
+                self._metrics.batch_carried(self._shard, len(batch), oldest_s)
         except Exception as exc:  # the top of this batch's road
             logger.exception("shard %s: batch %d was lost to an unforeseen error", self._shard, batch.batch_no)
             self._count_lost(batch, exc)
@@ -243,8 +244,9 @@ class Carrier:
             await asyncio.wait_for(self._stopping.wait(), delay_s)
 
     def _note(self, batch: FrameBatch, answer: BatchAnswer) -> None:
-        self.figures.batches += 1
-        self.figures.frames += len(batch)
+        if batch.frames:
+            self.figures.batches += 1
+            self.figures.frames += len(batch)
         for camera_id, its in answer.cameras.items():
             if its.outcome is not Outcome.GIVEN_UP:  # which nobody in the graph answered
                 self.figures.note(camera_id, its)

@@ -20,7 +20,7 @@ COUNTERS: Mapping[str, tuple[str, tuple[str, ...]]] = {
     "rayline_frames_published": ("Frames whose result reached Redis.", ("camera",)),
     "rayline_frames_dropped": ("Frames let go of, by reason.", ("camera", "reason")),
     "rayline_frames_failed": ("Frames whose result is an error.", ("camera",)),
-    "rayline_batches": ("Batches that went through the graph.", ("shard",)),
+    "rayline_batches": ("Batches of frames that went through the graph.", ("shard",)),
     "rayline_batches_lost": ("Batches given up after retries.", ("shard", "reason")),
     "rayline_reconnects": ("Times a camera's connection was made anew.", ("camera",)),
     "rayline_inspections": ("Parts judged, by verdict.", ("line", "station", "verdict")),
@@ -123,7 +123,7 @@ class Metrics:
         self._count("rayline_frames_failed", frames, {"camera": camera})
 
     def batch_carried(self, shard: str, frames: int, oldest_s: float | None = None) -> None:
-        """A batch went through the graph; its oldest frame was so old when it left."""
+        """A batch of frames went through the graph; its oldest frame was so old when it left."""
         tags = {"shard": shard}
         self._meter.count("rayline_batches", 1, tags)
         self._meter.observe("rayline_batch_frames", frames, tags)

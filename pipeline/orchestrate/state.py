@@ -83,7 +83,7 @@ class StageReport(Report):
 
     stage: str  # preprocess, detect-MODEL, track, api
     running: int = 0
-    wanted: int = 0
+    wanted: int = 0  # those that start or are repaired included
     state: str = ""  # healthy, updating, unhealthy, ... in Serve's words
     message: str = ""
 

@@ -15,12 +15,19 @@ import pytest
 ROOT = Path(__file__).parents[2]
 PACKAGES = ("stages", "pipeline")
 
-SHARED_STAGES = {"stages.values", "stages.trace", "stages.geometry", "stages.errors", "stages.settings"}
+SHARED_STAGES = {
+    "stages.values",
+    "stages.verdicts",
+    "stages.trace",
+    "stages.geometry",
+    "stages.errors",
+    "stages.settings",
+}
 RAY_ROOMS = (
     "pipeline.deployments.",
     "pipeline.ingest.actor",
     "pipeline.orchestrate.nodes",
-    "pipeline.orchestrate.stage_watch",
+    "pipeline.orchestrate.stage_states",
     "pipeline.orchestrate.supervisor",
     "pipeline.orchestrate.relay_keeper",
     "pipeline.relays.actor",
@@ -166,7 +173,8 @@ def test_what_stages_share_knows_no_stage() -> None:
         "stages.errors": set[str](),
         "stages.settings": set[str](),
         "stages.trace": set[str](),
-        "stages.values": {"stages.errors", "stages.trace"},
+        "stages.verdicts": set[str](),
+        "stages.values": {"stages.errors", "stages.trace", "stages.verdicts"},
         "stages.geometry": {"stages.errors", "stages.values"},
     }
     refuse(
@@ -296,6 +304,7 @@ def test_circles_are_found(graph: dict[str, set[str]], circle: list[str]) -> Non
         pytest.param("pipeline.cli", ("ray", "torch", "ultralytics", "cv2", "av"), id="the command line"),
         pytest.param("pipeline.config", ("ray", "torch", "ultralytics", "av"), id="the configuration"),
         pytest.param("pipeline.capacity.plan", ("ray", "torch", "ultralytics", "cv2", "av", "redis"), id="a plan"),
+        pytest.param("stages.verdicts", ("numpy", "pydantic"), id="what a part may be called"),
         pytest.param("stages.values", ("ray", "torch", "ultralytics", "cv2", "av"), id="the values"),
     ],
 )

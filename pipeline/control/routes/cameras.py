@@ -6,7 +6,13 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Response
 
-from pipeline.control.access.own import require_own
+from pipeline.control.access.own import (
+    Require,
+    require_addable,
+    require_line,
+    require_resettable,
+    require_running,
+)
 from pipeline.control.access.roles import Principal
 from pipeline.control.authors import By
 from pipeline.control.cameras.admission import require_admissible, require_kept_secrets
@@ -18,7 +24,7 @@ from pipeline.control.problems import ApiError
 from pipeline.control.services import Caller, Here, Services
 from pipeline.names import NAME_PATTERN
 from pipeline.orchestrate.desired import DesiredState
-from pipeline.orchestrate.desired_store import DesiredConflict, DesiredError, Expect
+from pipeline.orchestrate.desired_store import DesiredConflict, Expect
 from pipeline.orchestrate.state import by_name
 from stages.values import CameraId
 
@@ -77,10 +83,7 @@ async def add_camera(here: Here, caller: Caller, by: By, given: NewCamera, respo
     require_admissible(name, settings, here.settings.camera_schemes)
 
     def expect(desired: DesiredState) -> None:
-        _require_line(caller, settings.get("line") or name)
-        in_file = desired.file.cameras.get(name)  # taken away by others, who may bring it back
-        if in_file is not None and not caller.may_see(in_file.line or name):
-            raise DesiredError(f"camera {name!r} is there already: choose another name")
+        require_addable(desired, caller, name, settings)
 
     async with here.desired() as store:
         after = await store.add(name, settings, expect, by)
@@ -100,7 +103,7 @@ async def get_camera(
     """The ETag names what is desired of it and not how it does: leave If-None-Match out to see that."""
     async with here.desired() as store:
         desired = await store.read()
-    _require_running(desired, caller, camera)
+    require_running(desired, caller, camera)
     tag = desired.tag(CameraId(camera))
     if is_known(if_none_match, tag):
         return Response(status_code=304, headers={"ETag": quoted(tag)})
@@ -131,7 +134,7 @@ async def change_camera(
     def expect(desired: DesiredState) -> None:
         as_it_was(desired)
         if "line" in changes.changed:
-            _require_line(caller, changes.changed["line"] or camera)
+            require_line(caller, changes.changed["line"] or camera)
         require_kept_secrets(camera, desired.config.cameras[camera], changes.changed)
 
     async with here.desired() as store:
@@ -186,50 +189,22 @@ async def reset_camera(
     here: Here, caller: Caller, by: By, camera: CameraName, response: Response, if_match: IfMatch = None
 ) -> CameraAnswer | Response:
     """It runs as the config file says; one that was taken away comes back, one that was added goes."""
-    as_it_was = _expecting(caller, camera, if_match, or_gone=True)
-
-    def expect(desired: DesiredState) -> None:
-        as_it_was(desired)
-        in_file = desired.file.cameras.get(camera)  # it may come back on another line
-        if in_file is not None:
-            _require_line(caller, in_file.line or camera)
-
     async with here.desired() as store:
-        after = await store.reset(camera, expect, by)
+        after = await store.reset(camera, _expecting(caller, camera, if_match, require_resettable), by)
     if camera not in after.config.cameras:
         return Response(status_code=204)
     return await _answer(here, after, camera, response)
 
 
-def _expecting(caller: Principal, camera: str, if_match: str | None, or_gone: bool = False) -> Expect:
+def _expecting(caller: Principal, camera: str, if_match: str | None, require: Require = require_running) -> Expect:
     """Looks inside the change's own transaction: the camera may have moved since the gate looked."""
 
     def look(desired: DesiredState) -> None:
-        if or_gone:
-            require_own(desired, caller, camera)
-        else:
-            _require_running(desired, caller, camera)
+        require(desired, caller, camera)
         if not is_expected(if_match, desired.tag(CameraId(camera))):
             raise DesiredConflict(f"camera {camera!r} was changed since: look at it again, and give the ETag of that")
 
     return look
-
-
-def _require_running(desired: DesiredState, caller: Principal, camera: str) -> None:
-    """That it is to run, paused or not."""
-    require_own(desired, caller, camera)
-    if camera in desired.config.cameras:
-        return
-    back = f"POST /v1/cameras/{camera}/reset"
-    if why := desired.problems.get(CameraId(camera)):
-        raise ApiError(404, f"camera {camera!r} was added and cannot run: {why}; {back} drops it")
-    raise ApiError(404, f"camera {camera!r} was removed; {back} brings it back")
-
-
-def _require_line(caller: Principal, line: Any) -> None:
-    """The same answer for a line of others and one that is not there; what is no name the configuration refuses."""
-    if isinstance(line, str) and not caller.may_see(line):
-        raise ApiError(403, f"line {line[:63]!r} is none of yours")
 
 
 async def _answer(here: Services, desired: DesiredState, camera: str, response: Response) -> CameraAnswer:

@@ -5,7 +5,10 @@
   const AWAY_MS = 2000; // between two tries while the server does not answer
   const OLD_MS = 4000; // a picture that has not changed for so long is no live one
 
+  const MOST = 64; // cameras in one question: the server answers for no more
+
   const inView = new Set();
+  let from = 0; // whose turn it is, where more can be seen
   const observer = new IntersectionObserver((entries) => {
     for (const entry of entries) {
       if (entry.isIntersecting) inView.add(entry.target);
@@ -40,9 +43,16 @@
     }
   }
 
+  function nextOnes() {
+    if (from >= inView.size) from = 0;
+    const ones = [...inView].slice(from, from + MOST);
+    from += MOST;
+    return ones;
+  }
+
   async function ask() {
     const wanted = new URLSearchParams();
-    for (const image of inView) wanted.set(image.dataset.live, image.tag);
+    for (const image of nextOnes()) wanted.set(image.dataset.live, image.tag);
     const answer = await fetch(`/live?${wanted}`, { cache: "no-store" });
     if (answer.status === 401) window.location.reload();
     if (!answer.ok) return false;

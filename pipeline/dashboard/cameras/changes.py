@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from pipeline.config import CameraConfig
-from pipeline.control.access.own import require_own
+from pipeline.control.access.own import (
+    Require,
+    require_addable,
+    require_line,
+    require_resettable,
+    require_running,
+)
 from pipeline.control.access.roles import Role
 from pipeline.control.cameras.admission import require_admissible
 from pipeline.control.cameras.given import named
@@ -16,7 +22,7 @@ from pipeline.dashboard.cameras.roll import Roster
 from pipeline.dashboard.frame import Page
 from pipeline.dashboard.texts import t
 from pipeline.orchestrate.desired import DesiredState, camera_of_data
-from pipeline.orchestrate.desired_store import DesiredConflict, DesiredError, DesiredStore, Expect
+from pipeline.orchestrate.desired_store import DesiredConflict, DesiredStore, Expect
 from stages.values import CameraId
 
 Change = Callable[[DesiredStore, Expect], Awaitable[DesiredState]]
@@ -31,6 +37,14 @@ MAY = {
     "add": Role.ENGINEER,
     "draw": Role.ENGINEER,
 }
+
+
+class Admitted(NamedTuple):
+    """A new camera that may be."""
+
+    name: str
+    settings: dict[str, Any]  # as given, without the name
+    camera: CameraConfig
 
 
 class Changes:
@@ -58,7 +72,10 @@ class Changes:
 
     async def reset(self, camera: str, tag: str) -> None:
         """Drop what was changed of it."""
-        await self._change("reset", camera, tag, lambda store, look: store.reset(camera, look, self._page.author))
+        author = self._page.author
+        await self._change(
+            "reset", camera, tag, lambda store, look: store.reset(camera, look, author), require_resettable
+        )
 
     async def place(self, camera: str, tag: str, drawn: Mapping[str, Any]) -> None:
         """Its own trigger and zones, those that are drawn."""
@@ -70,41 +87,36 @@ class Changes:
         author = self._page.author
         await self._change("draw", camera, tag, lambda store, look: store.set(camera, {}, look, author, PLACING))
 
-    def admitted(self, given: Mapping[str, Any]) -> CameraConfig:
-        """A new camera's settings, for a look at it. Raises ConfigError, or ApiError where it is none of theirs."""
+    def admitted(self, given: Mapping[str, Any]) -> Admitted:
+        """A new camera, for a look at it. Raises ConfigError, or ApiError where it is none of theirs."""
         name, settings = named(given)
         self._require("add")
         require_admissible(name, settings, self._schemes())
-        _require_line(self._page, settings.get("line") or name)
-        return camera_of_data(settings, name)
+        require_line(self._page.principal, settings.get("line") or name)
+        return Admitted(name, settings, camera_of_data(settings, name))
 
     async def add(self, given: Mapping[str, Any]) -> None:
         """A new camera. Raises ConfigError where its settings do not fit."""
-        self.admitted(given)
-        name, settings = named(given)
+        name, settings, _ = self.admitted(given)
 
         def expect(desired: DesiredState) -> None:
             self._require("add")
-            _require_line(self._page, settings.get("line") or name)
-            in_file = desired.file.cameras.get(name)  # taken away by others, who may bring it back
-            if in_file is not None and not self._page.principal.may_see(in_file.line or name):
-                raise DesiredError(f"camera {name!r} is there already: choose another name")
+            require_addable(desired, self._page.principal, name, settings)
 
         async with self._page.services.desired() as store:
             await store.add(name, settings, expect, self._page.author)
         self._roster.forget()
 
-    async def _change(self, what: str, camera: str, tag: str, change: Change) -> None:
+    async def _change(
+        self, what: str, camera: str, tag: str, change: Change, require: Require = require_running
+    ) -> None:
         """`tag` is of what they saw. It is looked at in the change's own transaction."""
 
         def expect(desired: DesiredState) -> None:
             self._require(what)
-            require_own(desired, self._page.principal, camera)
+            require(desired, self._page.principal, camera)
             if desired.tag(CameraId(camera)) != tag:
                 raise DesiredConflict(t("cameras.changed_since", camera=camera))
-            in_file = desired.file.cameras.get(camera) if what == "reset" else None
-            if in_file is not None:  # it may come back on another line
-                _require_line(self._page, in_file.line or camera)
 
         try:
             async with self._page.services.desired() as store:
@@ -119,8 +131,3 @@ class Changes:
     def _schemes(self) -> frozenset[str]:
         api = self._page.services.config.api or ApiSettings()
         return frozenset(api.camera_schemes)
-
-
-def _require_line(page: Page, line: Any) -> None:
-    if isinstance(line, str) and not page.principal.may_see(line):
-        raise ApiError(403, f"line {line[:63]!r} is none of yours")

@@ -10,8 +10,8 @@ from pipeline.dashboard.cameras.actions import Actions
 from pipeline.dashboard.cameras.changes import Changes
 from pipeline.dashboard.cameras.figures import long, short
 from pipeline.dashboard.cameras.picture import LivePicture
-from pipeline.dashboard.cameras.tile import Figures, Head, error_of
-from pipeline.dashboard.signs import SIGNS, sign_of
+from pipeline.dashboard.cameras.tile import Figures, Head, SignedFrame, error_of
+from pipeline.dashboard.signs import SIGNS
 from pipeline.dashboard.states import failed
 from pipeline.dashboard.texts import t
 from pipeline.orchestrate.desired_errors import DesiredError
@@ -29,15 +29,16 @@ class Detail:
     def __init__(self, page: Page, roster: Roster, roll: Roll, camera: CameraNow) -> None:
         self._page, self._roster, self._name = page, roster, camera.view.name
         is_shown = roll.desired.config.previews is not None
-        self._css = ""
         with ui.element("div").classes("bar"):
             with ui.element("a").props("href=/cameras"):
                 ui.label(t("cameras.back"))
             with ui.element("h1"):
                 ui.label(self._name)
-        self._gone = ui.element("div")
+        with ui.element("div") as self._gone:
+            failed(DesiredError(t("cameras.gone", camera=self._name)))
+        self._gone.set_visibility(False)
         with ui.element("div").classes("cam-detail") as self._all:
-            with ui.element("section").classes("cam-tile").props(f'data-camera="{self._name}"') as self._frame:
+            with SignedFrame(camera) as self._frame:
                 self._picture = LivePicture(camera, None, is_shown=is_shown)
             with ui.element("section").classes("panel cam-body"):
                 self._head = Head(camera)
@@ -52,18 +53,12 @@ class Detail:
         """Show what there is now."""
         camera = (await self._roster.call()).one(self._page.principal, self._name)
         self._all.set_visibility(camera is not None)
-        self._gone.clear()
-        if camera is None:
-            with self._gone:
-                failed(DesiredError(t("cameras.gone", camera=self._name)))
-        else:
+        self._gone.set_visibility(camera is None)
+        if camera is not None:
             self._show(camera)
 
     def _show(self, camera: CameraNow) -> None:
-        css = sign_of(camera.standing.sign).css
-        if css != self._css:
-            self._frame.classes(add=f"cam-{css}", remove=f"cam-{self._css}" if self._css else None)
-            self._css = css
+        self._frame.colour(camera)
         self._picture.show(camera)
         self._head.show(camera)
         self._error.set_text(error_of(camera))

@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from pipeline.dashboard.cameras.roll import CameraNow, Roster
     from pipeline.dashboard.frame import Page
 
-_SIZE = (1600, 900)  # where nobody knows the camera's
-
 
 class DrawPage:
     """One page's."""
@@ -39,7 +37,7 @@ class DrawPage:
         with ui.element("div").classes("cam-detail"):
             with ui.element("section").classes("panel cam-body"):
                 self._tools(camera)
-                self._size = camera.view.size or _SIZE
+                self._size = camera.size
                 self._image = ui.interactive_image(size=self._size, on_mouse=self._clicked, sanitize=False)
                 self._image.classes("draw-picture").props(f'aria-label="{t("cameras.draw.picture", camera=name)}"')
                 ui.timer(0.1, page.does(MAY["draw"], self._new_picture), once=True)

@@ -81,7 +81,7 @@ class NewCameraForm(ui.dialog):
         self._tested = None
         try:
             given = self._given()
-            camera = self._changes.admitted(given)
+            camera = self._changes.admitted(given).camera
         except (ConfigError, DesiredError) as exc:
             self._tell(_in_words(exc), is_bad=True)
             return

@@ -9,7 +9,6 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from pipeline.control.live.watching import Watching
-from pipeline.control.problems import ApiError
 
 if TYPE_CHECKING:
     from pipeline.control.live.feed import Feed
@@ -32,26 +31,33 @@ class Held:
         self._until: dict[_Key, float] = {}
         self._feeds: dict[_Key, Feed] = {}
         self._tasks: dict[_Key, asyncio.Task[None]] = {}
+        self._is_full = False  # and it was told
 
-    def feed(self, line: str, camera: str) -> Feed | None:
-        """What the camera shows, watched from now on; None at first, and where too many are watched."""
+    def feed(self, line: str, camera: str, for_s: float = LINGER_S) -> Feed | None:
+        """What the camera shows, watched for `for_s` from now on; None at first, and where too many are watched."""
         key = line, camera
-        self._until[key] = self._clock() + LINGER_S
         if key not in self._tasks:
-            task = self._tasks[key] = asyncio.create_task(self._hold(key), name=f"hold-{camera}")
-            task.add_done_callback(lambda _: self._tasks.pop(key, None))
+            if len(self._tasks) >= MOST:
+                self._tell_full(camera)
+                return None
+            self._tasks[key] = asyncio.create_task(self._hold(key), name=f"hold-{camera}")
+        self._until[key] = max(self._until.get(key, 0.0), self._clock() + for_s)
         return self._feeds.get(key)
 
-    @property
-    def watched(self) -> set[_Key]:
-        """(line, camera) of those that are."""
-        return set(self._feeds)
+    async def opened(self, line: str, camera: str, for_s: float) -> Feed | None:
+        """The same, at first too; None where too many are watched."""
+        feed = self.feed(line, camera, for_s)
+        if feed is None:
+            await asyncio.sleep(0)  # its task begins, which waits for nobody before the feed is there
+            feed = self._feeds.get((line, camera))
+        return feed
 
     async def close(self) -> None:
         """Let go of all."""
-        for task in list(self._tasks.values()):
+        tasks = list(self._tasks.values())
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(*self._tasks.values(), return_exceptions=True)
+        await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _hold(self, key: _Key) -> None:
         try:
@@ -60,7 +66,13 @@ class Held:
                 # A page that asks puts it off; nothing else happens here.
                 while feed.over is None and (left_s := self._until[key] - self._clock()) > 0:  # noqa: ASYNC110
                     await asyncio.sleep(left_s)
-        except ApiError as exc:  # too many: who asks goes without
-            logger.warning("camera %s is not shown: %s", key[1], exc)
         finally:
             self._feeds.pop(key, None)
+            del self._until[key], self._tasks[key]
+            self._is_full = False
+
+    def _tell_full(self, camera: str) -> None:
+        """Once until a place is free: pages ask several times a second."""
+        if not self._is_full:
+            self._is_full = True
+            logger.warning("camera %s is not shown, and others are not: %d are shown already", camera, MOST)

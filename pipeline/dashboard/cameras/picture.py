@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from pipeline.config import RecipeSettings
     from pipeline.dashboard.cameras.roll import CameraNow
 
-_SIZE = (1600, 900)  # where nobody knows the camera's
-
 HEAD = '<link rel="stylesheet" href="/assets/cameras.css"><script src="/assets/live.js" defer></script>'
 
 
@@ -47,7 +45,7 @@ class LivePicture(ui.element):
 
     def show(self, camera: CameraNow) -> None:
         """As it stands now."""
-        size = camera.view.size or _SIZE
+        size = camera.size
         if self._drawn is None or self._drawn[0] is not camera.recipe or self._drawn[1] != size:
             self._drawn = (camera.recipe, size)
             inspection = camera.recipe.inspection

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import TYPE_CHECKING, Any
 
 import orjson
 from starlette.responses import Response
 
-from pipeline.control.live.pictures import WILL_SHOW_NOTHING, picture_headers
+from pipeline.control.live.pictures import FIRST_WITHIN_S, first_picture, picture_headers
+from pipeline.control.problems import ApiError
+from pipeline.dashboard.cameras.held import LINGER_S
 from pipeline.dashboard.states import EXPECTED, words_of
 from pipeline.dashboard.texts import t
 
@@ -20,9 +21,7 @@ if TYPE_CHECKING:
     from pipeline.dashboard.cameras.roll import CameraNow, Roster
     from pipeline.sinks.preview_reader import Preview
 
-MOST_ASKED = 64
-FIRST_WITHIN_S = 4.0
-_LOOK_S = 0.1
+MOST_ASKED = 64  # as in assets/live.js, which takes turns where it shows more
 _NOT_KEPT = {"Cache-Control": "no-store"}
 
 
@@ -73,14 +72,14 @@ class Pictures:
 
     async def first(self, camera: CameraNow) -> Preview | None:
         """Its picture of now; None where none comes within some seconds."""
-        for _ in range(round(FIRST_WITHIN_S / _LOOK_S)):
-            feed = self._feed_of(camera)
-            if (picture := _of_now(feed)) is not None:
-                return picture
-            if feed is not None and feed.state in WILL_SHOW_NOTHING:
-                return None
-            await asyncio.sleep(_LOOK_S)
-        return None
+        line, name = camera.view.line, camera.view.name
+        feed = await self._held.opened(line, name, FIRST_WITHIN_S + LINGER_S)
+        if feed is None:
+            return None
+        try:
+            return await first_picture(feed, name)
+        except ApiError:  # says what the page says of the camera beside its picture
+            return None
 
     def _feed_of(self, camera: CameraNow) -> Feed | None:
         return self._held.feed(camera.view.line, camera.view.name)

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from pipeline.orchestrate.desired import DesiredState
 
 
+_USUAL_SIZE = (1600, 900)
+
+
 @dataclass(frozen=True, slots=True)
 class CameraNow:
     """One camera: what is desired of it and how it does."""
@@ -25,6 +28,11 @@ class CameraNow:
     standing: Standing
     recipe: RecipeSettings  # with its own trigger and zones
     tag: str  # of what is desired: a change says which one it has seen
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height of its picture, pixels; of a usual one where nobody knows it yet."""
+        return self.view.size or _USUAL_SIZE
 
 
 @dataclass(frozen=True, slots=True)

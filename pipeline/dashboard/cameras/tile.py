@@ -19,14 +19,29 @@ if TYPE_CHECKING:
     from pipeline.dashboard.frame import Page
 
 
-class Tile(ui.element):
+class SignedFrame(ui.element):
+    """What is shown of one camera, in the colour of its sign."""
+
+    def __init__(self, camera: CameraNow) -> None:
+        super().__init__("section")
+        self.classes("cam-tile").props(f'data-camera="{camera.view.name}"')
+        self._css = ""
+
+    def colour(self, camera: CameraNow) -> None:
+        """As it stands now."""
+        css = sign_of(camera.standing.sign).css
+        if css != self._css:
+            self.classes(add=f"cam-{css}", remove=f"cam-{self._css}" if self._css else None)
+            self._css = css
+
+
+class Tile(SignedFrame):
     """One camera's place on the wall."""
 
     def __init__(self, page: Page, changes: Changes, camera: CameraNow, done: Done, *, is_shown: bool) -> None:
-        super().__init__("section")
+        super().__init__(camera)
         name = camera.view.name
-        self.classes("cam-tile").props(f'data-camera="{name}" aria-label="{name}"')
-        self._css = ""
+        self.props(f'aria-label="{name}"')
         with self:
             self._picture = LivePicture(camera, f"/cameras/{name}", is_shown=is_shown)
             with ui.element("div").classes("cam-body"):
@@ -38,10 +53,7 @@ class Tile(ui.element):
 
     def show(self, camera: CameraNow) -> None:
         """As it stands now."""
-        css = sign_of(camera.standing.sign).css
-        if css != self._css:
-            self.classes(add=f"cam-{css}", remove=f"cam-{self._css}" if self._css else None)
-            self._css = css
+        self.colour(camera)
         self._picture.show(camera)
         self._head.show(camera)
         self._figures.show(short(camera.view))

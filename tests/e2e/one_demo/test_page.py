@@ -5,9 +5,12 @@ from __future__ import annotations
 import asyncio
 import json
 import re
+import sys
 import time
+from asyncio.subprocess import PIPE, Process
 from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
 import httpx
@@ -18,9 +21,13 @@ from redis import Redis
 
 from tests.browser import Heard, watched_page
 from tests.e2e.command import Command, Rayline
+from tests.redis_server import free_port
 
 pytestmark = [pytest.mark.ray, pytest.mark.services, pytest.mark.timeout(300)]
 
+RED_MS = 5_000  # a camera that is lost
+SILENT_MS = 3_000  # as long may one that is not lost be
+FPS = 5.0
 SOON_MS = 15_000  # for what is not timed here: the machine has cameras and a model to run
 
 
@@ -135,7 +142,48 @@ async def _is_loaded(image: Any) -> bool:
     return bool(await image.evaluate("image => image.complete && image.naturalWidth > 0"))
 
 
-async def test_a_camera_that_dies_turns_red_and_green_again_by_itself(
+async def test_a_killed_camera_turns_red_within_5_s_and_green_again_by_itself(
+    url: str, page_url: str, browser_page: Page
+) -> None:
+    port = free_port()
+    tile = browser_page.locator('[data-camera="killed"]')
+    async with AsyncExitStack() as stack:
+        camera, address = await stack.enter_async_context(camera_process(port))
+        async with httpx.AsyncClient(base_url=url, timeout=15) as client:
+            given = {"name": "killed", "url": address, "recipe": "bottles", "fps": FPS}
+            assert (await client.post("/v1/cameras", json=given)).status_code == 201
+            stack.push_async_callback(removed, url, "killed")
+        await browser_page.goto(f"{page_url}/cameras")
+        await expect(tile).to_have_class(re.compile("cam-good"), timeout=60_000)
+        camera.kill()
+        await expect(tile).to_have_class(re.compile("cam-bad"), timeout=RED_MS)
+        await stack.enter_async_context(camera_process(port))
+        await expect(tile).to_have_class(re.compile("cam-good"), timeout=60_000)
+
+
+@asynccontextmanager
+async def camera_process(port: int) -> AsyncIterator[tuple[Process, str]]:
+    """A camera in a process of its own, which can be killed and begun again at the same address."""
+    command = ("-m", "pipeline.demo.server", "--cameras=1", f"--fps={FPS}", f"--port={port}")
+    camera = await asyncio.create_subprocess_exec(sys.executable, *command, stdin=PIPE, stdout=PIPE)
+    try:
+        assert camera.stdout is not None
+        async with asyncio.timeout(60):
+            told = json.loads(await camera.stdout.readline())
+        yield camera, told["line-1"]["url"]
+    finally:
+        if camera.returncode is None:
+            camera.kill()
+        await camera.wait()
+
+
+async def removed(url: str, camera: str) -> None:
+    """It runs no more."""
+    async with httpx.AsyncClient(base_url=url, timeout=15) as client:
+        assert (await client.delete(f"/v1/cameras/{camera}")).status_code == 204
+
+
+async def test_a_camera_that_hangs_turns_red_and_green_again_by_itself(
     demo: Command, page_url: str, browser_page: Page
 ) -> None:
     await browser_page.goto(f"{page_url}/cameras")
@@ -146,7 +194,7 @@ async def test_a_camera_that_dies_turns_red_and_green_again_by_itself(
     for server in servers:
         server.suspend()  # as a camera that hangs: its connections stay, and nothing comes
     try:
-        await expect(tile).to_have_class(re.compile("cam-bad"), timeout=15_000)
+        await expect(tile).to_have_class(re.compile("cam-bad"), timeout=SILENT_MS + RED_MS)
     finally:
         for server in servers:
             server.resume()

@@ -118,6 +118,38 @@ async def test_only_what_can_be_seen_is_watched(served: DashboardServer, browser
     await until(nobody, 15.0)
 
 
+@pytest.mark.parametrize("path", ["/cameras", "/cameras/a"])
+async def test_where_nothing_changes_nothing_is_sent(
+    served: DashboardServer, browser_page: Page, running: Running, path: str
+) -> None:
+    sent: list[str] = []
+    browser_page.on("websocket", lambda socket: socket.on("framereceived", lambda frame: sent.append(str(frame))))
+    await browser_page.goto(f"{served.url}{path}")
+    await expect(tile(browser_page, "a").locator(".has-picture")).to_be_visible()
+    await asyncio.sleep(1.2)  # what the first look still had to say
+    sent.clear()
+    await asyncio.sleep(2.2)
+    assert [one for one in sent if '"update"' in one] == []
+    running.told["a"] = {"fps_in": 3.0}
+    await expect(browser_page.get_by_text("3.0 in")).to_be_visible()
+    assert [one for one in sent if '"update"' in one]
+
+
+async def test_who_looks_at_a_camera_that_is_removed_is_told_so(
+    served: DashboardServer, browser_page: Page, running: Running
+) -> None:
+    await browser_page.goto(f"{served.url}/cameras/a")
+    gone = browser_page.get_by_text("There is no camera a")
+    await expect(tile(browser_page, "a")).to_have_class("cam-tile cam-good")
+    await expect(gone).to_be_hidden()
+    await running.store.remove("a")
+    await expect(gone).to_be_visible()
+    await expect(tile(browser_page, "a")).to_be_hidden()
+    await running.store.reset("a")
+    await expect(tile(browser_page, "a")).to_be_visible()
+    await expect(gone).to_be_hidden()
+
+
 async def test_a_new_verdict_flashes(served: DashboardServer, browser_page: Page, running: Running) -> None:
     await browser_page.goto(f"{served.url}/cameras")
     await expect(tile(browser_page, "a")).to_have_class("cam-tile cam-good")

@@ -12,7 +12,7 @@ import pytest
 
 from pipeline.answers import BatchAnswer, CameraAnswer, Gap, Outcome
 from pipeline.ingest.batcher import Gathered
-from pipeline.ingest.carrier import Carrier, CarrierSettings
+from pipeline.ingest.carrier import Carried, Carrier, CarrierSettings
 from pipeline.ingest.graph import BatchRefused, GraphUnavailable
 from pipeline.ingest.tracing import Tracing
 from pipeline.observe.metrics import Meter, Metrics, NullMeter
@@ -194,6 +194,18 @@ async def test_each_batch_is_counted_with_its_frames_and_the_age_of_its_oldest()
     assert len(meter.values("rayline_queue_age_seconds")) == 3
     assert meter.total("rayline_batches_lost") == 0
     assert carrier.in_flight == 0
+
+
+async def test_what_goes_without_frames_makes_no_batch_look_emptier() -> None:
+    meter, graph = RecordingMeter(), ScriptedGraph()
+    said = CameraNotice(CAM, 1, 1.0, "running", "", True, 1)
+    ended = EndOfStream(CAM, 1, "over")
+    batches = [Gathered((), notices=(said,)), Gathered((frame(0), frame(1))), Gathered((), (ended,))]
+    carrier = await carry(graph, batches, meter=meter)
+    assert graph.tracked == [0, 1, 2]
+    assert carrier.carried() == Carried(batches=1, frames=2, in_flight=0)
+    assert meter.total("rayline_batches") == 1
+    assert meter.values("rayline_batch_frames") == [2]
 
 
 async def test_a_batch_given_up_in_detect_and_in_track_is_counted_lost_once() -> None:

@@ -9,7 +9,6 @@ from dataclasses import replace
 import pytest
 
 from pipeline.answers import InForce
-from pipeline.deployments.stage_states import StageState
 from pipeline.ingest.actor import ShardReport
 from pipeline.ingest.camera_state import CameraState, CameraStatus
 from pipeline.ingest.carrier import Carried
@@ -19,7 +18,7 @@ from pipeline.orchestrate.plan import plan_shards
 from pipeline.orchestrate.reader import Reader
 from pipeline.orchestrate.report import system_report
 from pipeline.orchestrate.stage_watch import StageWatch
-from pipeline.orchestrate.state import SystemReport
+from pipeline.orchestrate.state import StageReport, SystemReport
 from stages.values import CameraId
 from tests.unit.config.site import SITE, config_from
 
@@ -104,10 +103,12 @@ def test_a_shard_tells_how_full_its_batches_were_lately(monkeypatch: pytest.Monk
 
 
 async def test_stages_are_asked_beside_the_rounds_and_old_news_is_none() -> None:
-    now, answers = [0.0], [[StageState("track", 1, 2, "updating")], RuntimeError("no Serve")]
+    now = [0.0]
+    updating = StageReport(stage="track", running=1, wanted=2, state="updating")
+    answers: list[RuntimeError | list[StageReport]] = [[updating], RuntimeError("no Serve")]
     release = threading.Event()
 
-    def ask() -> list[StageState]:
+    def ask() -> list[StageReport]:
         release.wait(10)
         answer = answers.pop(0)
         if isinstance(answer, RuntimeError):
@@ -124,11 +125,35 @@ async def test_stages_are_asked_beside_the_rounds_and_old_news_is_none() -> None
     assert watch.reports() == ()
     release.set()
     await asked(watch)
-    (stage,) = watch.reports()
-    assert (stage.stage, stage.running, stage.wanted, stage.state) == ("track", 1, 2, "updating")
+    assert watch.reports() == (updating,)
     now[0] = 6.0
     watch.look()
     await asked(watch)
-    assert watch.reports() == (stage,)
+    assert watch.reports() == (updating,)
     now[0] = 21.0
     assert watch.reports() == ()
+
+
+async def test_whatever_the_question_of_stages_raises_stops_no_round_and_is_asked_again(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    now = [0.0]
+    healthy = StageReport(stage="track", running=2, wanted=2, state="healthy")
+    answers: list[KeyError | list[StageReport]] = [KeyError("running"), [healthy]]
+
+    def ask() -> list[StageReport]:
+        answer = answers.pop(0)
+        if isinstance(answer, KeyError):
+            raise answer
+        return answer
+
+    watch = StageWatch(ask, lambda: now[0])
+    for now[0] in (0.0, 6.0):
+        watch.look()
+        assert watch._asking is not None
+        await asyncio.wait([watch._asking])
+    watch.look()
+    assert watch.reports() == (healthy,)
+    (record,) = caplog.records
+    assert record.exc_info is not None
+    assert record.exc_info[0] is KeyError

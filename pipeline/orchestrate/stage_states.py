@@ -2,25 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from ray import serve
+
+from pipeline.orchestrate.state import StageReport
 
 _GONE = "STOPPING"
 
 
-@dataclass(frozen=True, slots=True)
-class StageState:
-    """One deployment."""
-
-    stage: str
-    running: int
-    wanted: int  # those that start or are repaired included
-    state: str  # healthy, updating, unhealthy, ... in Serve's words
-    message: str = ""
-
-
-def stage_states() -> list[StageState]:
+def stage_states() -> list[StageReport]:
     """By name. Asks Serve's controller and waits for it: call it off the event loop. Raises RayError, RuntimeError."""
     found = []
     for application in serve.status().applications.values():
@@ -28,5 +17,6 @@ def stage_states() -> list[StageState]:
             counts = {str(getattr(state, "value", state)): n for state, n in deployment.replica_states.items()}
             wanted = sum(count for state, count in counts.items() if state != _GONE)
             state = str(getattr(deployment.status, "value", deployment.status)).lower()
-            found.append(StageState(name, counts.get("RUNNING", 0), wanted, state, deployment.message.strip()))
+            running, message = counts.get("RUNNING", 0), deployment.message.strip()
+            found.append(StageReport(stage=name, running=running, wanted=wanted, state=state, message=message))
     return sorted(found, key=lambda one: one.stage)
