@@ -2,48 +2,16 @@
 
 from __future__ import annotations
 
-import os
 from collections import defaultdict
 from collections.abc import Iterator
-from dataclasses import dataclass
-from enum import StrEnum
 from pathlib import Path
 
 from pipeline.config import CameraConfig, RaylineConfig, ResolvedCamera
-from pipeline.config_errors import Problem
-from pipeline.control.access.token_settings import TokensMisconfigured
+from pipeline.config_findings import Finding, Severity, error, warning
+from pipeline.config_machine import Machine
 from pipeline.names import choices, did_you_mean
 from pipeline.relays.settings import JsonLinesRelaySettings
-from pipeline.sinks.spool_settings import default_folder
 from stages.inspection.settings import InspectionSettings, sightings_before_trigger, travel_to_trigger
-
-
-class Severity(StrEnum):
-    """Whether `up` starts in spite of it."""
-
-    ERROR = "error"
-    WARNING = "warning"
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One thing to say about a configuration."""
-
-    severity: Severity
-    problem: Problem
-
-
-@dataclass(frozen=True, slots=True)
-class Machine:
-    """What there is to run on."""
-
-    cores: float
-    gpus: float = 0.0
-
-    @classmethod
-    def here(cls) -> Machine:
-        """This machine, as far as this process may use it."""
-        return cls(cores=float(len(os.sched_getaffinity(0))), gpus=float(_gpus()))
 
 
 def review(config: RaylineConfig, machine: Machine | None = None) -> list[Finding]:
@@ -51,34 +19,8 @@ def review(config: RaylineConfig, machine: Machine | None = None) -> list[Findin
     found = [*_batches(config), *_models(config), *_cameras(config), *_lines(config), *_unused(config), *_redis(config)]
     found += [*_part_counters(config), *_relays(config), *_history(config), *_alarms(config), *_page(config)]
     if machine is not None:
-        found += [*_machine(config, machine), *_spool(config), *_api(config), *_history_files(config)]
+        found += machine.lacks(config)
     return sorted(found, key=lambda finding: finding.severity is Severity.WARNING)
-
-
-def _error(path: tuple[str | int, ...], message: str, hint: str = "") -> Finding:
-    return Finding(Severity.ERROR, Problem(path, message, hint))
-
-
-def _warning(path: tuple[str | int, ...], message: str, hint: str = "") -> Finding:
-    return Finding(Severity.WARNING, Problem(path, message, hint))
-
-
-def _machine(config: RaylineConfig, machine: Machine) -> Iterator[Finding]:
-    models = len(config.models_in_use())
-    cpus = config.cpus_needed()
-    if cpus > machine.cores + 1e-6:
-        yield _error(
-            ("graph",),
-            f"asks Ray for {cpus:g} cores, this machine has {machine.cores:g}: it would wait for ever",
-            "lower `*_cpus` (shares for placement, they throttle nothing) or `*_replicas`, or raise `shard_size`",
-        )
-    gpus = config.graph.gpus_needed(models)
-    if gpus > machine.gpus + 1e-6:
-        yield _error(
-            ("graph", "detect_gpus"),
-            f"asks Ray for {gpus:g} GPUs, this machine has {machine.gpus:g}",
-            "0 sets none aside; a fraction lets replicas share a GPU",
-        )
 
 
 def _batches(config: RaylineConfig) -> Iterator[Finding]:
@@ -86,25 +28,25 @@ def _batches(config: RaylineConfig) -> Iterator[Finding]:
     graph, models = config.graph, config.models_in_use()
     most_calls = config.shard_count() * graph.max_in_flight
     if graph.most_detect_replicas > most_calls:
-        yield _warning(
+        yield warning(
             ("graph", "detect_replicas"),
             f"{graph.most_detect_replicas} replicas never all have work: {config.shard_count()} shards have at most "
             f"{most_calls} batches under way",
             "lower it, or raise `graph.max_in_flight`, or lower `graph.shard_size`",
         )
     if graph.is_fused and graph.preprocess_replicas > 1:
-        yield _warning(("graph", "preprocess_replicas"), "does nothing where `topology` is fused", "split scales it")
+        yield warning(("graph", "preprocess_replicas"), "does nothing where `topology` is fused", "split scales it")
     if "max_batch" in graph.model_fields_set:
         held = _most_held(config)
         if graph.max_batch > held:
-            yield _error(
+            yield error(
                 ("graph", "max_batch"),
                 f"{graph.max_batch} can never fill: {graph.shard_size} cameras a shard hold {held} frames at most",
                 f"at most {held} here, or raise `shard_size` or the cameras' `buffer_frames`",
             )
         largest = max((model.max_batch for model in models.values()), default=graph.max_batch)
         if graph.max_batch > largest:
-            yield _error(
+            yield error(
                 ("graph", "max_batch"),
                 f"{graph.max_batch} can never fill: no model takes more than {largest} frames at once",
                 "raise the model's `max_batch` as well, or lower this",
@@ -112,7 +54,7 @@ def _batches(config: RaylineConfig) -> Iterator[Finding]:
     for name, model in models.items():
         most = config.shard_count() * graph.max_in_flight * graph.max_batch
         if "max_batch" in model.model_fields_set and model.max_batch > most:
-            yield _error(
+            yield error(
                 ("models", name, "max_batch"),
                 f"{model.max_batch} can never fill: {config.shard_count()} shards have at most {most} frames in flight",
                 "lower it, or raise `graph.max_batch` or `graph.max_in_flight`",
@@ -138,7 +80,7 @@ def _models(config: RaylineConfig) -> Iterator[Finding]:
         beside = [other.name for other in path.parent.iterdir()] if path.parent.is_dir() else []
         near = did_you_mean(path.name, beside)
         there = f"did you mean {near!r}?" if near else f"in {path.parent}: {choices(beside)}"
-        yield _error(("models", name, "weights"), f"{path}: no such file", there)
+        yield error(("models", name, "weights"), f"{path}: no such file", there)
 
 
 def _cameras(config: RaylineConfig) -> Iterator[Finding]:
@@ -147,10 +89,10 @@ def _cameras(config: RaylineConfig) -> Iterator[Finding]:
         camera = config.camera(name)
         url = camera.settings.url
         if not url.is_network and camera.settings.topic is None and not Path(url.path).exists():
-            yield _error(("cameras", name, "url"), f"{url.path}: no such file", "a video, a folder or a device")
+            yield error(("cameras", name, "url"), f"{url.path}: no such file", "a video, a folder or a device")
         first = seen.setdefault(url.get_secret_value(), name)
         if first != name and camera.settings.topic is None:
-            yield _warning(
+            yield warning(
                 ("cameras", name, "url"),
                 f"camera {first!r} reads the same address",
                 "each opens a connection of its own, and every part is judged twice",
@@ -167,7 +109,7 @@ def _labels(camera: ResolvedCamera) -> Iterator[Finding]:
         return
     path: tuple[str | int, ...] = ("recipes", camera.recipe_name, "inspection")
     if camera.recipe.track.classes is not None and inspection.part_label not in camera.recipe.track.classes:
-        yield _error(
+        yield error(
             (*path, "part_label"),
             f"{inspection.part_label!r} is never tracked, so no part is ever judged",
             f"add it to recipes.{camera.recipe_name}.track.classes ({choices(recipe.track.classes or ())})",
@@ -178,7 +120,7 @@ def _labels(camera: ResolvedCamera) -> Iterator[Finding]:
     wanted |= {rule.label for rule in inspection.defects}
     for label in sorted(wanted - set(camera.model.classes)):
         near = did_you_mean(label, camera.model.classes)
-        yield _error(
+        yield error(
             path,
             f"waits for {label!r}, which models.{camera.model_name}.classes leaves out",
             f"did you mean {near!r}?" if near else f"the model keeps: {choices(camera.model.classes)}",
@@ -191,13 +133,13 @@ def _sightings(camera: ResolvedCamera, inspection: InspectionSettings) -> Iterat
     if settings.belt_speed is None:
         return
     if settings.fps is None:
-        yield _warning(path, "cannot be checked without `fps`", "set `fps` to what the camera gives, or less")
+        yield warning(path, "cannot be checked without `fps`", "set `fps` to what the camera gives, or less")
         return
     view = camera.recipe.roi or (0.0, 0.0, 1.0, 1.0)
     travel = travel_to_trigger(inspection, (1, 1), inspection.part_length or 0.0, view)
     seen = sightings_before_trigger(settings.belt_speed, settings.fps, travel)
     if seen < inspection.min_votes:
-        yield _warning(
+        yield warning(
             path,
             f"a part is seen {seen} times before the trigger, min_votes is {inspection.min_votes}: every part would be "
             "indeterminate",
@@ -213,7 +155,7 @@ def _lines(config: RaylineConfig) -> Iterator[Finding]:
     for line, cameras in stations.items():
         judging = [camera for camera in cameras if camera.recipe.inspection is not None]
         if len(judging) > 1 and not any(camera.counts for camera in cameras):
-            yield _warning(
+            yield warning(
                 ("lines", line),
                 f"has {len(judging)} stations and counts its parts at none",
                 f"set `counts: true` at the one all parts pass ({choices(camera.camera_id for camera in judging)})",
@@ -228,13 +170,13 @@ def _part_counters(config: RaylineConfig) -> Iterator[Finding]:
         path = ("lines", line, "part_counter")
         camera = config.counting_camera(line)
         if camera is None:
-            yield _error(
+            yield error(
                 path,
                 f"no camera of line {line!r} counts its parts, so there is nothing to compare the counter with",
                 "set `counts: true` at the one camera that all parts pass",
             )
         elif camera.recipe.inspection is None:
-            yield _error(
+            yield error(
                 path,
                 f"camera {camera.camera_id!r} counts the line's parts, and its recipe inspects none",
                 f"give recipes.{camera.recipe_name} an `inspection`, or set `counts: true` at a camera that inspects",
@@ -248,11 +190,11 @@ def _relays(config: RaylineConfig) -> Iterator[Finding]:
         for line in sorted(set(relay.lines or ()) - set(config.line_ids())):
             near = did_you_mean(line, config.line_ids())
             hint = f"did you mean {near!r}?" if near else f"lines there are: {choices(config.line_ids())}"
-            yield _warning(("relays", name, "lines"), f"no camera is on line {line!r}", hint)
+            yield warning(("relays", name, "lines"), f"no camera is on line {line!r}", hint)
         if isinstance(relay, JsonLinesRelaySettings):
             other = folders.setdefault(relay.folder, name)
             if other != name:
-                yield _error(("relays", name, "folder"), f"relay {other!r} writes there", "each needs one of its own")
+                yield error(("relays", name, "folder"), f"relay {other!r} writes there", "each needs one of its own")
 
 
 def _unused(config: RaylineConfig) -> Iterator[Finding]:
@@ -265,9 +207,9 @@ def _unused(config: RaylineConfig) -> Iterator[Finding]:
     sections = (("models", config.models, used_models), ("recipes", config.recipes, used_recipes))
     for section, there, used in (*sections, ("lines", config.lines, used_lines)):
         for name in sorted(there.keys() - used):
-            yield _warning((section, name), "is used by nothing")
+            yield warning((section, name), "is used by nothing")
     if not cameras:
-        yield _warning(("cameras",), "there are none", "`rayline cameras add NAME URL` adds them while Rayline runs")
+        yield warning(("cameras",), "there are none", "`rayline cameras add NAME URL` adds them while Rayline runs")
 
 
 def _alarms(config: RaylineConfig) -> Iterator[Finding]:
@@ -280,7 +222,7 @@ def _alarms(config: RaylineConfig) -> Iterator[Finding]:
         named += [(("email", "lines"), line) for line in config.alarms.email.lines or ()]
     for path, line in named:
         if line not in there:
-            yield _warning(("alarms", *path), f"there is no line {line!r}", f"lines there are: {choices(there)}")
+            yield warning(("alarms", *path), f"there is no line {line!r}", f"lines there are: {choices(there)}")
 
 
 def _redis(config: RaylineConfig) -> Iterator[Finding]:
@@ -288,20 +230,7 @@ def _redis(config: RaylineConfig) -> Iterator[Finding]:
         return
     for key in ("data_dir", "port"):
         if key in config.redis.model_fields_set:
-            yield _warning(("redis", key), "is for `url: embedded` only and does nothing here")
-
-
-def _spool(config: RaylineConfig) -> Iterator[Finding]:
-    """A folder that cannot be written costs nothing until Redis is away, and then every live frame."""
-    if config.spool is None or (config.redis.embedded and config.spool.dir is None):
-        return
-    folder = config.spool.dir or default_folder(config.redis_settings())
-    there = next(path for path in (folder, *folder.parents) if path.exists())
-    if there.is_dir() and os.access(there, os.W_OK | os.X_OK):
-        return
-    say = _warning if config.spool.dir is None else _error
-    what = f"{there}: {'cannot be written' if there.is_dir() else 'is no folder'}"
-    yield say(("spool", "dir"), what, "live results wait there while Redis is away; `spool: null` does without")
+            yield warning(("redis", key), "is for `url: embedded` only and does nothing here")
 
 
 def _history(config: RaylineConfig) -> Iterator[Finding]:
@@ -311,37 +240,22 @@ def _history(config: RaylineConfig) -> Iterator[Finding]:
         return
     if not history.embedded:
         if history.data_dir is not None:
-            yield _warning(("history", "data_dir"), "is for `url: embedded` only and does nothing here")
+            yield warning(("history", "data_dir"), "is for `url: embedded` only and does nothing here")
         return
     if history.password_file is not None:
-        yield _warning(("history", "password_file"), "is for a postgresql:// address only and does nothing here")
+        yield warning(("history", "password_file"), "is for a postgresql:// address only and does nothing here")
     if config.history_folder() is not None:
         return
     if not config.redis.embedded:
-        yield _error(
+        yield error(
             ("history",),
             "`embedded` has no folder to keep it in",
             "set `data_dir`, or the `url` of a PostgreSQL, which others can reach too",
         )
     else:
-        yield _warning(
+        yield warning(
             ("history",), "ends with `rayline up`, as the embedded Redis keeps nothing", "`data_dir` keeps it"
         )
-
-
-def _history_files(config: RaylineConfig) -> Iterator[Finding]:
-    """A folder that cannot be written, a password that cannot be read: parts would wait in Redis until it is full."""
-    history, folder = config.history, config.history_folder()
-    if history is None:
-        return
-    if folder is not None:
-        there = next(path for path in (folder, *folder.parents) if path.exists())
-        if not (there.is_dir() and os.access(there, os.W_OK | os.X_OK)):
-            what = "cannot be written" if there.is_dir() else "is no folder"
-            yield _error(("history", "data_dir"), f"{there}: {what}")
-    file = history.password_file
-    if not history.embedded and file is not None and not os.access(file, os.R_OK):
-        yield _error(("history", "password_file"), f"{file}: cannot be read")
 
 
 def _page(config: RaylineConfig) -> Iterator[Finding]:
@@ -350,37 +264,16 @@ def _page(config: RaylineConfig) -> Iterator[Finding]:
     if page is None:
         return
     if api is not None and page.port == api.port:
-        yield _error(("dashboard", "port"), f"{page.port} is api.port too", "each listens on one of its own")
+        yield error(("dashboard", "port"), f"{page.port} is api.port too", "each listens on one of its own")
     if not page.is_loopback and not page.trusted_proxies:
-        yield _warning(
+        yield warning(
             ("dashboard", "host"),
             "is reached by others without a proxy: whoever listens reads the keys they log in with",
             "put a proxy that speaks TLS before it (docker/nginx.conf) and name it in `trusted_proxies`",
         )
     if config.history is None:
-        yield _warning(
+        yield warning(
             ("dashboard",),
             "has no `history`: it shows what is now, no counts, charts or parts",
             "`history: {}` keeps one",
         )
-
-
-def _api(config: RaylineConfig) -> Iterator[Finding]:
-    """Files without which the API would not start."""
-    auth = config.api.auth if config.api is not None else None
-    if auth is None:
-        return
-    if auth.own is not None:
-        try:
-            auth.own.signing_key()
-        except TokensMisconfigured as exc:
-            yield _error(("api", "auth", "own"), str(exc).partition(" ")[2])
-    file = auth.provider.jwks_file if auth.provider is not None else None
-    if file is not None and not os.access(file, os.R_OK):
-        yield _error(("api", "auth", "provider", "jwks_file"), f"{file}: cannot be read")
-
-
-def _gpus() -> int:
-    """NVIDIA GPUs, by the driver's own list: asking torch would cost seconds."""
-    folder = Path("/proc/driver/nvidia/gpus")
-    return len(list(folder.iterdir())) if folder.is_dir() else 0

@@ -13,7 +13,7 @@ from pipeline.commands.common import USAGE, JsonOption, err, out
 
 if TYPE_CHECKING:
     from pipeline.config import RaylineConfig
-    from pipeline.config_checks import Finding
+    from pipeline.config_findings import Finding
 
 
 def check(
@@ -25,9 +25,11 @@ def check(
 ) -> None:
     """Say what is wrong with a config file, and what would be right; start nothing."""
     from pipeline.config import config_of
-    from pipeline.config_checks import Machine, Severity, review
+    from pipeline.config_checks import review
     from pipeline.config_errors import ConfigError, line_of
     from pipeline.config_file import read_document
+    from pipeline.config_findings import Severity
+    from pipeline.config_machine import Machine
 
     try:
         document = read_document(config)

@@ -89,7 +89,9 @@ def _of_file(path: Path, weights: str | None, labels: str, redis: str | None) ->
 
 def _refuse_what_cannot_run(config: RaylineConfig, file: str, *, on_cluster: bool) -> None:
     from pipeline.commands.check import tell
-    from pipeline.config_checks import Machine, Severity, review
+    from pipeline.config_checks import review
+    from pipeline.config_findings import Severity
+    from pipeline.config_machine import Machine
 
     found = review(config, None if on_cluster else Machine.here())
     tell(found, file)

@@ -12,13 +12,14 @@ from dataclasses import replace
 from typing import ParamSpec, TypeVar
 
 from pipeline.answers import BatchAnswer, CameraAnswer, Gap, Outcome
+from pipeline.deployments.camera_road import Seen
 from pipeline.deployments.identity import process_name, set_up_replica_logs
 from pipeline.deployments.job import CameraJob, rois_of
 from pipeline.deployments.progress import Progress
 from pipeline.deployments.result_sink import Landed, ResultSink
 from pipeline.deployments.spooling import Spooling
 from pipeline.deployments.tracing import marked
-from pipeline.deployments.tracked_camera import Seen, TrackedCamera
+from pipeline.deployments.tracked_camera import TrackedCamera
 from pipeline.deployments.untold import Backlog, Untold
 from pipeline.observe.logs import log_context
 from pipeline.observe.metrics import Metrics, ray_metrics

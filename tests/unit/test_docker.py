@@ -14,7 +14,8 @@ import pytest
 import yaml
 
 from pipeline.config import load_config
-from pipeline.config_checks import Machine, review
+from pipeline.config_checks import review
+from pipeline.config_machine import Machine
 from pipeline.control.limits.heads import MOST_HEADER_BYTES
 from pipeline.control.settings import ApiSettings
 from pipeline.dashboard.settings import DashboardSettings

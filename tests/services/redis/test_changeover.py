@@ -7,6 +7,7 @@ from typing import Any
 import orjson
 import pytest
 
+from pipeline.deployments.camera_road import Seen
 from pipeline.deployments.job import CameraJob
 from pipeline.deployments.track import TrackDeployment
 from pipeline.observe.metrics import Metrics, NullMeter
@@ -15,7 +16,7 @@ from pipeline.sinks.reader import StreamReader
 from pipeline.sinks.redis_streams import RedisSettings
 from stages.values import CameraId, Detected, FrameBatch, LineId
 from tests.unit.deployments.test_changeover import LARGE, SMALL, empty, passes
-from tests.unit.deployments.test_tracked_camera import FILE, MODEL, Seen
+from tests.unit.deployments.test_tracked_camera import FILE, MODEL
 
 pytestmark = pytest.mark.services
 

@@ -23,6 +23,7 @@ import pytest
 from redis.asyncio import Redis
 
 from pipeline.answers import BatchAnswer, Gap, Outcome
+from pipeline.deployments.camera_road import Seen
 from pipeline.deployments.track import TrackDeployment
 from pipeline.ingest import shard as shards
 from pipeline.ingest.camera_settings import CameraSettings
@@ -37,7 +38,7 @@ from pipeline.sinks.redis_streams import RedisSettings, RedisStreams
 from stages.values import CameraId, Detected, EndOfStream, FrameBatch, LineId, Position
 from tests.redis_server import RedisServer
 from tests.services.redis.gate import Gate, gate
-from tests.unit.deployments.test_tracked_camera import CAM, FILE, MODEL, Seen, camera, seen
+from tests.unit.deployments.test_tracked_camera import CAM, FILE, MODEL, camera, seen
 
 pytestmark = pytest.mark.services
 

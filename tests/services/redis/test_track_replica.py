@@ -10,6 +10,7 @@ import pytest
 import structlog
 
 from pipeline.answers import BatchAnswer, Outcome
+from pipeline.deployments.camera_road import Seen
 from pipeline.deployments.job import CameraJob
 from pipeline.deployments.track import TrackDeployment
 from pipeline.observe.metrics import Metrics
@@ -21,7 +22,7 @@ from stages.values import CameraId, CameraNotice, Detected, EndOfStream, FrameBa
 from tests.fakes import RecordingMeter
 from tests.redis_server import redis_server
 from tests.services.redis.writes import stored_ids
-from tests.unit.deployments.test_tracked_camera import FILE, MODEL, NOW, Seen, camera, seen
+from tests.unit.deployments.test_tracked_camera import FILE, MODEL, NOW, camera, seen
 
 pytestmark = pytest.mark.services
 

@@ -4,8 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.config_checks import Machine, Severity, review
+from pipeline.config_checks import review
 from pipeline.config_errors import dotted
+from pipeline.config_findings import Severity
+from pipeline.config_machine import Machine
 from tests.unit.config.site import SITE, config_from
 
 MACHINE = Machine(cores=8)

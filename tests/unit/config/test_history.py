@@ -5,8 +5,10 @@ from pathlib import Path
 import pytest
 
 from pipeline.config import config_data, config_of_data
-from pipeline.config_checks import Machine, Severity, review
+from pipeline.config_checks import review
 from pipeline.config_errors import ConfigError
+from pipeline.config_findings import Severity
+from pipeline.config_machine import Machine
 from pipeline.history.database import HistoryMisconfigured, database_url
 from pipeline.orchestrate.relay_keeper import held_groups
 from tests.unit.config.site import SITE, config_from

@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 
 from pipeline.config import RaylineConfig
-from pipeline.config_checks import Severity, review
+from pipeline.config_checks import review
 from pipeline.config_errors import dotted
+from pipeline.config_findings import Severity
 from pipeline.dashboard.settings import DashboardSettings
 
 KEPT = {"history": {"data_dir": "/tmp"}}

@@ -10,9 +10,10 @@ import msgpack
 import pytest
 
 from pipeline.answers import CameraAnswer, InForce, Outcome
+from pipeline.deployments.camera_road import Seen
 from pipeline.deployments.job import CameraJob, Change
 from pipeline.deployments.told import Told
-from pipeline.deployments.tracked_camera import Seen, TrackedCamera
+from pipeline.deployments.tracked_camera import TrackedCamera
 from pipeline.sinks.redis_streams import Stored
 from stages.detect.settings import ModelSettings
 from stages.inspection.settings import FeatureRule

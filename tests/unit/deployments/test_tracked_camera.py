@@ -1,4 +1,4 @@
-"""One camera in a track replica: what it writes, what it trusts, and what it carries while the store is away."""
+"""One camera in a track replica: what it writes, what it trusts, and what it leaves to whoever goes on."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ import orjson
 import pytest
 
 from pipeline.answers import Gap, Outcome
+from pipeline.deployments.camera_road import Seen
 from pipeline.deployments.job import CameraJob
-from pipeline.deployments.tracked_camera import Seen, TrackedCamera
+from pipeline.deployments.tracked_camera import TrackedCamera
 from pipeline.sinks.redis_streams import CameraWrite, Stored, WriteOutcome, WriteStatus
 from pipeline.sinks.snapshots import Snapshots, SnapshotSettings
 from stages.errors import StageError
 from stages.health.camera_health import HealthSettings
 from stages.inspection.settings import InspectionSettings
-from stages.results.messages import rfc3339
 from stages.track.tracker import TrackSettings
 from stages.track.zones import ZonesSettings
 from stages.values import (
@@ -112,41 +112,11 @@ def test_whoever_takes_over_by_another_job_goes_on_from_what_is_stored_and_from_
     assert passed_on[0] == seen(1).frame.position.encode()
 
 
-def test_frames_at_or_before_the_stored_cursor_are_dropped_before_the_tracker_sees_them() -> None:
-    cursor = seen(4, FILE).frame.position.encode()
-    write = work(camera(Stored(cursor)), *(seen(n, FILE) for n in range(3, 7)))
-    assert write is not None
-    assert [m["seq"] for m in messages(write.detections)] == [5, 6]
-
-
-def test_a_live_epoch_above_the_stored_one_goes_on_from_its_first_frame() -> None:
-    cursor = seen(400, epoch=7).frame.position.encode()
-    write = work(camera(Stored(cursor)), seen(0, epoch=8))
-    assert write is not None
-    assert (write.prev, len(write.detections)) == (cursor, 1)
-
-
 def test_a_replayable_write_that_did_not_land_is_given_again_unchanged() -> None:
     subject = camera()
     first = work(subject, seen(0, FILE))
     assert subject.settle(None, NOW).outcome is Outcome.UNAVAILABLE
     assert work(subject, seen(0, FILE)) is first
-
-
-def test_live_frames_that_could_not_be_written_are_counted_and_told_once() -> None:
-    subject = camera()
-    work(subject, seen(0), seen(1))
-    subject.settle(None, NOW)
-    write = work(subject, seen(2), seen(3), seen(4))
-    assert write is not None
-    assert [m["dropped_since_last"] for m in messages(write.detections)] == [{"sink_unavailable": 2}, {}, {}]
-    told = [e["data"] for e in messages(write.events) if e["kind"] == "system"]
-    assert [(d["what"], d["frames_lost"]) for d in told] == [("sink_unavailable", 2)]
-    subject.settle(written(write), NOW)
-    after = work(subject, seen(5))
-    assert after is not None
-    assert messages(after.detections)[0]["dropped_since_last"] == {}
-    assert [e for e in messages(after.events) if e["kind"] == "system"] == []
 
 
 def test_what_comes_is_built_on_a_write_that_lies_on_disk() -> None:
@@ -178,75 +148,12 @@ def test_a_write_can_be_given_a_checkpoint_to_go_on_from() -> None:
     assert messages(after.detections)[0]["objects"][0]["id"] == messages(write.detections)[0]["objects"][0]["id"]
 
 
-def with_dropped(one: Seen, **dropped: int) -> Seen:
-    return replace(one, frame=replace(one.frame, dropped=dropped))
-
-
-def test_what_an_unwritten_frame_had_to_tell_of_frames_before_it_is_told_with_it() -> None:
-    subject = camera()
-    work(subject, with_dropped(seen(3), queue_full=3))
-    assert subject.settle(None, NOW).keeps_count
-    work(subject, with_dropped(seen(5), superseded=1))
-    subject.settle(WriteOutcome(WriteStatus.AWAY, None, "OOM"), NOW)
-    write = work(subject, with_dropped(seen(7), queue_full=1))
-    assert write is not None
-    expected = {"sink_unavailable": 2, "queue_full": 4, "superseded": 1}
-    assert messages(write.detections)[0]["dropped_since_last"] == expected
-
-
-def test_a_replayable_write_that_did_not_land_loses_nothing_that_is_to_be_counted() -> None:
-    subject = camera()
-    work(subject, seen(0, FILE))
-    assert not subject.settle(None, NOW).keeps_count
-
-
-def test_losses_a_camera_was_to_tell_are_told_by_its_successor() -> None:
-    before = camera()
-    work(before, seen(0), seen(1))
-    before.settle(None, NOW)
-    after = camera()
-    after.inherit(before.leave(NOW + 1))
-    events = messages(after.loose().events)
-    assert [e["data"]["frames_lost"] for e in events] == [2]
-    for n in (2, 3):
-        write = work(after, seen(n))
-        assert write is not None
-        told = messages(write.detections)[0]["dropped_since_last"]
-        assert told == ({"sink_unavailable": 2} if n == 2 else {})
-        assert messages(write.events) == []
-        after.settle(written(write), NOW)
-
-
-def test_track_ids_hold_however_long_the_store_is_away() -> None:
-    """Frames that could not be written were seen all the same: the tracker must not be told that they were skipped."""
-    subject, ids = camera(), set()
-    for n in range(40):
-        write = work(subject, seen(n, x=20.0 + 2 * n))
-        assert write is not None
-        ids.add(messages(write.detections)[0]["objects"][0]["id"])
-        subject.settle(None, NOW)
-    assert len(ids - {None}) == 1
-    assert None not in ids or len(ids) == 2
-
-
 def test_a_pending_write_is_never_given_for_other_frames() -> None:
     subject = camera()
     work(subject, seen(0, FILE))
     subject.settle(None, NOW)
     with pytest.raises(StageError, match="cam-1"):
         work(subject, seen(1, FILE))
-
-
-def test_a_verdict_carried_over_an_outage_is_stored_with_its_checkpoint() -> None:
-    """Else a replica that dies next would judge the part again."""
-    subject = camera()
-    for n in range(20):
-        work(subject, seen(n, x=20.0 + 12 * n))
-        subject.settle(None, NOW)
-    write = work(subject, seen(20, x=300))
-    assert write is not None
-    assert len(write.inspections) == 1
-    assert write.checkpoint is not None
 
 
 def test_what_could_not_be_written_is_left_to_the_successor() -> None:
@@ -257,33 +164,6 @@ def test_what_could_not_be_written_is_left_to_the_successor() -> None:
     after.inherit(before.leave(NOW))
     assert after.loose() == before.loose()
     assert len(after.loose()) == 1
-
-
-def test_a_frame_that_failed_before_anything_was_known_is_published_with_its_error() -> None:
-    subject = camera()
-    one = seen(0)
-    unknown = ModelInfo("m", "", "", ())
-    write = subject.work([Seen(one.frame, FrameFailed("no model"), one.stats, {})], [], None, unknown, NOW)
-    assert write is not None
-    assert messages(write.detections)[0]["error"] == "no model"
-    subject.settle(written(write), NOW)
-    after = work(subject, seen(1), seen(2))
-    assert [len(m["objects"]) for m in messages(after.detections if after else [])] == [2, 2]
-
-
-def test_a_verdict_made_while_the_store_was_away_is_in_the_next_write() -> None:
-    subject = camera()
-    way = [seen(n, x=20.0 + 12 * n) for n in range(20)]
-    verdicts = []
-    for one in way:
-        write = work(subject, one)
-        assert write is not None
-        verdicts = messages(write.inspections)
-        subject.settle(None, NOW)
-    assert len(verdicts) == 1
-    write = work(subject, seen(20, x=300))
-    assert write is not None
-    assert [m["message_id"] for m in messages(write.inspections)] == [verdicts[0]["message_id"]]
 
 
 @pytest.mark.parametrize(
@@ -302,18 +182,6 @@ def test_the_tracker_is_trusted_only_while_its_cursor_is_the_stored_one(
     assert write is not None
     subject.settle(WriteOutcome(status, stored or write.new), NOW)
     assert subject.trusted is trusted
-
-
-def test_a_camera_taken_over_goes_on_with_its_track_ids() -> None:
-    before = camera()
-    write = None
-    for n in range(5):
-        write = work(before, seen(n, FILE, x=20.0 + 12 * n))
-        before.settle(written(write), NOW)
-    assert write is not None
-    after = work(camera(Stored(write.new, write.checkpoint)), seen(5, FILE, x=80.0))
-    last, first = messages(write.detections)[-1], messages(after.detections if after else [])[0]
-    assert first["objects"][0]["id"] == last["objects"][0]["id"] is not None
 
 
 def test_a_published_answer_tells_each_verdict_once_and_what_the_camera_sees() -> None:
@@ -336,13 +204,6 @@ def test_frames_that_failed_are_told() -> None:
     assert (answer.published, answer.failed) == (2, 1)
 
 
-def test_an_unreadable_checkpoint_starts_tracking_anew() -> None:
-    cursor = seen(0, FILE).frame.position.encode()
-    write = work(camera(Stored(cursor, b"\x81\xa7version\x63")), seen(1, FILE))
-    assert write is not None
-    assert len(write.detections) == 1
-
-
 def test_a_notice_is_told_once_though_it_is_sent_again() -> None:
     subject = camera()
     notice = CameraNotice(CAM, 1, NOW, "reconnecting", "stream ended", seeing=False, epoch=7)
@@ -351,35 +212,6 @@ def test_a_notice_is_told_once_though_it_is_sent_again() -> None:
     subject.loose_written()
     work(subject, notices=(notice,))
     assert not subject.loose()
-
-
-def test_a_camera_that_was_away_before_its_first_frame_is_inspected_after_it_and_the_time_before_is_told() -> None:
-    subject = camera()
-    work(subject, notices=(CameraNotice(CAM, 1, NOW - 30, "reconnecting", "refused", seeing=False, epoch=7),))
-    verdicts: list[dict[str, Any]] = []
-    for n in range(20):
-        write = work(subject, seen(n, x=20.0 + 12 * n))
-        assert write is not None
-        verdicts += messages(write.inspections)
-        subject.settle(written(write), NOW)
-    assert [v["verdict"] for v in verdicts if v["kind"] == "inspection"] == ["pass"]
-    intervals = [(v["interval_id"], v["until"] is None) for v in verdicts if v["kind"] == "uninspected"]
-    assert [is_open for _, is_open in intervals] == [True, False]
-    assert len({name for name, _ in intervals}) == 1
-
-
-def test_the_picture_of_a_part_that_did_not_pass_is_stored_before_its_entry(tmp_path: Path) -> None:
-    subject = camera(snapshots=Snapshots(SnapshotSettings(uri=str(tmp_path))))
-    verdicts = []
-    for n in range(20):
-        one = seen(n, x=20.0 + 12 * n)
-        bottle = np.array([True, False])
-        write = work(subject, Seen(one.frame, one.found.keep(bottle), one.stats, {}))  # type: ignore[union-attr]
-        assert write is not None
-        verdicts += messages(write.inspections)
-        subject.settle(written(write), NOW)
-    assert [v["verdict"] for v in verdicts] == ["reject"]
-    assert Path(verdicts[0]["snapshot"]["uri"].removeprefix("file://")).exists()
 
 
 def ended_with_a_part_on_its_way(subject: TrackedCamera, source: str, *, epoch: int = 7) -> Stored:
@@ -472,29 +304,6 @@ def test_a_verdict_tells_whether_the_lines_parts_are_counted_here(counts: bool) 
     writes = [work(subject, *(seen(n, x=20.0 + 12 * n) for n in range(20)))]
     told = [part for write in writes if write is not None for part in inspections(write.inspections)]
     assert [part["counts"] for part in told] == [counts]
-
-
-def test_a_loss_of_the_camera_is_heard_between_the_frames_it_lies_between() -> None:
-    """Lost and back within one slow batch: blind from the last frame before to the first behind, not afterwards."""
-    subject = camera()
-    frames = [seen(n) for n in (*range(10), *range(40, 50))]
-    frames = [replace(s, frame=replace(s.frame, received_at=s.frame.captured_at)) for s in frames]
-    lost = CameraNotice(CAM, 1, NOW + 2.0, "reconnecting", "the stream ended", False, 7)
-    write = work(subject, *frames, notices=(lost,))
-    told = messages([*subject.loose().verdicts, *(write.inspections if write else ())])
-    spans = [(m["since"], m["until"]) for m in told if m["kind"] == "uninspected"]
-    assert spans == [(rfc3339(NOW + 0.9), None), (rfc3339(NOW + 0.9), rfc3339(NOW + 4.0))]
-
-
-def test_the_loss_while_redis_is_away_is_one_event_with_its_whole_sum() -> None:
-    subject = camera()
-    for n in range(6):
-        work(subject, seen(n))
-        subject.settle(None, NOW + n)
-    write = work(subject, seen(6))
-    assert write is not None
-    told = [event for event in messages(write.events) if event["kind"] == "system"]
-    assert [event["data"]["frames_lost"] for event in told] == [6]
 
 
 def test_a_blindness_that_was_told_is_known_to_whoever_goes_on() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -16,6 +17,8 @@ from stages.values import CameraId, HealthState, Inspection, Position, Tracks, U
 WIDTH, HEIGHT = 640, 360
 PART_WIDTH, PART_HEIGHT = 58.0, 172.0
 TRIGGER_X = 0.62
+SPEED = 125.0  # pixels a second
+CROSSES_S = (TRIGGER_X * WIDTH + 40) / SPEED  # when a bottle that starts at x = -40 is on the trigger
 CLASSES = ("bottle", "cap", "label", "crooked_label", "level", "dent")
 RUN = "run1"
 CAMERA = CameraId("cam")
@@ -85,7 +88,7 @@ class Line:
     """The belt: parts, how far it has moved at a time, and what the camera makes of it."""
 
     bottles: Sequence[Bottle]
-    travel: Callable[[float], float] = lambda t: 125.0 * t
+    travel: Callable[[float], float] = lambda t: SPEED * t
     fps: float = 10.0
     faults: Faults = Faults()
     seed: int = 0
@@ -187,6 +190,11 @@ class Outcome:
 def bottles(*defects: str | None, spacing: float = 140.0, start: float = -40.0) -> list[Bottle]:
     """One bottle after another; None or the defect each has."""
     return [Bottle(start - i * spacing, frozenset([d] if d else [])) for i, d in enumerate(defects)]
+
+
+def crawl(t: float) -> float:
+    """Ever slower and faster, never back."""
+    return SPEED * t + 60 * math.sin(2 * t)
 
 
 def inspector(settings: InspectionSettings = SETTINGS, run: str = RUN) -> Inspector:

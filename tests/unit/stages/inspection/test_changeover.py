@@ -151,7 +151,7 @@ def test_a_checkpoint_in_the_middle_goes_on_by_both_rules(when: float, others: b
     first = run([f for f in frames if f.at < 1002], old)
     old.succeeded_by(new, 1002.0, sees_alike=True)
     second = run([f for f in frames if 1002 <= f.at < 1000 + when], new)
-    orphans = {f"cam/{RUN}/{part.track_id}" for part in new._parts if part.rules.name == "old" and not part.done}
+    orphans = {f"cam/{RUN}/{part.track_id}" for part in new._parts._known if part.rules.name == "old" and not part.done}
     assert new.has_older is bool(orphans)
     again = by("new", LENIENT)
     known = [Rules(SETTINGS, CLASSES, WHOLE, "old")] if others else []
@@ -198,8 +198,8 @@ def test_a_larger_product_behind_a_gap_is_not_taken_for_touching_parts() -> None
     """Its size is not known yet; by the size of the parts before it would be two of them."""
     old = by("old")
     run(Line(bottles(*[None] * 4)).frames(12), old)
-    assert old._belt.part_size() is not None
+    assert old._parts.belt.part_size() is not None
     new = by("new")
     old.succeeded_by(new, 1012.0, sees_alike=True)
-    assert new._belt.part_size() is None
-    assert new._belt.cruise == pytest.approx(old._belt.cruise)
+    assert new._parts.belt.part_size() is None
+    assert new._parts.belt.cruise == pytest.approx(old._parts.belt.cruise)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
 import msgpack
@@ -16,7 +15,6 @@ from stages.inspection.settings import Direction, InspectionSettings
 from stages.values import CameraId, HealthState, Position, Tracks, Verdict
 from tests.unit.stages.inspection.line import (
     CLASSES,
-    HEIGHT,
     SETTINGS,
     TRIGGER_X,
     WIDTH,
@@ -27,18 +25,12 @@ from tests.unit.stages.inspection.line import (
     Shown,
     blinded,
     bottles,
+    crawl,
     inspector,
     run,
 )
 
 PASS, REJECT, UNSURE = Verdict.PASS, Verdict.REJECT, Verdict.INDETERMINATE
-SPEED = 125.0  # pixels a second
-CROSSES_S = (TRIGGER_X * WIDTH + 40) / SPEED  # a bottle that starts at x = -40
-
-
-def shift(frame: Shown, by_px: float) -> Shown:
-    tracks = frame.tracks
-    return replace(frame, tracks=replace(tracks, xyxy=tracks.xyxy + np.float32([by_px, 0, by_px, 0])))
 
 
 # verdicts
@@ -63,31 +55,6 @@ def test_a_part_alone_gets_the_verdict_it_deserves(
     assert (inspection.verdict, inspection.reasons) == (verdict, reasons)
     assert [found.label for found in inspection.defects] == list(reasons)
     assert inspection.votes["usable"] >= 30
-
-
-def test_an_inspection_tells_when_and_where_the_part_crossed() -> None:
-    outcome = run(Line(bottles("dent"), fps=7.3).frames(6))
-    (inspection,) = outcome.inspections
-    assert inspection.inspection_id == "cam/run1/1"
-    assert inspection.captured_at == pytest.approx(1000 + CROSSES_S, abs=0.002)
-    assert inspection.decided_at > inspection.captured_at
-    x1, y1, x2, y2 = inspection.xyxy
-    assert ((x1 + x2) / 2, y2 - y1) == pytest.approx((TRIGGER_X * WIDTH, 172), abs=0.5)
-    (dent,) = inspection.defects
-    assert (dent.xyxy[2] - dent.xyxy[0], dent.score) == pytest.approx((28, 0.8), abs=0.1)
-
-
-def test_a_defect_is_told_with_the_part_it_is_on_and_the_part_where_it_is_now() -> None:
-    """The belt carries both on: by the verdict neither is where the defect was seen best."""
-    (inspection,) = run(Line(bottles("dent"), fps=7.3).frames(6)).inspections
-    (dent,) = inspection.defects
-    assert dent.part_xyxy is not None
-    assert inspection.seen_xyxy is not None
-    middle = (dent.part_xyxy[0] + dent.part_xyxy[2]) / 2
-    assert (dent.xyxy[0] + dent.xyxy[2]) / 2 - middle == pytest.approx(0.3 * (dent.part_xyxy[2] - middle), abs=0.5)
-    assert dent.part_xyxy[3] - dent.part_xyxy[1] == pytest.approx(172, abs=0.5)
-    assert 0 <= inspection.seen_xyxy[0] - inspection.xyxy[0] <= SPEED / 7.3
-    assert dent.part_xyxy[0] < inspection.seen_xyxy[0]
 
 
 def test_a_best_sighting_of_before_parts_were_kept_with_it_is_restored() -> None:
@@ -156,95 +123,6 @@ def test_a_belt_may_run_aslant() -> None:
     line = [replace(bottle, base_y=330.0) for bottle in bottles(None, None, None)]
     frames = [slanted(frame) for frame in Line(line).frames(8)]
     assert run(frames, inspector(settings)).verdicts == [PASS] * 3
-
-
-# once
-
-
-def there_and_back(t: float) -> float:
-    """Over the trigger by 4.2 s, back over it, and on again."""
-    if t < 4.2:
-        return SPEED * t
-    return SPEED * 4.2 - 80 * math.sin((t - 4.2) * 2) if t < 4.2 + math.pi else SPEED * (t - math.pi)
-
-
-def stop_and_go(t: float) -> float:
-    """Three seconds still, with the first bottle right on the trigger."""
-    stop = CROSSES_S
-    return SPEED * min(t, stop) + SPEED * max(0.0, t - stop - 3)
-
-
-def crawl(t: float) -> float:
-    """Ever slower and faster, never back."""
-    return SPEED * t + 60 * math.sin(2 * t)
-
-
-@pytest.mark.parametrize("travel", [there_and_back, stop_and_go, crawl])
-@pytest.mark.parametrize("seed", range(3))
-def test_each_part_is_judged_once_however_the_belt_runs(travel: Callable[[float], float], seed: int) -> None:
-    parts = bottles(None, "dent", None, "missing_cap", None)
-    line = Line(parts, travel, faults=Faults(tremble_px=1.5, miss=0.02), seed=seed)
-    outcome = run(line.frames(16))
-    assert outcome.verdicts == [PASS, REJECT, PASS, REJECT, PASS]
-    assert len({inspection.inspection_id for inspection in outcome.inspections}) == 5
-
-
-def test_a_part_that_goes_back_out_where_it_came_from_is_none() -> None:
-    line = Line(bottles(None), lambda t: 200 * math.sin(t))
-    assert run(line.frames(math.pi * 1.5)).inspections == []
-
-
-def test_a_new_track_on_a_judged_part_is_not_judged_again() -> None:
-    line = Line(bottles(None, "dent"), faults=Faults(new_id=0.3), seed=1)
-    assert run(line.frames(8)).verdicts == [PASS, REJECT]
-
-
-def test_a_new_track_takes_over_the_votes_and_the_name_of_the_part_it_is() -> None:
-    line = Line(bottles("missing_label"), unseen=lambda t, i: 2.0 < t < 2.5, faults=Faults(new_id=0.1), seed=2)
-    (inspection,) = run(line.frames(6)).inspections
-    assert (inspection.inspection_id, inspection.reasons) == ("cam/run1/1", ("missing_label",))
-    assert inspection.votes["usable"] >= 25
-
-
-def test_ids_swapped_between_touching_parts_do_not_swap_their_votes() -> None:
-    line = Line(bottles(None, "missing_cap", None, "dent", spacing=59), fps=8, faults=Faults(swap=0.15), seed=5)
-    assert run(line.frames(8)).verdicts == [PASS, REJECT, PASS, REJECT]
-
-
-def test_a_second_box_on_a_part_is_no_part() -> None:
-    line = Line(bottles(None, "dent"), faults=Faults(second_box=0.5), seed=6)
-    assert run(line.frames(8)).verdicts == [PASS, REJECT]
-
-
-def test_flickers_and_fixtures_are_no_parts() -> None:
-    def with_fixture(frame: Shown) -> Shown:
-        t = frame.tracks
-        box = np.float32([[370, 20, 425, 100]])  # stands on the trigger and trembles over it
-        box += np.float32(math.sin(frame.at * 50) * 3)
-        return replace(
-            frame,
-            tracks=Tracks(
-                np.concatenate([t.xyxy, box]),
-                np.append(t.score, np.float32(0.5)),
-                np.append(t.class_id, np.int32(0)),
-                np.append(t.track_id, np.int32(900)),
-            ),
-        )
-
-    frames = Line(bottles(None, "dent"), faults=Faults(ghost_part=0.05), seed=8).frames(12)
-    assert run(map(with_fixture, frames)).verdicts == [PASS, REJECT]
-
-
-def test_a_track_that_jumps_to_the_next_part_does_not_hide_it() -> None:
-    """The tracker hands the judged bottle's id to the one that enters."""
-    line = Line(bottles(None, "dent", spacing=600))
-    frames = list(line.frames(11))
-    for n, frame in enumerate(frames):
-        ids = np.where(frame.tracks.track_id > 0, 1, -1).astype(np.int32)
-        frames[n] = replace(frame, tracks=replace(frame.tracks, track_id=ids))
-    outcome = run(frames)
-    assert outcome.verdicts == [PASS, REJECT]
-    assert [i.inspection_id for i in outcome.inspections] == ["cam/run1/1", "cam/run1/1.1"]
 
 
 # frames that do not count
@@ -347,46 +225,6 @@ def test_a_larger_product_is_touching_only_until_its_size_is_known() -> None:
 # beginning and end
 
 
-def test_parts_past_the_trigger_when_a_run_begins_are_not_its_own() -> None:
-    line = Line(bottles(None, "dent", None, None))
-    outcome = run(line.frames(8, since=4.0))
-    assert len(outcome.inspections) == len(line.crossed(4.0, 8))
-
-
-def test_parts_half_way_when_a_run_begins_are_judged_by_the_votes_they_have() -> None:
-    line = Line([Bottle(TRIGGER_X * WIDTH - 20), Bottle(TRIGGER_X * WIDTH - 220)])
-    outcome = run(line.frames(3))
-    assert [(i.verdict, i.reasons) for i in outcome.inspections] == [(UNSURE, ("too_few_votes",)), (PASS, ())]
-
-
-def test_a_part_first_seen_past_the_trigger_is_indeterminate() -> None:
-    line = Line(bottles(None, None, None), unseen=lambda t, i: i == 1 and t < CROSSES_S + 140 / SPEED + 0.3)
-    outcome = run(line.frames(8))
-    assert [(i.verdict, i.reasons) for i in outcome.inspections] == [
-        (PASS, ()),
-        (UNSURE, ("first_seen_late", "too_few_votes")),
-        (PASS, ()),
-    ]
-    assert outcome.inspections[1].captured_at == pytest.approx(1000 + CROSSES_S + 140 / SPEED, abs=0.05)
-
-
-def test_a_part_lost_before_the_trigger_is_indeterminate_and_told_once() -> None:
-    line = Line(bottles(None, None, None), unseen=lambda t, i: i == 1 and t > 3)
-    outcome = run(line.frames(12))
-    assert sorted((i.verdict, i.reasons) for i in outcome.inspections) == [
-        (UNSURE, ("lost",)),
-        (PASS, ()),
-        (PASS, ()),
-    ]
-    assert [i.reasons for i in outcome.inspections if i.seen_xyxy is None] == [("lost",)]  # it is on no picture of then
-
-
-def test_a_lost_part_that_comes_back_past_the_trigger_is_not_counted_twice() -> None:
-    line = Line(bottles(None, None), lambda t: 60 * t, unseen=lambda t, i: i == 0 and 5 < t < 8.5)
-    outcome = run(line.frames(14))
-    assert [(i.verdict, i.reasons) for i in outcome.inspections] == [(UNSURE, ("lost",)), (PASS, ())]
-
-
 def test_the_end_tells_of_parts_that_must_have_crossed_unseen() -> None:
     by = inspector()
     line = Line(bottles(None, None), unseen=lambda t, i: i == 0 and t > 3.2)
@@ -411,16 +249,6 @@ def test_nothing_seen_is_nothing_said() -> None:
 
 
 # size and time
-
-
-def test_a_new_resolution_half_way_changes_nothing() -> None:
-    small = list(Line(bottles("low_fill", None, "dent")).frames(8))
-    large = list(Line(bottles("low_fill", None, "dent"), width=1920).frames(8))
-    mixed = [a if n < 30 else b for n, (a, b) in enumerate(zip(small, large, strict=True))]
-    outcome = run(mixed)
-    assert outcome.verdicts == [REJECT, PASS, REJECT]
-    x1, _, x2, _ = outcome.inspections[2].xyxy
-    assert (x1 + x2) / 2 == pytest.approx(TRIGGER_X * 1920, abs=1.5)
 
 
 def test_a_clock_that_jumps_back_loses_no_part() -> None:
@@ -512,24 +340,6 @@ def test_reset_forgets_everything() -> None:
     assert by.checkpoint() == inspector().checkpoint()
 
 
-def test_parts_are_forgotten_once_they_left() -> None:
-    by = inspector()
-    run(Line(bottles(*[None] * 40, spacing=90)).frames(36), by)
-    assert len(by.checkpoint()["parts"]) <= 1
-
-
-def test_a_flood_of_boxes_stays_bounded() -> None:
-    by = Inspector(SETTINGS, CameraId("c"), "s", "r", CLASSES)
-    rng = np.random.default_rng(0)
-    for n in range(6):
-        xy = rng.uniform([0, 0], [WIDTH - 6, HEIGHT - 6], (150, 2)).astype(np.float32)
-        boxes = np.concatenate([xy, xy + 5], axis=1)
-        ids = np.arange(150, dtype=np.int32) + n * 150
-        tracks = Tracks(boxes, np.full(150, 0.5, np.float32), np.zeros(150, np.int32), ids)
-        by.update(tracks, (WIDTH, HEIGHT), Position("live", 1, n), 1000 + n / 10, HealthState.OK, 1000 + n / 10)
-    assert len(by.checkpoint()["parts"]) <= 64
-
-
 # what the model sees of the picture
 
 
@@ -558,10 +368,3 @@ def test_the_edge_of_the_region_cuts_parts_as_the_pictures_edge_does(part_length
     outcome = run(_through(ROI, list(line.frames(20))), by)
     assert outcome.verdicts == [PASS, REJECT] * 5
     assert max(i.votes["usable"] for i in outcome.inspections) <= 20
-
-
-def test_a_part_that_vanishes_just_behind_the_trigger_gets_its_verdict() -> None:
-    start = TRIGGER_X * WIDTH - 6
-    line = Line([Bottle(start - 300.0), Bottle(start)], lambda t: 30.0 * t, unseen=lambda t, i: i == 1 and t > 0.35)
-    outcome = run(line.frames(14))
-    assert len(outcome.inspections) == 2
