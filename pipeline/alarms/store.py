@@ -85,7 +85,8 @@ def acknowledge(
     Raises NotAcknowledged: the first to say so is who it was.
     """
     its = (alarms.c.id == alarm_id, alarms.c.acknowledged_ms.is_(None), _of(lines))
-    said = {"acknowledged_by": by, "acknowledged_ms": now_ms, "note": note.strip()[:LONGEST_NOTE]}
+    note = note.replace("\0", "").strip()[:LONGEST_NOTE]  # PostgreSQL takes no zero byte
+    said = {"acknowledged_by": by, "acknowledged_ms": now_ms, "note": note}
     changed = connection.execute(update(alarms).where(*its).values(**said)).rowcount
     found = find(connection, alarm_id, lines)
     if found is None:

@@ -67,7 +67,7 @@ def test_an_acknowledgement_says_who_when_and_why_and_the_first_holds(database: 
         raised = store.raise_alarm(connection, BLIND, CRITICAL, "black", 1000)
         assert raised is not None
         assert store.unacknowledged(connection) == 1
-        said = store.acknowledge(connection, raised.id, "ada", " lamp is changed ", 2000)
+        said = store.acknowledge(connection, raised.id, "ada", " lamp is \0changed ", 2000)
         assert (said.acknowledged_by, said.acknowledged_ms, said.note) == ("ada", 2000, "lamp is changed")
         assert store.unacknowledged(connection) == 0
         with pytest.raises(NotAcknowledged, match="ada acknowledged it before"):
