@@ -5,6 +5,9 @@ PY := .venv/bin/python
 export YOLO_OFFLINE := 1
 export YOLO_AUTOINSTALL := false
 export RAY_USAGE_STATS_ENABLED := 0
+# Empty: bytecode is kept, whatever the caller's environment says. Of the hundreds of Python processes that the tests start
+# each would compile Rayline anew, and each pytest worker would rewrite the assertions of all tests.
+export PYTHONDONTWRITEBYTECODE :=
 
 help: ## this menu
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import av
@@ -12,12 +13,14 @@ from pipeline.demo.render import Renderer
 from tests.e2e.command import Rayline
 
 CLIP_FRAMES, CLIP_FPS = 45, 15
+EXPORTS = "RAYLINE_TEST_EXPORTS"
 
 
 @pytest.fixture(scope="session")
 def exports(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where models are exported to, once for all commands."""
-    return tmp_path_factory.mktemp("exports")
+    """Where models are exported to, once for all commands; scripts/test-whole names one for all its parts."""
+    shared = os.environ.get(EXPORTS)
+    return Path(shared) if shared else tmp_path_factory.mktemp("exports")
 
 
 @pytest.fixture

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
+from functools import cache
 from typing import Any
 
 import typer.main
@@ -20,9 +21,15 @@ def rayline_arguments(line: str) -> list[str] | None:
     return shlex.split(found["arguments"], comments=True) if found else None
 
 
+@cache
+def _command() -> Any:
+    """Put together once: each time anew it takes longer than all that is parsed with it."""
+    return typer.main.get_command(app)
+
+
 def parse(arguments: list[str], *, may_lack: bool = False) -> None:
     """Raises what the command would complain of. `may_lack`: arguments may be left out, as in a sentence."""
-    command: Any = typer.main.get_command(app)
+    command = _command()
     path, rest = "rayline", list(arguments)
     while rest and hasattr(command, "commands") and not rest[0].startswith("-"):
         if rest[0] not in command.commands and (by_default := getattr(command, "by_default", None)):

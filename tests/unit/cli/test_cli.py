@@ -15,6 +15,8 @@ from pipeline.commands.consume import _from_id
 from pipeline.commands.schema import all_schemas
 from tests.unit.config.site import SITE
 
+SCHEMAS = all_schemas()  # once: the config's takes most of a second
+
 
 def rayline(*arguments: str) -> Result:
     return CliRunner().invoke(cli.app, list(arguments))
@@ -121,16 +123,16 @@ def test_a_wrong_config_is_told_in_words_and_ends_with_2(
     assert "Traceback" not in told
 
 
-@pytest.mark.parametrize("name", list(all_schemas()))
+@pytest.mark.parametrize("name", SCHEMAS)
 def test_schema_prints_each(name: str) -> None:
-    assert json.loads(rayline("schema", name).stdout) == all_schemas()[name]
+    assert json.loads(rayline("schema", name).stdout) == SCHEMAS[name]
 
 
 def test_schema_writes_all(tmp_path: Path) -> None:
     assert rayline("schema", "--out", str(tmp_path / "schemas")).exit_code == 0
     assert {path.name for path in (tmp_path / "schemas").iterdir()} == {
         "rayline.config.json",
-        *(f"{name}.json" for name in all_schemas() if name != "config"),
+        *(f"{name}.json" for name in SCHEMAS if name != "config"),
     }
 
 

@@ -8,15 +8,16 @@ import jsonschema
 import pytest
 import yaml
 
-from pipeline.commands.schema import all_schemas, schema_file, schema_text
+from pipeline.commands.schema import CONFIG_SCHEMA, all_schemas, schema_file, schema_text
 from pipeline.config import load_config
 from pipeline.config_checks import review
 from pipeline.config_errors import dotted
-from pipeline.config_schema import config_schema
 from tests.unit.config.site import site
 
 CONFIGS = Path(str(resources.files("configs")))
 EXAMPLES = sorted(CONFIGS.glob("*.yaml"))
+SCHEMAS = all_schemas()  # once: the config's takes most of a second
+CONFIG = SCHEMAS[CONFIG_SCHEMA]
 
 
 def test_there_are_examples() -> None:
@@ -34,18 +35,18 @@ def test_an_example_is_a_good_config(path: Path) -> None:
 
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.name)
 def test_an_editor_finds_nothing_wrong_in_an_example(path: Path) -> None:
-    jsonschema.Draft202012Validator(config_schema()).validate(yaml.safe_load(path.read_text()))
+    jsonschema.Draft202012Validator(CONFIG).validate(yaml.safe_load(path.read_text()))
 
 
-@pytest.mark.parametrize("name", list(all_schemas()))
+@pytest.mark.parametrize("name", SCHEMAS)
 def test_the_shipped_schema_is_current(name: str) -> None:
     shipped = (CONFIGS / "schemas" / schema_file(name)).read_text()
-    assert shipped == schema_text(all_schemas()[name]), "run: rayline schema --out configs/schemas"
+    assert shipped == schema_text(SCHEMAS[name]), "run: rayline schema --out configs/schemas"
 
 
-@pytest.mark.parametrize("name", list(all_schemas()))
+@pytest.mark.parametrize("name", SCHEMAS)
 def test_a_schema_is_one(name: str) -> None:
-    jsonschema.Draft202012Validator.check_schema(all_schemas()[name])
+    jsonschema.Draft202012Validator.check_schema(SCHEMAS[name])
 
 
 @pytest.mark.parametrize(
@@ -63,8 +64,8 @@ def test_a_schema_is_one(name: str) -> None:
 def test_an_editor_judges_a_camera_as_rayline_does(camera: dict[str, object], good: bool) -> None:
     data = site()
     data["cameras"]["one"] = camera
-    assert jsonschema.Draft202012Validator(config_schema()).is_valid(data) is good
+    assert jsonschema.Draft202012Validator(CONFIG).is_valid(data) is good
 
 
 def test_no_secret_stands_in_a_schema() -> None:
-    assert "**" not in json.dumps(config_schema())
+    assert "**" not in json.dumps(CONFIG)

@@ -11,6 +11,7 @@ from pipeline.demo.dataset import (
     CROPS_PER_SEED,
     HELD_OUT,
     MODEL_SIZE,
+    Sample,
     letterbox,
     samples,
     through_codec,
@@ -19,6 +20,14 @@ from pipeline.demo.dataset import (
 from pipeline.demo.line import BottleLine, TruthBox
 from pipeline.demo.render import CLASS_NAMES, Renderer
 from pipeline.demo.train import FIRST_SEED
+
+SEED = 77
+
+
+@pytest.fixture(scope="module")
+def crops() -> list[Sample]:
+    """Of one seed, made once."""
+    return list(samples(SEED))
 
 
 def test_a_wide_picture_is_centred_between_bars() -> None:
@@ -43,10 +52,9 @@ def test_the_codec_keeps_number_and_order_and_costs_some_quality() -> None:
         assert 0.5 < min(distances) < 12
 
 
-def test_samples_are_square_crops_with_boxes_inside_and_the_same_every_time() -> None:
-    first, second = list(samples(77)), list(samples(77))
-    assert len(first) == CROPS_PER_SEED
-    for a, b in zip(first, second, strict=True):
+def test_samples_are_square_crops_with_boxes_inside_and_the_same_every_time(crops: list[Sample]) -> None:
+    assert len(crops) == CROPS_PER_SEED
+    for a, b in zip(crops, samples(SEED), strict=True):
         assert a.picture.shape == (CROP, CROP, 3)
         assert np.array_equal(a.picture, b.picture)
         assert a.boxes == b.boxes
@@ -60,9 +68,11 @@ def test_no_seed_is_both_learnt_and_measured() -> None:
     assert FIRST_SEED + 100_000 < HELD_OUT
 
 
-def test_a_written_dataset_lists_its_crops_and_names_each_box_by_centre_and_size(tmp_path: Path) -> None:
-    write_dataset(tmp_path, [77], workers=1)
-    for number, sample in enumerate(samples(77)):
+def test_a_written_dataset_lists_its_crops_and_names_each_box_by_centre_and_size(
+    tmp_path: Path, crops: list[Sample]
+) -> None:
+    write_dataset(tmp_path, [SEED], workers=1)
+    for number, sample in enumerate(crops):
         lines = (tmp_path / "labels" / f"000077-{number:02d}.txt").read_text().splitlines()
         assert len(lines) == len(sample.boxes)
         for line, (kind, x1, _, x2, _) in zip(lines, sample.boxes, strict=True):
@@ -74,8 +84,6 @@ def test_a_written_dataset_lists_its_crops_and_names_each_box_by_centre_and_size
         listed = (tmp_path / described["train"]).read_text().splitlines()
         assert all((tmp_path / name).exists() for name in listed)
         assert described["names"] == {str(kind): name for kind, name in enumerate(CLASS_NAMES)}
-    dented = {
-        n for n, sample in enumerate(samples(77)) if any(box[0] == CLASS_NAMES.index("dent") for box in sample.boxes)
-    }
+    dented = {n for n, sample in enumerate(crops) if any(box[0] == CLASS_NAMES.index("dent") for box in sample.boxes)}
     rare = {int(name[-6:-4]) for name in (tmp_path / "rare.txt").read_text().splitlines()}
     assert dented <= rare < set(range(CROPS_PER_SEED))
