@@ -29,6 +29,9 @@ ENVIRONMENT: Mapping[str, str] = MappingProxyType(
         "RAY_task_events_report_interval_ms": "0",
         "RAY_enable_timeline": "0",
         "RAY_event_stats": "0",
+        # Ray runs what it starts at nice 15: a share of the cores only twelve times that of the class for idle work, in
+        # which API and proxies run (pipeline/manners.py). At 5 it is a hundred times, and Ray's daemons still go first.
+        "RAY_worker_niceness": "5",
         # Called in each of Serve's HTTP proxies: what they lack is in pipeline/deployments/http_guard.py.
         "RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH": "pipeline.deployments.http_guard:guard",
         # The processes here have some thirty threads each; with an arena for every one, as glibc would have it, freed

@@ -11,8 +11,9 @@ def let_the_line_go_first() -> None:
     """This process takes what of the machine's cores is left, from now on: its threads there are, and those they start.
 
     The system's class for idle work: whoever else wakes up goes first at once, and where everybody always has work, a
-    thread of it still gets a share, a twelfth of what Ray's workers get each, which run at a nice value of 15. Another
-    nice value would not do: it divides time by the second, and a frame waits for milliseconds.
+    thread of it still gets a share, a hundredth of what Ray's workers get each (RAY_worker_niceness in
+    pipeline/local_ray.py). Another nice value would not do: it divides time by the second, and a frame waits for
+    milliseconds.
     """
     if sys.platform != "linux":  # elsewhere there is no such class, and Ray's nice value is all there is
         return
