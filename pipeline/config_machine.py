@@ -51,13 +51,10 @@ def _spool(config: RaylineConfig) -> Iterator[Finding]:
     """A folder that cannot be written costs nothing until Redis is away, and then every live frame."""
     if config.spool is None or (config.redis.embedded and config.spool.dir is None):
         return
-    folder = config.spool.dir or default_folder(config.redis_settings())
-    there = next(path for path in (folder, *folder.parents) if path.exists())
-    if there.is_dir() and os.access(there, os.W_OK | os.X_OK):
-        return
-    say = warning if config.spool.dir is None else error
-    what = f"{there}: {'cannot be written' if there.is_dir() else 'is no folder'}"
-    yield say(("spool", "dir"), what, "live results wait there while Redis is away; `spool: null` does without")
+    what = _unusable(config.spool.dir or default_folder(config.redis_settings()))
+    if what is not None:
+        say = warning if config.spool.dir is None else error
+        yield say(("spool", "dir"), what, "live results wait there while Redis is away; `spool: null` does without")
 
 
 def _history_files(config: RaylineConfig) -> Iterator[Finding]:
@@ -65,11 +62,8 @@ def _history_files(config: RaylineConfig) -> Iterator[Finding]:
     history, folder = config.history, config.history_folder()
     if history is None:
         return
-    if folder is not None:
-        there = next(path for path in (folder, *folder.parents) if path.exists())
-        if not (there.is_dir() and os.access(there, os.W_OK | os.X_OK)):
-            what = "cannot be written" if there.is_dir() else "is no folder"
-            yield error(("history", "data_dir"), f"{there}: {what}")
+    if folder is not None and (what := _unusable(folder)) is not None:
+        yield error(("history", "data_dir"), what)
     file = history.password_file
     if not history.embedded and file is not None and not os.access(file, os.R_OK):
         yield error(("history", "password_file"), f"{file}: cannot be read")
@@ -88,6 +82,14 @@ def _api(config: RaylineConfig) -> Iterator[Finding]:
     file = auth.provider.jwks_file if auth.provider is not None else None
     if file is not None and not os.access(file, os.R_OK):
         yield error(("api", "auth", "provider", "jwks_file"), f"{file}: cannot be read")
+
+
+def _unusable(folder: Path) -> str | None:
+    """Why nothing can be kept there, once it is made; None: it can."""
+    there = next(path for path in (folder, *folder.parents) if path.exists())
+    if not there.is_dir():
+        return f"{there}: is no folder"
+    return None if os.access(there, os.W_OK | os.X_OK) else f"{there}: cannot be written"
 
 
 def _gpus() -> int:
