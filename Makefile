@@ -23,11 +23,11 @@ setup-test: setup ## Debian packages that only the tests need (a Redis 7, GStrea
 demo: setup ## the main job, end to end: make demo [DURATION=90] [JSON=out.json] [SEED=1]
 	$(PY) -m pipeline.cli demo $(if $(DURATION),--duration $(DURATION)) $(if $(JSON),--json $(JSON)) $(if $(SEED),--seed $(SEED))
 
-test: setup-test ## all tests: unit, contracts, wiring, services, e2e (under 15 minutes on 2 cores)
+test: setup-test ## all tests: unit, contracts, wiring, services, e2e (half an hour on 2 cores)
 	$(PY) -m pytest tests --ignore=tests/wiring --ignore=tests/e2e -m "not slow and not gpu" -n 4 --dist worksteal
 	scripts/test-whole
 
-check: setup ## format, lint, types, unit tests (under a minute)
+check: setup ## format, lint, types, unit tests (some 4 minutes on 2 cores)
 	.venv/bin/ruff format --check .
 	.venv/bin/ruff check .
 	.venv/bin/mypy
