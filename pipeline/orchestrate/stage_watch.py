@@ -30,6 +30,7 @@ class StageWatch:
         self._asked_at = float("-inf")
         self._states: Sequence[StageReport] = ()
         self._known_at = float("-inf")
+        self._told = ""  # of what it failed with last
 
     def look(self) -> None:
         """Called each round: takes an answer that has come, and asks anew where it is time."""
@@ -37,8 +38,11 @@ class StageWatch:
             asking, self._asking = self._asking, None
             try:
                 self._states, self._known_at = asking.result(), self._clock()
+                self._told = ""
             except Exception as exc:  # the top of a side question: no camera waits for it
-                logger.warning("Serve does not tell its stages: %s", type(exc).__name__, exc_info=exc)
+                if repr(exc) != self._told:  # once, with all of it, not every few seconds while it lasts
+                    self._told = repr(exc)
+                    logger.warning("Serve does not tell its stages: %s", type(exc).__name__, exc_info=exc)
         if self._asking is None and self._clock() - self._asked_at >= EVERY_S:
             self._asked_at = self._clock()
             self._asking = asyncio.ensure_future(asyncio.to_thread(self._ask))

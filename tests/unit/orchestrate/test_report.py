@@ -139,7 +139,7 @@ async def test_whatever_the_question_of_stages_raises_stops_no_round_and_is_aske
 ) -> None:
     now = [0.0]
     healthy = StageReport(stage="track", running=2, wanted=2, state="healthy")
-    answers: list[KeyError | list[StageReport]] = [KeyError("running"), [healthy]]
+    answers: list[KeyError | list[StageReport]] = [KeyError("running"), KeyError("running"), [healthy]]
 
     def ask() -> list[StageReport]:
         answer = answers.pop(0)
@@ -148,12 +148,12 @@ async def test_whatever_the_question_of_stages_raises_stops_no_round_and_is_aske
         return answer
 
     watch = StageWatch(ask, lambda: now[0])
-    for now[0] in (0.0, 6.0):
+    for now[0] in (0.0, 6.0, 12.0):
         watch.look()
         assert watch._asking is not None
         await asyncio.wait([watch._asking])
     watch.look()
     assert watch.reports() == (healthy,)
-    (record,) = caplog.records
+    (record,) = caplog.records  # the same is told once
     assert record.exc_info is not None
     assert record.exc_info[0] is KeyError
