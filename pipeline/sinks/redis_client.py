@@ -205,14 +205,14 @@ class RedisLink:
         limit_s = self.settings.deadline_s + extra_s
         try:
             async with asyncio.timeout(limit_s), self._lock:
-                await asyncio.sleep(0)  # raises a cancellation asked for before this, which would be lost as below
-                try:
-                    self._client = self._client or connect(self.settings)
-                    with _cancellation_kept():
+                with _cancellation_kept():
+                    await asyncio.sleep(0)  # raises a cancellation asked for before this
+                    try:
+                        self._client = self._client or connect(self.settings)
                         yield self._client
-                except BaseException:
-                    await self._drop()
-                    raise
+                    except BaseException:
+                        await self._drop()
+                        raise
         except TimeoutError as exc:
             raise SinkUnavailable(f"redis at {self.settings.address} gave no answer within {limit_s:g} s") from exc
         except exceptions.RedisError as exc:
@@ -223,7 +223,8 @@ class RedisLink:
     async def close(self) -> None:
         """Let go of the connection once its user is done; may be called more than once, and used again after."""
         async with self._lock:
-            await self._drop()
+            with _cancellation_kept():
+                await self._drop()
 
     async def _drop(self) -> None:
         client, self._client = self._client, None
