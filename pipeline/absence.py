@@ -6,10 +6,10 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable
-from contextlib import suppress
 
 from pipeline.ingest.backoff import backoff_delays
 from pipeline.sinks.errors import SinkRefused
+from pipeline.waiting import is_set_within
 from stages.errors import RaylineError
 
 FIRST_WAIT_S, LONGEST_WAIT_S = 0.2, 5.0
@@ -40,9 +40,7 @@ class Absence:
         if level > self._told_level:  # once, and again where waiting turns out not to help
             self._told_level = level
             self._logger.log(level, "%s waits, nothing is lost: %s", self._whose, why)
-        with suppress(TimeoutError):
-            await asyncio.wait_for(ending.wait(), next(self._delays))
-        return ending.is_set()
+        return await is_set_within(ending, next(self._delays))
 
     def is_over(self) -> None:
         """It answers; may be said at any time."""

@@ -6,7 +6,6 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Collection
-from contextlib import suppress
 
 from pipeline.absence import Absence
 from pipeline.alarms import notices
@@ -24,6 +23,7 @@ from pipeline.orchestrate.desired_store import DesiredCache, DesiredStore, Nothi
 from pipeline.orchestrate.state import StateStore
 from pipeline.sinks.errors import SinkUnavailable
 from pipeline.sinks.redis_client import RedisLink, RedisSettings
+from pipeline.waiting import is_set_within
 
 logger = logging.getLogger(__name__)
 
@@ -98,8 +98,7 @@ class Alarms:
                 await self._absence.wait(exc, self._ending)
                 continue
             self._absence.is_over()
-            with suppress(TimeoutError):
-                await asyncio.wait_for(self._ending.wait(), self._settings.every_s)
+            await is_set_within(self._ending, self._settings.every_s)
 
     async def _seen(self) -> Sights | None:
         """What cameras see; None where Redis does not say, or nothing was reported since this began."""

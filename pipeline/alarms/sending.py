@@ -6,12 +6,12 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 
 from pipeline.alarms import notices
 from pipeline.alarms.channels import Channel, NotTaken, Refused
 from pipeline.alarms.notices import Notice
 from pipeline.history.database import Database, HistoryUnavailable
+from pipeline.waiting import is_set_within
 
 logger = logging.getLogger(__name__)
 
@@ -45,8 +45,7 @@ class Sender:
                 except HistoryUnavailable as exc:
                     logger.warning("alarms on %s wait: %s", self._channel.name, exc)
                     rest_s = IDLE_S
-                with suppress(TimeoutError):
-                    await asyncio.wait_for(self._news.wait(), rest_s)
+                await is_set_within(self._news, rest_s)
         finally:
             await self._channel.close()
 

@@ -121,7 +121,8 @@ class Connection:
             self._leave()
             self._writer.close()
             with contextlib.suppress(OSError, TimeoutError):
-                await asyncio.wait_for(self._writer.wait_closed(), 1.0)
+                async with asyncio.timeout(1.0):
+                    await self._writer.wait_closed()
 
     def abort(self) -> None:
         """Close at once, whatever is still unsent."""

@@ -19,6 +19,7 @@ from pipeline.sinks.redis_streams import CameraWrite, RedisSettings, RedisStream
 from pipeline.sinks.spool import Entry, Loose, Newest, Owner, SpoolBroken, SpoolBusy
 from pipeline.sinks.spool_settings import SpoolSettings, default_folder
 from pipeline.sinks.storage_thread import StorageSlow
+from pipeline.waiting import is_set_within
 from stages.results.messages import ResultContext
 
 logger = logging.getLogger(__name__)
@@ -142,9 +143,7 @@ class Spooling:
 
     async def _run(self) -> None:
         while True:
-            with suppress(TimeoutError):
-                async with asyncio.timeout(ROUND_S):
-                    await self._wake.wait()
+            await is_set_within(self._wake, ROUND_S)
             self._wake.clear()
             try:
                 await self.round()

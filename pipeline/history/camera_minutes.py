@@ -19,6 +19,7 @@ from pipeline.history.writer import insert_into
 from pipeline.orchestrate.state import StateStore
 from pipeline.sinks.errors import SinkUnavailable
 from pipeline.sinks.redis_client import RedisLink, RedisSettings
+from pipeline.waiting import is_set_within
 
 logger = logging.getLogger(__name__)
 
@@ -53,8 +54,7 @@ class CameraMinutes:
                     await self._absence.wait(exc, self._ending)
                     continue
                 self._absence.is_over()
-                with suppress(TimeoutError):
-                    await asyncio.wait_for(self._ending.wait(), LOOK_S)
+                await is_set_within(self._ending, LOOK_S)
             with suppress(HistoryUnavailable):  # as told already
                 await self.save()
         finally:

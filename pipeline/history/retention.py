@@ -6,7 +6,6 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from dataclasses import dataclass
 
 from sqlalchemy import ColumnElement, Table, and_, delete, exists, func, select
@@ -26,6 +25,7 @@ from pipeline.history.tables import (
     reviews,
     uninspected,
 )
+from pipeline.waiting import is_set_within
 
 logger = logging.getLogger(__name__)
 
@@ -97,9 +97,7 @@ class Retention:
         return gone
 
     async def _ends_within(self, seconds: float) -> bool:
-        with suppress(TimeoutError):
-            await asyncio.wait_for(self._ending.wait(), seconds)
-        return self._ending.is_set()
+        return await is_set_within(self._ending, seconds)
 
     def _steps(self) -> Iterator[int]:
         """Each deletes some, in a transaction of its own."""

@@ -6,7 +6,6 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
@@ -20,6 +19,7 @@ from pipeline.history.settings import HistorySettings
 from pipeline.ingest.backoff import backoff_delays
 from pipeline.observe.logs import log_context
 from pipeline.sinks.redis_client import RedisSettings
+from pipeline.waiting import is_set_within
 
 logger = logging.getLogger(__name__)
 
@@ -119,5 +119,4 @@ class History:
                         rests = backoff_delays(FIRST_REST_S, LONGEST_REST_S)
                     rest_s = next(rests)
                     logger.exception("the history's %s broke, it begins anew in %.0f s", name, rest_s)
-                    with suppress(TimeoutError):
-                        await asyncio.wait_for(self._ending.wait(), rest_s)
+                    await is_set_within(self._ending, rest_s)

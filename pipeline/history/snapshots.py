@@ -117,7 +117,8 @@ class PictureThreads:
 async def within(work: Awaitable[T]) -> T:
     """What `work` gives. Raises PicturesUnavailable where it takes too long."""
     try:
-        return await asyncio.wait_for(work, ANSWERS_WITHIN_S)
+        async with asyncio.timeout(ANSWERS_WITHIN_S):
+            return await work
     except TimeoutError:
         raise PicturesUnavailable(f"the pictures' storage does not answer within {ANSWERS_WITHIN_S:g} s") from None
 

@@ -132,7 +132,8 @@ class IngestActor:
         """Stop the cameras, let what is under way land, close."""
         self._following.cancel()
         await self._shard.stop(timeout_s)
-        await asyncio.wait_for(self._redis.close(), timeout_s)
+        async with asyncio.timeout(timeout_s):
+            await self._redis.close()
 
     async def _stored_place(self, camera_id: CameraId) -> StoredPlace | None:
         stored = await self._redis.load(camera_id, self._jobs[camera_id].line)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import time
 from collections import Counter, deque
@@ -19,6 +18,7 @@ from pipeline.ingest.batcher import Gathered
 from pipeline.ingest.graph import BatchRefused, Graph, GraphUnavailable
 from pipeline.ingest.tracing import Tracing
 from pipeline.observe.metrics import Metrics, NullMeter
+from pipeline.waiting import is_set_within
 from stages.settings import Settings
 from stages.values import CameraId, CameraNotice, Detected, Frame, FrameBatch
 
@@ -240,8 +240,7 @@ class Carrier:
 
     async def _pause(self, delay_s: float) -> None:
         """Sleep, but not through a stop."""
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._stopping.wait(), delay_s)
+        await is_set_within(self._stopping, delay_s)
 
     def _note(self, batch: FrameBatch, answer: BatchAnswer) -> None:
         if batch.frames:

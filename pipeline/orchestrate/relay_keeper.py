@@ -62,7 +62,8 @@ class RelayKeeper:
             return
         self._actor = self._actor or self._make()
         try:
-            self._report = await asyncio.wait_for(self._actor.report.remote(), CALL_TIMEOUT_S)
+            async with asyncio.timeout(CALL_TIMEOUT_S):
+                self._report = await self._actor.report.remote()
             self._missed = 0
         except (RayError, TimeoutError) as exc:
             self._miss(f"{type(exc).__name__}: {exc}".splitlines()[0])
@@ -74,7 +75,8 @@ class RelayKeeper:
         if actor is None:
             return
         try:
-            await asyncio.wait_for(actor.stop.remote(timeout_s), timeout_s + 1)
+            async with asyncio.timeout(timeout_s + 1):
+                await actor.stop.remote(timeout_s)
         except (RayError, TimeoutError) as exc:
             logger.warning("the relays did not stop in %.0f s, they are killed: %s", timeout_s, type(exc).__name__)
         finally:

@@ -194,7 +194,8 @@ class Supervisor:
             return None
         live = [name for name in at_work if self._plans[name].live]
         try:
-            nodes = await asyncio.wait_for(nodes_now(), REPORT_WAITED_S)
+            async with asyncio.timeout(REPORT_WAITED_S):
+                nodes = await nodes_now()
         except (RayError, TimeoutError) as exc:  # it is looked again, and nothing else waits for it
             logger.warning("no shard moves, Ray does not tell its nodes: %s", _told(exc))
             return None
@@ -221,7 +222,8 @@ class Supervisor:
     async def _adopt_one(self, shard: str, actor: Any) -> None:
         reader = self._readers[shard] = Reader(actor, is_adopted=True)
         try:
-            report: ShardReport = await asyncio.wait_for(actor.report.remote(), CALL_TIMEOUT_S)
+            async with asyncio.timeout(CALL_TIMEOUT_S):
+                report: ShardReport = await actor.report.remote()
         except (RayError, TimeoutError) as exc:  # kept all the same: it is ended or replaced as any that is silent
             logger.warning("shard %s: its reader does not answer: %s", shard, exc)
             return
@@ -299,7 +301,8 @@ class Supervisor:
     async def _apply(self, plan: ShardPlan, reader: Reader) -> None:
         try:
             call = reader.actor.apply.remote(plan.tag, plan.tasks, self._jobs(plan))
-            await asyncio.wait_for(call, APPLY_TIMEOUT_S)
+            async with asyncio.timeout(APPLY_TIMEOUT_S):
+                await call
             reader.told = plan.tag
         except (RayError, TimeoutError) as exc:
             reader.last_error = f"its cameras could not be set: {_told(exc)}"
@@ -363,7 +366,8 @@ class Supervisor:
         if reader.actor is None:
             return
         try:
-            await asyncio.wait_for(reader.actor.stop.remote(timeout_s), timeout_s + 1)
+            async with asyncio.timeout(timeout_s + 1):
+                await reader.actor.stop.remote(timeout_s)
         except (RayError, TimeoutError) as exc:
             logger.warning("shard %s did not stop in %.0f s, it is killed: %s", name, timeout_s, type(exc).__name__)
         finally:  # nobody knows of it any more: not even a stop that comes meanwhile may leave it

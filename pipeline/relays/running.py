@@ -6,7 +6,6 @@ import asyncio
 import logging
 import time
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from pipeline.ingest.backoff import backoff_delays
@@ -16,6 +15,7 @@ from pipeline.observe.metrics import Metrics
 from pipeline.relays.relay import Relay, RelayStatus
 from pipeline.relays.settings import RelaySettings
 from pipeline.sinks.redis_client import RedisSettings
+from pipeline.waiting import is_set_within
 
 logger = logging.getLogger(__name__)
 
@@ -94,6 +94,5 @@ class Relays:
 
     async def _rest(self, name: str, seconds: float) -> None:
         self._resting.add(name)
-        with suppress(TimeoutError):
-            await asyncio.wait_for(self._ending.wait(), seconds)
+        await is_set_within(self._ending, seconds)
         self._resting.discard(name)

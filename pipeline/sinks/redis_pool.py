@@ -24,7 +24,8 @@ class RedisPool:
     async def use(self) -> AsyncIterator[Redis]:
         """A client of one's own for what runs inside. Raises SinkUnavailable (no connection free too), SinkRefused."""
         try:
-            await asyncio.wait_for(self._free.acquire(), self.settings.deadline_s)
+            async with asyncio.timeout(self.settings.deadline_s):
+                await self._free.acquire()
         except TimeoutError:
             raise SinkUnavailable(
                 f"redis at {self.settings.address}: no connection free for {self.settings.deadline_s:g} s"

@@ -54,7 +54,8 @@ class Feed:
             if left_s <= 0:
                 return False
             try:
-                await asyncio.wait_for(self._news.wait(), left_s)
+                async with asyncio.timeout(left_s):
+                    await self._news.wait()
             except TimeoutError:
                 return False
         return self.number > number

@@ -340,7 +340,8 @@ class TopicConsumer(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka
 
     async def _look(self, consumer: AIOKafkaConsumer) -> None:
         try:
-            topics = await asyncio.wait_for(consumer.topics(), ANSWER_S)
+            async with asyncio.timeout(ANSWER_S):
+                topics = await consumer.topics()
         except (KafkaError, TimeoutError) as exc:
             await self._tell_why(exc)
             return
@@ -373,7 +374,8 @@ class TopicConsumer(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka
         if (consumer := self._consumer) is None or not offsets:
             return
         try:
-            await asyncio.wait_for(consumer.commit({self._tp(n): offset for n, offset in offsets.items()}), ANSWER_S)
+            async with asyncio.timeout(ANSWER_S):
+                await consumer.commit({self._tp(n): offset for n, offset in offsets.items()})
         except (KafkaError, TimeoutError) as exc:
             logger.debug("topic %s: not committed, which is for show: %s", self._topic, exc)
             return

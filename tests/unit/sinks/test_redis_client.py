@@ -1,11 +1,14 @@
 """The address, what may be shown of it, and what redis-py's errors mean."""
 
+import asyncio
+
 import pytest
 from pydantic import ValidationError
 from redis import exceptions
 
+from pipeline.sinks import redis_client
 from pipeline.sinks.errors import SinkRefused, SinkUnavailable
-from pipeline.sinks.redis_client import RedisSettings, connect, sink_error
+from pipeline.sinks.redis_client import RedisLink, RedisSettings, connect, sink_error
 
 SECRET = "pa55-w0rd"
 
@@ -93,3 +96,38 @@ def test_an_error_that_repeats_the_password_is_cleaned() -> None:
     error = sink_error(settings, exceptions.ConnectionError(f"cannot open redis://user:{SECRET}@host or {SECRET}"))
     assert SECRET not in str(error)
     assert "host:7000" in str(error)
+
+
+class _Client:
+    """Sends as redis-py does: through what swallows, on Python 3.11, a cancellation that comes as it is done."""
+
+    async def send(self) -> None:
+        await asyncio.wait_for(self._drain(), 1)
+
+    async def _drain(self) -> None:
+        pass
+
+    async def aclose(self) -> None:
+        await self.send()
+
+
+@pytest.mark.parametrize("fails", [False, True])
+async def test_a_cancellation_between_a_use_and_its_first_command_is_not_lost(
+    fails: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def connected(_: RedisSettings) -> _Client:
+        task = asyncio.current_task()
+        assert task is not None
+        task.cancel()  # as Ctrl-C does, whose handler runs between any two instructions
+        return _Client()
+
+    async def use() -> None:
+        async with RedisLink(RedisSettings()).use() as client:
+            if fails:
+                raise exceptions.ConnectionError("reset")
+            await client.send()  # type: ignore[attr-defined]
+
+    monkeypatch.setattr(redis_client, "connect", connected)
+    task = asyncio.create_task(use())
+    await asyncio.wait([task], timeout=10)
+    assert task.cancelled()
