@@ -9,7 +9,6 @@ import time
 from collections.abc import Callable
 from contextlib import closing
 from itertools import islice
-from statistics import median
 
 import pytest
 
@@ -64,14 +63,16 @@ def lateness(source: Source, server: RtspServer, count: int) -> list[float]:
 
 
 @pytest.mark.parametrize(
-    ("reader", "least", "most"),
-    [("direct", 0.0, 0.1), pytest.param("ffmpeg", 0.15, 0.4, marks=pytest.mark.slow)],
+    ("reader", "holds_back"),
+    [("direct", False), pytest.param("ffmpeg", True, marks=pytest.mark.slow)],
 )
-def test_a_picture_is_given_out_before_the_next_one_begins(reader: str, least: float, most: float) -> None:
+def test_a_picture_is_given_out_before_the_next_one_begins(reader: str, holds_back: bool) -> None:
+    interval_s = 0.2
     with RtspServer() as server:
         server.add_stream("cam", StreamSettings(fps=5, width=160, height=96), lambda n: numbered_picture(n, 160, 96))
-        late = lateness(make_source(settings(server.url("cam"), reader, open_timeout_s=5)), server, 9)
-    assert least < median(late) < most
+        late = lateness(make_source(settings(server.url("cam"), reader, open_timeout_s=20)), server, 9)
+    # The least: a machine that stands still for a while makes pictures late, and none early.
+    assert (min(late) > 0.75 * interval_s) is holds_back
 
 
 # Somebody else's server
