@@ -16,9 +16,9 @@ from typing import Any, Self
 from urllib.parse import quote
 
 _PYTHON = "/usr/bin/python3"
-_START_TIMEOUT_S = 20.0
-_ANSWER_TIMEOUT_S = 5.0
-_STOP_TIMEOUT_S = 5.0
+_START_TIMEOUT_S = 60.0
+_ANSWER_TIMEOUT_S = 30.0
+_STOP_TIMEOUT_S = 30.0
 _ENCODERS = {
     "h264": "x264enc tune=zerolatency speed-preset=ultrafast key-int-max={gop} threads=1 bitrate=1000"
     " ! rtph264pay name=pay0 pt=96 config-interval=-1",
@@ -119,7 +119,7 @@ class GstRtspServer:
         return line.removeprefix(word).strip()
 
 
-def gst_play(pipeline: str, timeout_s: float = 20.0) -> None:
+def gst_play(pipeline: str, timeout_s: float = 60.0) -> None:
     """Run a GStreamer pipeline to its end, in a process of its own. Raises RuntimeError with what went wrong."""
     command = [_PYTHON, str(Path(__file__).resolve()), json.dumps({"play": pipeline})]
     done = subprocess.run(command, capture_output=True, text=True, timeout=timeout_s, check=False)

@@ -44,7 +44,7 @@ class KafkaBroker:
             stderr=subprocess.DEVNULL,
             start_new_session=True,
         )
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 60
         while time.monotonic() < deadline:
             assert self._process.poll() is None, f"the broker ended with {self._process.returncode}"
             try:
@@ -53,12 +53,12 @@ class KafkaBroker:
                 time.sleep(0.01)
             else:
                 return
-        raise AssertionError("the broker was not ready within 10 s")
+        raise AssertionError("the broker was not ready within 60 s")
 
     def kill(self) -> None:
         if self._process is not None:
             self._process.kill()
-            self._process.wait(10)
+            self._process.wait(60)
             self._process = None
 
     def freeze(self) -> None:

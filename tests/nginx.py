@@ -69,14 +69,14 @@ def nginx(folder: Path, upstream: int, page: int = 1) -> Iterator[Nginx]:
             yield Nginx(https, http, page_https, ssl.create_default_context(cafile=cert), cert, log)
         finally:
             process.terminate()
-            process.wait(10)
+            process.wait(60)
 
 
 def _wait_for(port: int, process: subprocess.Popen[bytes], log: Path) -> None:
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while time.monotonic() < deadline:
         assert process.poll() is None, log.read_text()
         with suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
             return
         time.sleep(0.02)
-    raise AssertionError("nginx was not ready within 10 s")
+    raise AssertionError("nginx was not ready within 60 s")

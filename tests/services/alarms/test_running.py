@@ -40,7 +40,7 @@ async def running(settings: AlarmSettings, database: Database, server: RedisServ
         yield
     finally:
         part.finish()
-        await asyncio.wait_for(task, 30)
+        await asyncio.wait_for(task, 60)
 
 
 async def report(server: RedisServer, config: RaylineConfig, **states: str) -> None:
@@ -56,7 +56,7 @@ async def report(server: RedisServer, config: RaylineConfig, **states: str) -> N
 
 
 async def eventually(holds: Callable[[], bool]) -> None:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while not holds():  # noqa: ASYNC110 - what it waits for is another's
             await asyncio.sleep(0.05)
 

@@ -78,7 +78,7 @@ class Said:
         return told
 
 
-async def say(api: ApiServer, data: bytes, patience_s: float = 10.0) -> Said:
+async def say(api: ApiServer, data: bytes, patience_s: float = 60.0) -> Said:
     """Send bytes as they are, and a request behind them. A server that says nothing and hangs up gives status 0."""
     reader, writer = await asyncio.open_connection("127.0.0.1", api.port)
     try:

@@ -12,7 +12,7 @@ import httpx
 import orjson
 
 
-async def until(condition: Callable[[], bool], timeout_s: float = 10.0) -> None:
+async def until(condition: Callable[[], bool], timeout_s: float = 60.0) -> None:
     """Wait for it. Raises TimeoutError."""
     async with asyncio.timeout(timeout_s):
         while not condition():  # noqa: ASYNC110 - nobody would set an event
@@ -40,7 +40,7 @@ class Listener:
         """Inside, the events as they come."""
         headers = {"Last-Event-ID": self.last_id} if self.last_id else {}
         async with (
-            httpx.AsyncClient(timeout=20) as client,
+            httpx.AsyncClient(timeout=60) as client,
             client.stream("GET", self._url, params=self._query, headers=headers) as answer,
         ):
             answer.raise_for_status()

@@ -17,6 +17,7 @@ import pytest
 
 from pipeline.config import RaylineConfig
 from pipeline.control.detect.answers import DetectAnswer
+from pipeline.control.detect.gatherer import Gatherer
 from pipeline.control.detector import DetectorBusy, DetectorUnavailable
 from pipeline.control.settings import ApiSettings
 from pipeline.sinks.redis_client import RedisSettings
@@ -198,14 +199,22 @@ async def test_hostile_images_cost_little(
 
 @pytest.mark.parametrize(("may", "most"), [(2, 2), (100, 8)], ids=["as many as may", "the model takes fewer"])
 async def test_waiting_requests_go_to_the_model_together(
-    redis: RedisSettings, config: RaylineConfig, may: int, most: int
+    redis: RedisSettings, config: RaylineConfig, may: int, most: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    asked, ask = 0, Gatherer.ask
+
+    async def counted(self: Gatherer[Any, Any], item: Any) -> Any:
+        nonlocal asked
+        asked += 1
+        return await ask(self, item)
+
+    monkeypatch.setattr(Gatherer, "ask", counted)
     detector = HeldDetector()
     async with asking(redis, config, detector, max_batch=may, rest=0) as asks, asyncio.TaskGroup() as group:
         first = group.create_task(asks.post("/v1/detect", files=files(JPEG)))
         await detector.begun.wait()
         rest = [group.create_task(asks.post("/v1/detect", files=files(JPEG))) for _ in range(10)]
-        await asyncio.sleep(0.3)  # they are decoded meanwhile
+        await eventually(lambda: asked > most)  # so many are decoded, and wait
         detector.let.set()
     assert [answer.result().status_code for answer in (first, *rest)] == [200] * 11
     sizes = [len(pictures) for _, pictures in detector.asked]
@@ -220,7 +229,7 @@ async def test_who_finds_no_room_is_told_when_to_come_again(redis: RedisSettings
         await detector.begun.wait()
         too_many = await asks.post("/v1/detect", files=files(JPEG, JPEG))
         last = group.create_task(asks.post("/v1/detect", files=files(JPEG)))
-        await asyncio.sleep(0.05)
+        await until_room(asks, False)
         full = await asks.post("/v1/detect", files=files(JPEG))
         detector.let.set()
     assert [one.status_code for one in (too_many, full, first.result(), last.result())] == [503, 503, 200, 200]
@@ -246,7 +255,7 @@ async def test_a_model_that_never_answers_is_a_503_and_is_let_go_of(
     redis: RedisSettings, config: RaylineConfig
 ) -> None:
     detector = HeldDetector()
-    async with asking(redis, config, detector, timeout_s=0.3) as asks:
+    async with asking(redis, config, detector, timeout_s=2) as asks:
         answer = await asks.post("/v1/detect", files=files(JPEG))
         assert answer.status_code == 503
         detector.let.set()
@@ -256,7 +265,7 @@ async def test_a_model_that_never_answers_is_a_503_and_is_let_go_of(
 
 async def until_room(asks: httpx.AsyncClient, is_free: bool) -> None:
     """Until a request finds room or none; what it asks is refused where there is some."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while ((await asks.post("/v1/detect", json={})).status_code != 503) is not is_free:  # noqa: ASYNC110 - it is asked
             await asyncio.sleep(0.02)
 
@@ -269,7 +278,7 @@ async def test_who_left_is_let_go_of_and_what_had_not_begun_is_not_worked_on(
     settings = ApiSettings.model_validate({"open_to_loopback": True, "detect": limits})
     async with (
         api_server(redis, config, settings=settings, detector=detector) as server,
-        httpx.AsyncClient(base_url=server.http) as asks,
+        httpx.AsyncClient(base_url=server.http, timeout=60) as asks,
     ):
         begun = await sent(server.port, JPEG)
         await detector.begun.wait()  # sent at once with the other, either might be decoded first
@@ -288,11 +297,11 @@ async def test_who_leaves_while_sending_gives_the_place_back(redis: RedisSetting
     settings = ApiSettings.model_validate({"open_to_loopback": True, "detect": {"max_images": 1, "max_waiting": 1}})
     async with api_server(redis, config, settings=settings) as server:
         writer = await sent(server.port, JPEG, cut=100)
-        async with httpx.AsyncClient(base_url=server.http) as asks:
-            await asyncio.sleep(0.1)
+        async with httpx.AsyncClient(base_url=server.http, timeout=60) as asks:
+            await until_room(asks, False)
             assert (await asks.post("/v1/detect", files=files(JPEG))).status_code == 503
             writer.close()
-            await asyncio.sleep(0.1)
+            await until_room(asks, True)
             images(await asks.post("/v1/detect", files=files(JPEG)))
 
 
@@ -307,6 +316,6 @@ async def sent(port: int, image: bytes, cut: int = 0) -> asyncio.StreamWriter:
 
 
 async def eventually(holds: Callable[[], bool]) -> None:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         while not holds():  # noqa: ASYNC110 - the fakes under test tell no event
             await asyncio.sleep(0.01)

@@ -62,22 +62,22 @@ APP = Starlette(
         Route("/-/routes", _hello),
         WebSocketRoute("/echo", _echo),
     ],
-    middleware=[Middleware(FrontDoor), Middleware(HeadLimit), Middleware(BodyLimit, 100_000, 0.3)],
+    middleware=[Middleware(FrontDoor), Middleware(HeadLimit), Middleware(BodyLimit, 100_000, 1.0)],
 )
 
 
 @pytest.fixture
 def port(monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
-    monkeypatch.setattr(http_protocol, "HEAD_TIMEOUT_S", 0.3)
-    monkeypatch.setattr(http_protocol, "BODY_LEFT_S", 0.3)
+    monkeypatch.setattr(http_protocol, "HEAD_TIMEOUT_S", 1.0)
+    monkeypatch.setattr(http_protocol, "BODY_LEFT_S", 1.0)
     monkeypatch.setattr(http_protocol, "TAKE_TIMEOUT_S", 0.3)
     with served(APP, Places(40, TrustedProxies(())), timeout_keep_alive=1) as port:
         yield port
 
 
-def talk(port: int, *pieces: bytes, pause_s: float = 0.0) -> bytes:
-    """Everything the server says until it hangs up, or for two seconds."""
-    with socket.create_connection(("127.0.0.1", port), timeout=2) as connection:
+def talk(port: int, *pieces: bytes, pause_s: float = 0.0, patience_s: float = 30.0) -> bytes:
+    """Everything the server says until it hangs up, or says nothing for so long."""
+    with socket.create_connection(("127.0.0.1", port), timeout=patience_s) as connection:
         try:
             for piece in pieces:
                 connection.sendall(piece)
@@ -110,15 +110,15 @@ def test_a_request_is_answered_and_the_connection_kept_for_the_next(port: int) -
     [
         pytest.param([], 0.0, id="nothing"),
         pytest.param([b"GET /hello HTTP/1.1\r\n"], 0.0, id="half a head"),
-        pytest.param([b"GET /hello HTTP/1.1\r\n", *[b"a: b\r\n"] * 20], 0.1, id="a head in drops"),
-        pytest.param([HELLO, *[b"\r\n"] * 20], 0.1, id="blank lines behind a request"),
+        pytest.param([b"GET /hello HTTP/1.1\r\n", *[b"a: b\r\n"] * 100], 0.1, id="a head in drops"),
+        pytest.param([HELLO, *[b"\r\n"] * 100], 0.1, id="blank lines behind a request"),
     ],
 )
 def test_a_head_comes_in_time_or_not_at_all(port: int, pieces: list[bytes], pause_s: float) -> None:
     began = time.monotonic()
     said = talk(port, *pieces, pause_s=pause_s)
     assert not said.endswith(b"<open>")
-    assert time.monotonic() - began < 2.5
+    assert time.monotonic() - began < 9  # a second and a bit; drop by drop it would be ten
 
 
 def test_a_head_without_end_is_refused(port: int) -> None:
@@ -130,7 +130,7 @@ def test_a_head_without_end_is_refused(port: int) -> None:
     ("pieces", "pause_s", "said"),
     [
         pytest.param([b"content-length: 100\r\n\r\n", b"x"], 0.0, b" 408 ", id="a body that stops"),
-        pytest.param([b"content-length: 100\r\n\r\n", *[b"x"] * 15], 0.1, b" 408 ", id="a body in drops"),
+        pytest.param([b"content-length: 100\r\n\r\n", *[b"x"] * 100], 0.1, b" 408 ", id="a body in drops"),
         pytest.param([b"content-length: 100000000\r\n\r\n"], 0.0, b" 413 ", id="a long body"),
         pytest.param(
             [b"transfer-encoding: chunked\r\n\r\n", *[b"2000\r\n" + b"x" * 0x2000 + b"\r\n"] * 100],
@@ -157,22 +157,22 @@ def test_a_body_that_nobody_reads_holds_no_connection(port: int, head: bytes) ->
     said = talk(port, b"POST /hello HTTP/1.1\r\nhost: x\r\n" + head, *[b"x" * 1000] * 10, pause_s=0.1)
     assert b" 200 " in said or b" 413 " in said
     assert not said.endswith(b"<open>")
-    assert time.monotonic() - began < 2.5
+    assert time.monotonic() - began < 20
 
 
 def test_who_takes_nothing_is_cut_off(port: int) -> None:
-    with socket.create_connection(("127.0.0.1", port), timeout=5) as connection:
+    with socket.create_connection(("127.0.0.1", port), timeout=30) as connection:
         connection.sendall(b"GET /flood HTTP/1.1\r\nhost: x\r\n\r\n")
-        time.sleep(1.0)
+        time.sleep(3.0)  # ten times what it has
         assert not heard(connection).endswith(b"<open>")
 
 
 def _open(port: int, count: int) -> list[socket.socket]:
-    return [socket.create_connection(("127.0.0.1", port), timeout=2) for _ in range(count)]
+    return [socket.create_connection(("127.0.0.1", port), timeout=30) for _ in range(count)]
 
 
 def _until(holds: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + 60
     while not holds():
         assert time.monotonic() < deadline
         time.sleep(0.02)
@@ -185,7 +185,7 @@ def test_of_one_address_a_quarter_of_the_places_work_at_once() -> None:
         at_work[1].sendall(HELLO)
         assert at_work[1].recv(4096).startswith(b"HTTP/1.1 200 ")  # beside the first
         at_work[1].sendall(body)
-        _until(lambda: talk(port).startswith(b"HTTP/1.1 503 "))
+        _until(lambda: talk(port, patience_s=2).startswith(b"HTTP/1.1 503 "))
         for connection in at_work:
             connection.close()
         _until(lambda: b" 200 " in talk(port, LAST_HELLO))

@@ -234,7 +234,7 @@ async def test_more_than_can_wait_are_sent_away(tmp_path: Path, monkeypatch: pyt
     loop = asyncio.get_running_loop()
 
     def hold() -> None:
-        asyncio.run_coroutine_threadsafe(held.wait(), loop).result(10)
+        asyncio.run_coroutine_threadsafe(held.wait(), loop).result(60)
 
     waiting = [asyncio.create_task(desk.call(hold)) for _ in range(desks.THREADS)]
     await asyncio.sleep(0)

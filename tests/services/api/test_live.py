@@ -42,8 +42,9 @@ async def test_a_snapshot_of_a_camera_nobody_watched_is_its_newest_picture(
         assert previews.made == 0
         await report(redis, "a", "l1", "running")
         first = await asks.get("/v1/cameras/a/snapshot")
-        await asyncio.sleep(0.5)  # they are made five times a second: sooner, the newest may be the same
-        second = await asks.get("/v1/cameras/a/snapshot")
+        second = first
+        while second.headers["x-rayline-seq"] == first.headers["x-rayline-seq"]:  # made five times a second
+            second = await asks.get("/v1/cameras/a/snapshot")
     assert (first.status_code, first.headers["content-type"]) == (200, "image/jpeg")
     assert is_jpeg(first.content)
     assert first.headers["x-rayline-captured-at"].startswith("2027-01-15T08:")
@@ -54,13 +55,14 @@ async def test_a_snapshot_of_a_camera_nobody_watched_is_its_newest_picture(
     ("state", "again"), [("paused", "10"), ("failed", "10"), ("ended", "10")], ids=["paused", "failed", "ended"]
 )
 async def test_a_camera_that_shows_nothing_is_told_at_once_with_its_state(
-    redis: RedisSettings, config: RaylineConfig, state: str, again: str
+    redis: RedisSettings, config: RaylineConfig, state: str, again: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(pictures, "FIRST_WITHIN_S", 60.0)
     await report(redis, "a", "l1", state, "rtsp://user:hunter2@cam/x: no such stream")
     async with api_client(redis, config) as asks:
         began = time.monotonic()
         answer = await asks.get("/v1/cameras/a/snapshot")
-    assert time.monotonic() - began < 2
+    assert time.monotonic() - began < 30
     assert (answer.status_code, answer.headers["retry-after"]) == (503, again)
     assert state in answer.json()["detail"]
     assert "no such stream" in answer.json()["detail"]
@@ -73,15 +75,15 @@ async def test_what_others_saw_before_the_camera_stopped_is_no_snapshot_of_now(
     monkeypatch.setattr(feed, "PREVIEW_TTL_S", 0.5)
     async with (
         api_server(redis, config) as server,
-        httpx.AsyncClient(base_url=server.http) as asks,
+        httpx.AsyncClient(base_url=server.http, timeout=60) as asks,
         connect(f"{server.ws}{LIVE}") as socket,
     ):
         async with shown(redis, "l1", "a"):
             while not isinstance(await socket.recv(), bytes):
                 pass
         await report(redis, "a", "l1", "paused")
-        await asyncio.sleep(1.2)  # the state is looked at once a second
-        answer = await asks.get("/v1/cameras/a/snapshot")
+        while (answer := await asks.get("/v1/cameras/a/snapshot")).status_code == 200:
+            pass  # the state is looked at once a second
     assert (answer.status_code, "paused" in answer.json()["detail"]) == (503, True)
 
 
@@ -112,31 +114,31 @@ async def test_where_the_configuration_wants_no_pictures_that_is_said(
 async def test_mjpeg_shows_picture_after_picture_at_most_so_many_a_second(
     redis: RedisSettings, config: RaylineConfig
 ) -> None:
-    seen = []
+    seen: list[int] = []
+    began = time.monotonic()
     async with (
         api_server(redis, config) as server,
         shown(redis, "l1", "a"),
-        httpx.AsyncClient() as asks,
+        httpx.AsyncClient(timeout=60) as asks,
         asks.stream("GET", f"{server.http}{LIVE}", params={"fps": 5}) as answer,
     ):
         assert answer.headers["content-type"] == "multipart/x-mixed-replace; boundary=rayline-picture"
         async for headers, jpeg in parts(answer):
-            seen.append((int(headers["X-Rayline-Seq"]), time.monotonic()))
+            seen.append(int(headers["X-Rayline-Seq"]))
             assert is_jpeg(jpeg)
-            if len(seen) == 6:
+            if len(seen) == 11:
                 break
-    sequence = [seq for seq, _ in seen]
-    assert sequence == sorted(set(sequence))
-    assert seen[-1][1] - seen[0][1] > 0.8
+    assert seen == sorted(set(seen))
+    assert time.monotonic() - began > 1.6, "all that are made would take 0.7 s, and a tenth to come"
 
 
 async def test_a_camera_that_stops_keeps_its_watchers_and_they_see_it_again(
     redis: RedisSettings, config: RaylineConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(pictures, "REPEATED_EVERY_S", 0.3)
-    async with AsyncExitStack() as stack, asyncio.timeout(20):
+    async with AsyncExitStack() as stack, asyncio.timeout(60):
         server = await stack.enter_async_context(api_server(redis, config))
-        asks = await stack.enter_async_context(httpx.AsyncClient())
+        asks = await stack.enter_async_context(httpx.AsyncClient(timeout=60))
         async with shown(redis, "l1", "a"):
             answer = await stack.enter_async_context(asks.stream("GET", f"{server.http}{LIVE}"))
             stream = parts(answer)
@@ -162,7 +164,7 @@ async def test_many_watch_one_camera_through_one_reader_and_the_last_closes_it(
                 pass
             assert is_jpeg(await socket.recv())
         assert await readers(client) == 1
-        async with httpx.AsyncClient() as asks:
+        async with httpx.AsyncClient(timeout=60) as asks:
             refused = await asks.get(f"{server.http}/v1/cameras/a/snapshot")
         fourth = await connect(f"{server.ws}{LIVE}")
         told = orjson.loads(await fourth.recv())
@@ -172,7 +174,7 @@ async def test_many_watch_one_camera_through_one_reader_and_the_last_closes_it(
         assert fourth.close_code == 1013
         for socket in sockets:
             await socket.close()
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while await readers(client):  # noqa: ASYNC110 - Redis tells nobody
                 await asyncio.sleep(0.05)
         assert await client.pttl(watch_key("l1", "a")) <= 5000  # and nobody makes it longer
@@ -188,7 +190,7 @@ async def test_a_socket_tells_the_state_where_there_is_no_picture_and_echoes_the
         protocols = ["rayline.bearer", "abc"]
         async with connect(f"{server.ws}{LIVE}", subprotocols=protocols) as socket:  # type: ignore[arg-type]
             assert socket.subprotocol == "rayline.bearer"
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(60):
                 while (told := orjson.loads(await socket.recv()))["state"] != "paused":
                     pass
                 assert orjson.loads(await socket.recv()) == told  # and again, lest a proxy takes it for dead
@@ -198,9 +200,9 @@ async def test_a_socket_tells_the_state_where_there_is_no_picture_and_echoes_the
 
 
 async def test_a_stream_ends_when_its_time_is_up(redis: RedisSettings, config: RaylineConfig) -> None:
-    settings = ApiSettings(open_to_loopback=True, stream_max_s=1)
+    settings = ApiSettings(open_to_loopback=True, stream_max_s=3)
     async with api_server(redis, config, settings=settings) as server, shown(redis, "l1", "a"):
-        async with httpx.AsyncClient() as asks, asks.stream("GET", f"{server.http}{LIVE}") as answer:
+        async with httpx.AsyncClient(timeout=60) as asks, asks.stream("GET", f"{server.http}{LIVE}") as answer:
             got = [headers async for headers, _ in parts(answer)]
         async with connect(f"{server.ws}{LIVE}") as socket:
             messages = [message async for message in socket]

@@ -43,7 +43,7 @@ def _filled(site: Site) -> None:
 )
 def test_messages_come_as_they_were_published(rayline: Rayline, arguments: tuple[str, ...], cameras: list[str]) -> None:
     begin = () if "--from" in arguments else ("--from", "start")
-    result = rayline("consume", *arguments, *begin, "--json", "--timeout", "10")
+    result = rayline("consume", *arguments, *begin, "--json", "--timeout", "60")
     assert result.exit_code == 0, result.output
     assert sorted(json.loads(line)["camera"] for line in result.stdout.splitlines()) == cameras
 
@@ -59,7 +59,7 @@ def test_messages_come_as_they_were_published(rayline: Rayline, arguments: tuple
 )
 def test_people_get_a_line_each(rayline: Rayline, stream: str, told: str) -> None:
     count = {"detections": "4", "events": "1", "inspections": "2"}[stream]
-    result = rayline("consume", stream, "--from", "start", "--count", count, "--timeout", "10")
+    result = rayline("consume", stream, "--from", "start", "--count", count, "--timeout", "60")
     assert result.exit_code == 0
     assert len(result.stdout.splitlines()) == int(count)
     assert told in result.stdout
@@ -70,12 +70,12 @@ def test_what_came_before_now_is_left_out_and_waiting_ends(rayline: Rayline, sit
     started = time.monotonic()
     result = rayline("consume", "events", "--timeout", "0.3")
     assert (result.exit_code, result.stdout) == (1, "")
-    assert time.monotonic() - started < 5
+    assert time.monotonic() - started < 60
 
 
 def test_too_few_end_with_1(rayline: Rayline, site: Site) -> None:
     site.append("rayline:{filling}:events:cam-1", golden("event"))
-    result = rayline("consume", "events", "--from", "start", "--count", "2", "--timeout", "0.3")
+    result = rayline("consume", "events", "--from", "start", "--count", "2", "--timeout", "3")
     assert result.exit_code == 1
     assert len(result.stdout.splitlines()) == 1
 
@@ -83,7 +83,7 @@ def test_too_few_end_with_1(rayline: Rayline, site: Site) -> None:
 def test_what_is_no_message_is_told_and_passed_over(rayline: Rayline, site: Site) -> None:
     site.append("rayline:{filling}:events:cam-1", b"not json")
     site.append("rayline:{filling}:events:cam-1", golden("event"))
-    result = rayline("consume", "events", "--from", "start", "--count", "2", "--timeout", "10")
+    result = rayline("consume", "events", "--from", "start", "--count", "2", "--timeout", "60")
     assert result.exit_code == 0
     assert result.stdout.splitlines()[0].startswith("?")
 
@@ -91,8 +91,8 @@ def test_what_is_no_message_is_told_and_passed_over(rayline: Rayline, site: Site
 @pytest.mark.usefixtures("_filled")
 def test_a_group_goes_on_where_it_was(rayline: Rayline, site: Site) -> None:
     command = ("consume", "inspections", "--group", "erp", "--from", "start", "--json", "--timeout")
-    first = rayline(*command, "10", "--count", "1")
-    second = rayline(*command, "10", "--count", "1")
+    first = rayline(*command, "60", "--count", "1")
+    second = rayline(*command, "60", "--count", "1")
     third = rayline(*command, "0.3")
     assert (first.exit_code, second.exit_code, third.exit_code) == (0, 0, 1)
     assert [json.loads(each.stdout)["camera"] for each in (first, second)] == ["cam-1", "cam-2"]
@@ -101,7 +101,7 @@ def test_a_group_goes_on_where_it_was(rayline: Rayline, site: Site) -> None:
 
 @pytest.mark.usefixtures("_filled")
 def test_a_group_is_told_what_was_trimmed_before_it_read_it(rayline: Rayline, site: Site) -> None:
-    command = ("consume", "detections", "--camera", "cam-1", "--group", "erp", "--from", "start", "--timeout", "10")
+    command = ("consume", "detections", "--camera", "cam-1", "--group", "erp", "--from", "start", "--timeout", "60")
     assert rayline(*command, "--count", "1").exit_code == 0
     site.trim("rayline:{filling}:detections:cam-1", 1)
     result = rayline(*command, "--count", "1")

@@ -41,7 +41,7 @@ def test_it_waits_until_each_camera_works_by_the_recipe(rayline: Rayline, site: 
 
     camera = threading.Thread(target=acknowledge)
     camera.start()
-    result = rayline("lines", "recipe", "filling", "watch", "--wait", "20")
+    result = rayline("lines", "recipe", "filling", "watch", "--wait", "60")
     camera.join()
     assert result.exit_code == 0, result.output
     assert "line filling: from check to watch (change " in words(result)

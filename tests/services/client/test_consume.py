@@ -24,7 +24,7 @@ async def consuming(
     task = asyncio.create_task(
         consume("inspections", group="erp", url=server.url, line=line, handler=handler, **hasty)  # type: ignore[arg-type]
     )
-    async with asyncio.timeout(15):
+    async with asyncio.timeout(60):
         while not until() and not task.done():  # noqa: ASYNC110 - what is waited for is on the server
             await asyncio.sleep(0.02)
     task.cancel()

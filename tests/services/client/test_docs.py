@@ -73,7 +73,7 @@ def test_an_example_prints_what_stands_below_it(url: str, tmp_path: Path, progra
         assert process.stdout is not None
         told = [process.stdout.readline().rstrip() for _ in expected]
         process.send_signal(signal.SIGINT)
-        rest, err = process.communicate(timeout=20)
+        rest, err = process.communicate(timeout=60)
     assert (told, rest) == (expected, ""), err
 
 

@@ -63,12 +63,12 @@ async def test_more_than_one_page_is_kept(server: RedisServer, line: str, publis
 
 
 async def test_what_comes_is_given_as_it_comes_from_streams_made_later_too(
-    server: RedisServer, line: str, publisher: Publisher
+    server: RedisServer, line: str, publisher: Publisher, is_waiting: asyncio.Event
 ) -> None:
     publisher.frames(1)
-    async with asyncio.timeout(10), aclosing(frames(server, line, after="$")) as messages:
+    async with asyncio.timeout(60), aclosing(frames(server, line, after="$")) as messages:
         coming = asyncio.ensure_future(anext(messages))
-        await asyncio.sleep(0.2)
+        await is_waiting.wait()
         publisher.frames(2)
         assert (await coming).entry_id == "2-0"
         publisher.frames(3, camera="new")
@@ -85,13 +85,13 @@ async def test_streams_are_read_on_from_a_place_each(server: RedisServer, line: 
 
 @pytest.mark.parametrize(("place", "given"), [("2", "3-0"), ("2-0", "3-0"), ("0", "1-0"), ("$", "1-0")])
 async def test_a_place_counts_for_a_stream_that_is_not_there_yet(
-    server: RedisServer, line: str, publisher: Publisher, place: str, given: str
+    server: RedisServer, line: str, publisher: Publisher, is_waiting: asyncio.Event, place: str, given: str
 ) -> None:
     """As after a Redis that comes back only later."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         async with aclosing(frames(server, line, after={publisher.detections(): place})) as messages:
             coming = asyncio.ensure_future(anext(messages))
-            await asyncio.sleep(0.2)
+            await is_waiting.wait()
             publisher.frames(1, 2, 3)
             assert (await coming).entry_id == given
 
@@ -115,7 +115,7 @@ async def test_what_is_trimmed_while_reading_is_told_and_nothing_else(
     """6.2 cannot tell that trimming ended exactly behind what was read."""
     publisher.frames(1, 2)
     told: list[EntriesLost] = []
-    async with asyncio.timeout(10), aclosing(frames(server, line, on_lost=told.append)) as messages:
+    async with asyncio.timeout(60), aclosing(frames(server, line, on_lost=told.append)) as messages:
         assert [(await anext(messages)).entry_id for _ in range(2)] == ["1-0", "2-0"]
         publisher.frames(*range(3, 9))
         publisher.client.xtrim(publisher.detections(), maxlen=1, approximate=False)

@@ -96,10 +96,10 @@ async def running(collector: Collector) -> AsyncIterator[Collector]:
 async def collect_all(collector: Collector) -> None:
     """What stands there now, and leave."""
     collector.finish()
-    await asyncio.wait_for(collector.run(), 20)
+    await asyncio.wait_for(collector.run(), 60)
 
 
-async def eventually(holds: Callable[[], bool], timeout_s: float = 20.0) -> None:
+async def eventually(holds: Callable[[], bool], timeout_s: float = 60.0) -> None:
     """Wait until it holds."""
     async with asyncio.timeout(timeout_s):
         while not holds():  # noqa: ASYNC110 - what is asked tells nobody

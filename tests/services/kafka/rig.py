@@ -148,7 +148,7 @@ async def reading(
         yield shard
         assert shard.failure() is None
     finally:
-        await shard.stop(10.0)
+        await shard.stop(60.0)
         await streams.close()
         await graph.close()
 
@@ -194,7 +194,7 @@ async def events(redis: RedisSettings, camera: str) -> list[dict[str, Any]]:
     return [orjson.loads(entry.data) for entry in entries]
 
 
-async def until(what: str, condition: Callable[[], Any], timeout_s: float = 30.0) -> None:
+async def until(what: str, condition: Callable[[], Any], timeout_s: float = 90.0) -> None:
     """Until the coroutine that `condition` makes answers something true. Raises TimeoutError naming `what`."""
     deadline = time.monotonic() + timeout_s
     while not await condition():

@@ -172,7 +172,7 @@ async def test_a_broker_that_goes_in_the_middle_is_told_with_how_far_it_came(
     started = time.monotonic()
     with pytest.raises(KafkaAway, match=r"no answer in time; \d+ messages had been sent back") as away:
         await at_work
-    assert time.monotonic() - started < 10
+    assert time.monotonic() - started < 30
     broker.thaw()
     sent = int(str(away.value).split("; ")[1].split()[0])
     rest = (await redrive(topics)).sent
@@ -192,7 +192,7 @@ def test_a_broker_that_is_away_is_told_in_time_and_in_one_sentence(
     with pytest.raises(typer.Exit) as left:
         show(topics, 10, as_json=False)
     assert left.value.exit_code == 2
-    assert time.monotonic() - started < 10
+    assert time.monotonic() - started < 30
     told = capfd.readouterr().err
     assert broker.address in told
     assert told.count("\n") == 1

@@ -12,7 +12,7 @@ from tests.services.kafka.rig import jpeg, make_topic, names, numbers, published
 from tests.services.relay.produce_gate import gated_broker
 from tests.services.relay.test_kafka_security import LOGIN, certificate, server_side
 
-pytestmark = [pytest.mark.services, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.services, pytest.mark.timeout(300)]
 
 
 async def test_a_topic_is_read_with_a_login_over_tls(redis: RedisSettings, tmp_path: Path) -> None:

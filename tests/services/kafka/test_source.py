@@ -28,7 +28,7 @@ from tests.services.kafka.rig import (
     until,
 )
 
-pytestmark = [pytest.mark.services, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.services, pytest.mark.timeout(300)]
 
 
 async def test_messages_of_all_partitions_are_published_in_order_with_their_time_and_place(

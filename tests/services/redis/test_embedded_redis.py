@@ -26,7 +26,7 @@ from pipeline.sinks.embedded_redis import EmbeddedRedis
 server = EmbeddedRedis(sys.argv[1]).start()
 try:
     print(server.pid, server.port, flush=True)  # inside: the signal may come as soon as this is read
-    time.sleep(60)
+    time.sleep(600)
 except KeyboardInterrupt:
     print("alive" if __import__("psutil").pid_exists(server.pid) else "gone", flush=True)
     server.close()
@@ -54,7 +54,7 @@ async def _cursor(server: EmbeddedRedis) -> str | None:
 
 
 def _wait_until_gone(pid: int) -> None:
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + 60
     with suppress(psutil.NoSuchProcess):
         while psutil.Process(pid).status() != psutil.STATUS_ZOMBIE:
             assert time.monotonic() < deadline, "the server is still there"
@@ -145,8 +145,8 @@ def test_one_that_never_answers_is_given_up_and_ended(tmp_path: Path) -> None:
     binary = tmp_path / "redis-server"
     binary.write_text(f"#!/bin/sh\necho $$ > {tmp_path}/pid\nexec sleep 60\n")
     binary.chmod(0o755)
-    with pytest.raises(SinkUnavailable, match=r"not ready within 0\.3 s"):
-        EmbeddedRedis(binary=str(binary), start_timeout_s=0.3).start()
+    with pytest.raises(SinkUnavailable, match="not ready within 3 s"):
+        EmbeddedRedis(binary=str(binary), start_timeout_s=3).start()
     assert not psutil.pid_exists(int((tmp_path / "pid").read_text()))
 
 
@@ -167,7 +167,7 @@ def test_a_frozen_one_is_stopped_too() -> None:
 def test_ctrl_c_reaches_the_owner_alone_which_then_stops_it(tmp_path: Path) -> None:
     owner, pid, _ = _owner(tmp_path)
     os.killpg(owner.pid, signal.SIGINT)  # as a terminal does: to the whole foreground group
-    said, _ = owner.communicate(timeout=10)
+    said, _ = owner.communicate(timeout=60)
     assert said.split() == ["alive", "stopped"]
     _wait_until_gone(pid)
 
@@ -177,7 +177,7 @@ async def test_what_outlived_a_killed_owner_is_stopped_by_the_next_one_and_its_d
     async with RedisStreams(RedisSettings(url=f"redis://127.0.0.1:{port}")) as streams:
         await streams.write([write("l", None, live(1))])
     owner.kill()
-    owner.communicate(timeout=10)
+    owner.communicate(timeout=60)
     assert psutil.pid_exists(pid)
     with EmbeddedRedis(tmp_path) as server:
         _wait_until_gone(pid)

@@ -382,12 +382,12 @@ async def read_by_a_shard(world: World, fault: Fault | None, folder: Path) -> tu
     shard.start()
     await shard.apply({CAM: CameraTask(CameraSettings(camera_id=CAM, url=str(folder), resume=True))})
     try:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while not (shard.ended() and await world.place() == FRAMES - 1):  # noqa: ASYNC110 - Redis tells nobody
                 await asyncio.sleep(0.005)
         return await world.stands()
     finally:
-        await shard.stop(2.0)
+        await shard.stop(30.0)
         assert shard.failure() is None
 
 

@@ -30,13 +30,13 @@ def frame(number: int) -> Frame:
 
 
 async def until(what: Callable[[], object]) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while not what():  # noqa: ASYNC110 - a thread sets no event of this loop
             await asyncio.sleep(0.02)
 
 
 async def picture(reader: PreviewReader) -> Preview:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while (found := await reader.next()) is None:
             pass
     return found
@@ -53,13 +53,14 @@ async def test_a_watched_camera_is_shown_by_the_track_stage_and_one_that_nobody_
     assert (track._previews.made, await client.keys(f"rayline:{{{line}}}:preview:*")) == (0, [])
     async with PreviewReader(settings, line, A) as reader:
         watching = asyncio.create_task(picture(reader))
-        number = 3
-        while not watching.done():
+        number, left_ms = 3, -2
+        while not watching.done() or left_ms < 0:  # a busy machine may come to look when it is over
             await track(*batch((A, seen(number))), jobs(line, A))
             number += 1
             await asyncio.sleep(0.05)
+            left_ms = await client.pttl(preview_key(line, A))
         shown = watching.result()
-        assert 0 < await client.pttl(preview_key(line, A)) <= 2000
+        assert 0 < left_ms <= 2000
         assert 0 < await client.pttl(watch_key(line, A)) <= 5000
     assert shown.jpeg.startswith(b"\xff\xd8")
     assert (shown.width, shown.height, shown.captured_at) == (200, 100, seen(shown.seq).frame.captured_at)

@@ -59,7 +59,8 @@ async def make(tmp_path: Path, meter: RecordingMeter) -> AsyncIterator[Make]:
     made = []
 
     def replica(server: RedisServer, folder: str = "spool", **settings: Any) -> TrackDeployment:
-        spool = SpoolSettings.model_validate({"dir": tmp_path / folder, **settings})
+        patient = {"patience_s": 20, "write_timeout_s": 20}  # a busy machine is no Redis and no disk that hangs
+        spool = SpoolSettings.model_validate({"dir": tmp_path / folder, **patient, **settings})
         subject = TrackDeployment(hasty(server), None, 10.0, {}, None, spool, Metrics(meter))
         made.append(subject)
         return subject
@@ -70,7 +71,7 @@ async def make(tmp_path: Path, meter: RecordingMeter) -> AsyncIterator[Make]:
 
 
 def hasty(server: RedisServer) -> RedisSettings:
-    return RedisSettings(url=server.url, deadline_s=1.0, retries=0)  # type: ignore[arg-type]
+    return RedisSettings(url=server.url, deadline_s=30.0, answer_timeout_s=30.0, retries=0)
 
 
 async def send(track: TrackDeployment, *seqs: int, epoch: int = 7, cameras: tuple[CameraId, ...] = (A,)) -> BatchAnswer:
@@ -79,11 +80,11 @@ async def send(track: TrackDeployment, *seqs: int, epoch: int = 7, cameras: tupl
 
 
 async def until(is_so: Callable[[], bool]) -> None:
-    for _ in range(500):
+    for _ in range(3000):
         if is_so():
             return
         await asyncio.sleep(0.02)
-    raise AssertionError("not so within 10 s")
+    raise AssertionError("not so within 60 s")
 
 
 async def until_stored(track: TrackDeployment, *cameras: CameraId) -> None:
@@ -137,7 +138,7 @@ async def test_a_redis_that_was_killed_for_a_while_costs_a_live_camera_nothing(
             answers.append(await send(track, n, cameras=(A, B)))
             slowest_s = max(slowest_s, time.monotonic() - started)
         assert {answer.cameras[A].outcome for answer in answers[5:]} == {Outcome.SPOOLED}
-        assert slowest_s < 1.0
+        assert slowest_s < 10, "they would wait out the patience of 20 s"
         assert answers[-1].cameras[A].waiting == 40
         server.start()
         for n in range(45, 60):
@@ -175,7 +176,7 @@ async def test_a_redis_that_hangs_holds_no_frame_for_longer_than_the_patience(
             for n in range(1, 10):
                 started = time.monotonic()
                 assert outcomes(await send(track, n)) == {A: Outcome.SPOOLED}
-                assert time.monotonic() - started < 0.9  # a second where it waits for Redis
+                assert time.monotonic() - started < 10  # 30 s where it waits for Redis
         await until_stored(track)
         await send(track, 10)
         assert await seqs(server) == list(range(11))  # the write that was given up may have landed: not twice
@@ -303,7 +304,7 @@ def slow_disk(track: TrackDeployment) -> Iterator[None]:
     finally:
         thaw.set()
         assert thread._late is not None
-        thread._late.result(5)
+        thread._late.result(60)
 
 
 async def test_a_successor_waits_for_a_disk_that_is_slow_to_say_what_waits_there(tmp_path: Path, make: Make) -> None:
@@ -490,7 +491,7 @@ async def test_a_redis_that_lost_its_tail_costs_a_live_camera_no_more_than_that(
     tmp_path: Path, make: Make, meter: RecordingMeter, wiped: bool, spools: bool
 ) -> None:
     with redis_server(tmp_path, keep=True) as server:
-        track = make(server)
+        track = make(server, patience_s=1.0)
         client = connect(hasty(server))
         keys = camera_keys(LINE, A)
         await send(track, 0)

@@ -160,7 +160,7 @@ async def test_all_that_rayline_does_the_user_of_the_page_may(tls_redis: TlsRedi
     relay = Relay("r", _jsonl(tmp_path), settings, [LINE], Metrics(RecordingMeter()))
     task = asyncio.create_task(relay.run())
     try:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while sum(relay.status().relayed.values()) < 5:  # noqa: ASYNC110 - it tells nobody
                 await asyncio.sleep(0.05)
     finally:
@@ -180,7 +180,7 @@ async def test_a_program_needs_an_address_alone(tls_redis: TlsRedis) -> None:
     reading = asyncio.create_task(consume("inspections", group="erp", handler=print, url=address))
     client = connect(tls_redis.settings())
     try:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while await client.xlen(f"rayline:{{{LINE}}}:dead:erp") < 2:  # noqa: ASYNC110 - Redis tells nobody
                 await asyncio.sleep(0.05)
     finally:

@@ -88,7 +88,7 @@ async def test_a_traced_batch_is_told_in_the_metrics_and_kept_with_the_next_writ
 
 async def test_what_could_not_be_stored_is_not_told(tmp_path: Path) -> None:
     with redis_server(tmp_path, keep=True) as server:
-        settings = RedisSettings(url=server.url, deadline_s=1.0, retries=0)  # type: ignore[arg-type]
+        settings = RedisSettings(url=server.url, answer_timeout_s=30, deadline_s=30, retries=0)
         meter, track = RecordingMeter(), TrackDeployment(settings, None, 10.0, {})
         track._metrics = Metrics(meter)
         await track(*batch((A, seen(0))), jobs("l", A))

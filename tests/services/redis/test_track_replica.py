@@ -125,7 +125,7 @@ async def test_last_words_that_are_refused_are_lost_and_the_camera_ends_all_the_
 
 async def test_a_live_cameras_last_words_are_told_behind_a_later_batch(tmp_path: Path, make: Make) -> None:
     with redis_server(tmp_path, keep=True) as server:
-        settings = RedisSettings(url=server.url, deadline_s=1.0, retries=0)  # type: ignore[arg-type]
+        settings = RedisSettings(url=server.url, answer_timeout_s=30, deadline_s=30, retries=0)
         track = make(settings)
         await track(*batch((A, seen(0)), (B, seen(0))), jobs("l", A, B))
         server.kill()
@@ -149,7 +149,7 @@ async def test_a_live_cameras_last_words_are_told_behind_a_later_batch(tmp_path:
 
 async def test_a_files_last_words_are_sent_again_until_they_are_stored(tmp_path: Path, make: Make) -> None:
     with redis_server(tmp_path, keep=True) as server:
-        settings = RedisSettings(url=server.url, deadline_s=1.0, retries=0)  # type: ignore[arg-type]
+        settings = RedisSettings(url=server.url, answer_timeout_s=30, deadline_s=30, retries=0)
         track = make(settings)
         await track(*batch((A, seen(0, FILE))), jobs("l", A))
         server.kill()
@@ -164,7 +164,7 @@ async def test_a_camera_that_cannot_be_loaded_leaves_its_loss_to_be_told_by_the_
     tmp_path: Path, make: Make, meter: RecordingMeter
 ) -> None:
     with redis_server(tmp_path, keep=True) as server:
-        settings = RedisSettings(url=server.url, deadline_s=1.0, retries=0)  # type: ignore[arg-type]
+        settings = RedisSettings(url=server.url, answer_timeout_s=30, deadline_s=30, retries=0)
         track = make(settings)
         await track(*batch((B, seen(0))), jobs("l", B))
         server.kill()

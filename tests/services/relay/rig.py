@@ -99,7 +99,7 @@ async def running(relay: Relay) -> AsyncIterator[Relay]:
 
 
 async def arrived(
-    broker: str, topics: Sequence[str], expected: int, timeout_s: float = 40.0, *, all_of_it: bool = True
+    broker: str, topics: Sequence[str], expected: int, timeout_s: float = 90.0, *, all_of_it: bool = True
 ) -> list[ConsumerRecord]:
     """Records of these topics from their beginning, once there are so many different ones (and no more come)."""
     deadline = time.monotonic() + timeout_s
@@ -135,7 +135,7 @@ async def _wait_for(broker: str, topics: Sequence[str]) -> None:
         await consumer.stop()
 
 
-async def eventually(holds: Callable[[], bool], timeout_s: float = 30.0) -> None:
+async def eventually(holds: Callable[[], bool], timeout_s: float = 60.0) -> None:
     """Wait until it holds."""
     async with asyncio.timeout(timeout_s):
         while not holds():  # noqa: ASYNC110 - what is asked tells nobody
@@ -174,7 +174,7 @@ class RelayProcess:
     def end(self, how: signal.Signals = signal.SIGKILL) -> int:
         assert self._process is not None
         os.kill(self._process.pid, how)
-        return self._process.wait(15)
+        return self._process.wait(60)
 
     @property
     def log(self) -> str:

@@ -38,7 +38,11 @@ async def test_killed_and_started_again_nothing_is_missing_and_what_comes_twice_
     broker: KafkaBroker, redis: RedisServer, site: Site, tmp_path: Path
 ) -> None:
     relay = {"kind": "kafka", "brokers": [broker.address], "enable_idempotence": False, "topic": "{line}.{kind}"}
-    limits = {"max_in_flight": IN_FLIGHT, "lines": [site.line], "request_timeout_s": 2}
+    limits = {
+        "max_in_flight": IN_FLIGHT,
+        "lines": [site.line],
+        "request_timeout_s": 30,
+    }  # a batch that is only slow is not sent twice
     process = RelayProcess(config(tmp_path, redis.url, relay | limits))
     topics = [f"{site.line}.{topic}" for topic in TOPICS]
     await site.publish(100)
@@ -66,7 +70,7 @@ async def test_stopped_it_has_handed_on_what_stands_in_redis_and_holds_streams_u
     process = RelayProcess(config(tmp_path, redis.url, {"kind": "jsonl", "folder": "out", "lines": [site.line]}))
     await site.publish(3)
     process.start()
-    await eventually(lambda: bool(files_of(out, "inspections")), 30)
+    await eventually(lambda: bool(files_of(out, "inspections")))
     await site.publish(20)
     assert process.end(signal.SIGTERM) == 0, process.log
     for topic in TOPICS:
@@ -88,7 +92,10 @@ async def rayline(redis: RedisServer, *arguments: str) -> str:
     return result.stdout
 
 
-async def test_a_relay_that_breaks_is_waiting_and_says_why_and_stops_at_once(site: Site) -> None:
+async def test_a_relay_that_breaks_is_waiting_and_says_why_and_stops_at_once(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pipeline.relays.running.LAST_WORDS_S", 50.0)
     settings = JsonLinesRelaySettings(kind="jsonl", folder=Path("no\0folder"), lines=(site.line,))
     relays = Relays(RelaysSpec({"plant": settings}, site.settings, [site.line]), Metrics(NullMeter()))
     relays.start()
@@ -101,15 +108,15 @@ async def test_a_relay_that_breaks_is_waiting_and_says_why_and_stops_at_once(sit
     assert relays.statuses()[0].last_error == told.last_error
     await eventually(lambda: relays.statuses()[0].state == "waiting")
     started = time.monotonic()
-    await relays.stop(8)
-    assert time.monotonic() - started < 0.5
+    await relays.stop(100)
+    assert time.monotonic() - started < 20, "it is told to end, and need not be cancelled"
 
 
 async def test_it_stops_within_seconds_though_the_broker_does_not_answer(
     site: Site, caplog: pytest.LogCaptureFixture
 ) -> None:
     with kafka_broker() as broker:
-        settings = kafka_settings(broker.address, lines=[site.line], request_timeout_s=10)
+        settings = kafka_settings(broker.address, lines=[site.line], request_timeout_s=100)
         relays = Relays(RelaysSpec({"plant": settings}, site.settings, [site.line]), Metrics(NullMeter()))
         relays.start()
         await site.publish(1)
@@ -118,7 +125,7 @@ async def test_it_stops_within_seconds_though_the_broker_does_not_answer(
         await site.publish(1)
         await asyncio.sleep(0.3)  # it is in the middle of sending
         started = time.monotonic()
-        await relays.stop(8)
-        assert time.monotonic() - started < 5
+        await relays.stop(100)
+        assert time.monotonic() - started < 30
     gc.collect()  # a task's error that nobody looked at is logged when it goes
     assert [record for record in caplog.records if record.levelno >= logging.ERROR] == []

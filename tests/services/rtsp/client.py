@@ -18,7 +18,7 @@ from av.container import InputContainer
 from pipeline.demo.rtsp_server import StreamSettings
 from tests.numbered import numbered_picture, read_number
 
-READ_TIMEOUT_S = 5.0
+READ_TIMEOUT_S = 30.0
 _OPTIONS = {"fflags": "nobuffer", "analyzeduration": "300000", "probesize": "32768"}
 
 

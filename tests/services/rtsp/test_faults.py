@@ -3,6 +3,7 @@
 import socket
 import threading
 import time
+from itertools import islice
 
 import av
 import numpy as np
@@ -15,17 +16,18 @@ from tests.services.rtsp.client import frames, numbered, numbers, open_camera, s
 pytestmark = pytest.mark.services
 
 FPS = 30
+SOON = 20 * FPS  # pictures: more than a busy machine holds back, of a stream that would else go on for ever
 
 
 @pytest.fixture
 def server() -> RtspServer:
     server = RtspServer()
-    server.add_stream("cam", soon(fps=FPS), numbered())
+    server.add_stream("cam", soon(fps=FPS), numbered(), realtime=False)
     return server
 
 
 def test_a_frozen_stream_times_out_and_a_thawed_one_goes_on(server: RtspServer) -> None:
-    with server, open_camera(server.url("cam"), read_timeout_s=0.7) as camera:
+    with server, open_camera(server.url("cam"), read_timeout_s=2.0) as camera:
         before = numbers(take(camera, 5))[-1]
         server.freeze("cam")
         with pytest.raises(av.error.ExitError):
@@ -53,7 +55,7 @@ def test_a_kicked_client_sees_the_stream_end(server: RtspServer) -> None:
         take(camera, 3)
         kick = threading.Timer(0.2, server.kick, ["cam"])
         kick.start()
-        assert sum(1 for _ in frames(camera)) < 2 * FPS
+        assert sum(1 for _ in islice(frames(camera), SOON)) < SOON
         kick.join()
 
 
@@ -72,7 +74,7 @@ def test_a_killed_server_refuses_until_revived(server: RtspServer) -> None:
         with open_camera(server.url("cam")) as camera:
             before = numbers(take(camera, 3))[-1]
             server.kill()
-            assert sum(1 for _ in frames(camera)) < FPS
+            assert sum(1 for _ in islice(frames(camera), SOON)) < SOON
         with pytest.raises(ConnectionRefusedError), open_camera(server.url("cam")):
             pass
         server.revive()
@@ -123,7 +125,11 @@ def test_a_changed_size_reaches_clients_that_are_there(codec: str) -> None:
         with open_camera(server.url("cam")) as camera:
             assert take(camera, 3)[-1].size == (640, 360)
             server.change_size("cam", 320, 240)
-            seen = take(camera, FPS)
+            seen = []
+            for frame in islice(frames(camera), SOON):
+                seen.append(frame)
+                if frame.size == (320, 240):
+                    break
     assert seen[-1].size == (320, 240)
     rising = numbers(seen)
     assert rising == sorted(set(rising))
@@ -131,15 +137,17 @@ def test_a_changed_size_reaches_clients_that_are_there(codec: str) -> None:
 
 def test_a_picture_that_cannot_be_rendered_ends_the_stream_and_is_heard() -> None:
     def picture_at(number: int) -> npt.NDArray[np.uint8]:
-        if time.time() > broken_from:
+        if broken.is_set():
             raise ZeroDivisionError("no such picture")
         return numbered()(number)
 
-    broken_from = time.time() + 1.0
+    broken = threading.Event()
     with RtspServer() as server:
         server.add_stream("cam", soon(fps=FPS), picture_at)
         with open_camera(server.url("cam")) as camera:
-            assert sum(1 for _ in frames(camera)) < 2 * FPS
+            take(camera, 3)
+            broken.set()
+            assert sum(1 for _ in islice(frames(camera), SOON)) < SOON
         assert isinstance(server.error("cam"), ZeroDivisionError)
         with pytest.raises(av.error.HTTPServerError), open_camera(server.url("cam")):
             pass
@@ -153,7 +161,7 @@ def test_broken_requests_close_only_their_own_connection(server: RtspServer) -> 
             b"GET / HTTP/1.1\r\n\r\n",
             b"PLAY * RTSP/1.0\r\nContent-Length: -5\r\n\r\n",
         ):
-            with socket.create_connection(server.address, timeout=5) as stranger:
+            with socket.create_connection(server.address, timeout=30) as stranger:
                 stranger.sendall(garbage)
                 assert _until_closed(stranger) == b""
         seen = numbers(take(camera, 10))

@@ -25,7 +25,7 @@ def test_the_ffmpeg_command_line_reads_our_server(codec: str, transport: str) ->
         quick = ["-analyzeduration", "300000", "-probesize", "32768"]
         command = ["ffmpeg", "-v", "error", *quick, "-rtsp_transport", transport, "-i", server.url("cam")]
         command += ["-frames:v", "10", "-f", "framecrc", "-"]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=20, check=False)
+        done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 0, done.stderr
     assert sum(not line.startswith("#") for line in done.stdout.splitlines()) == 10
 
@@ -40,7 +40,7 @@ def test_the_ffmpeg_command_line_reads_our_server(codec: str, transport: str) ->
 )
 def test_gstreamer_reads_our_server(codec: str, depay: str, protocols: str, tmp_path: Path) -> None:
     with RtspServer(user="eve", password="x", auth="basic") as server:
-        server.add_stream("cam", soon(fps=FPS, codec=codec), numbered())
+        server.add_stream("cam", soon(fps=FPS, codec=codec), numbered(), realtime=False)
         raw = tmp_path / "frames.raw"
         source = f"rtspsrc location={server.url('cam')} protocols={protocols} latency=50"
         convert = "videoconvert ! video/x-raw,format=GRAY8"
@@ -62,10 +62,10 @@ def test_a_foreign_server_lets_in_the_right_password_only(auth: str) -> None:
 
 def test_a_foreign_server_changes_size_freezes_and_kicks() -> None:
     with GstRtspServer(fps=FPS) as server:
-        with open_camera(server.url(), read_timeout_s=1.0) as camera:
+        with open_camera(server.url(), read_timeout_s=3.0) as camera:
             assert next(camera.decode(video=0)).width == 640
             server.change_size(320, 240)
-            assert 320 in {frame.width for frame, _ in zip(camera.decode(video=0), range(2 * FPS), strict=False)}
+            assert any(frame.width == 320 for frame, _ in zip(camera.decode(video=0), range(20 * FPS), strict=False))
             server.freeze()
             with pytest.raises(av.error.ExitError):
                 _read_to_the_end(camera)

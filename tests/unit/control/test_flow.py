@@ -61,7 +61,7 @@ async def turns(count: int = 200) -> None:
 
 
 async def ended(running: asyncio.Task[None]) -> None:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         await running
 
 
@@ -152,6 +152,6 @@ async def test_of_answers_that_come_in_parts_is_told_what_left(headers: list[tup
         while not heard or heard[-1]["type"] != "http.disconnect":
             heard.append(await receive())
 
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         await TellWhatLeft(app)(dict(HTTP), client.receive, client.send)
     assert sum(message.get("bytes", 0) for message in heard) == (5 if told else 0)

@@ -13,7 +13,7 @@ from pipeline.demo.live import LiveStream
 from pipeline.demo.rtp import EncodedFrame
 
 SMALL = StreamSettings(fps=200, width=64, height=48, keyframe_s=60)
-WAIT_S = 5.0
+WAIT_S = 60.0
 
 
 class Receiver:

@@ -37,7 +37,7 @@ def test_half_a_group_is_refused(count: int) -> None:
 
 def test_a_stream_stamps_a_loop_anew_each_time_round() -> None:
     receiver = Receiver()
-    stream = LiveStream(SETTINGS, Loop(SETTINGS, pictures(GROUP)), receiver)
+    stream = LiveStream(SETTINGS, Loop(SETTINGS, pictures(GROUP)), receiver, late_s=float("inf"))
     stream.start()
     try:
         stream.watch(True)

@@ -38,7 +38,7 @@ class Gate:
 
     def hang(self, *_: Any) -> Any:
         self.entered.set()
-        self._open.wait(10)
+        self._open.wait(60)
         raise RuntimeError("let go")
 
     def open(self) -> None:
@@ -76,7 +76,7 @@ async def _is_told(subject: Any, call: Any, gate: Gate) -> None:
     clock = Clock()
     subject._progress = Progress(STALL_S, clock)
     under_way = asyncio.create_task(call)
-    await asyncio.to_thread(gate.entered.wait, 10)
+    await asyncio.to_thread(gate.entered.wait, 60)
     clock.now = STALL_S - 0.1
     subject.check_health()
     clock.now = STALL_S + 0.1

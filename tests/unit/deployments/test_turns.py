@@ -98,4 +98,4 @@ async def test_who_leaves_gives_the_place_back_wherever_it_stood() -> None:
     await asyncio.sleep(0)  # let in, and not run since
     just_let_in.cancel()
     await settle()
-    await asyncio.wait_for(turn(), 1)
+    await asyncio.wait_for(turn(), 60)

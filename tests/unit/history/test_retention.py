@@ -108,4 +108,4 @@ async def test_it_stops_between_two_steps(db: Database, monkeypatch: pytest.Monk
     assert await sweeping.sweep() == 5
     began = time.monotonic()
     await sweeping.run()
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 30

@@ -16,7 +16,7 @@ from pipeline.ingest.source import After, BadFrame, Source, SourceInvalid, Sourc
 from stages.values import CameraId, EndOfStream, Frame, Position
 from tests.fakes import ManualClock, ScriptedSource, source_frame
 
-WAIT_S = 10.0  # bound of every wait; none is ever waited out
+WAIT_S = 60.0  # bound of every wait; none is ever waited out
 
 
 class Bench:

@@ -64,8 +64,8 @@ def test_a_waiting_put_goes_on_when_a_frame_is_taken() -> None:
     handoff.put(frame(0))
     producer = threading.Thread(target=handoff.put, args=(frame(1),))
     producer.start()
-    assert [handoff.take(5.0), handoff.take(5.0)] == [frame(0), frame(1)]
-    producer.join(5.0)
+    assert [handoff.take(60.0), handoff.take(60.0)] == [frame(0), frame(1)]
+    producer.join(60.0)
     assert not producer.is_alive()
     assert handoff.drop_counts() == {}
 
@@ -82,7 +82,7 @@ def test_a_waiting_put_is_left_when_the_consumer_closes() -> None:
 
     threading.Thread(target=produce).start()
     handoff.close()
-    assert left.wait(5.0)
+    assert left.wait(60.0)
 
 
 def test_the_producers_error_reaches_the_consumer_after_the_last_frame() -> None:

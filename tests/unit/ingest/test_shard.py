@@ -75,7 +75,7 @@ async def running(
     shard = Shard("shard-1", False, 2, carrier, graph, stored, Metrics(RecordingMeter()))
     shard.start()
     try:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             yield shard
     finally:
         graph.there.set()
@@ -110,7 +110,7 @@ async def carried(folder: Path, meter: RecordingMeter) -> list[CameraFigures]:
     shard = Shard("shard-1", False, 2, CarrierSettings(), Graph(), nothing_stored, Metrics(meter))
     shard.start()
     await shard.apply({CAM: CameraTask(CameraSettings(camera_id=CAM, url=str(folder)))})
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         await until_over(shard)
     figures = shard.figures()
     await shard.stop(2.0)

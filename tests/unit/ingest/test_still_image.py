@@ -64,12 +64,12 @@ def test_an_image_made_to_cost_time_is_refused_in_no_time() -> None:
     length = int.from_bytes(JPEG[FRAME + 2 : FRAME + 4], "big")
     header = JPEG[FRAME : FRAME + 2 + length]
     scan = JPEG[SCAN : SCAN + 2 + int.from_bytes(JPEG[SCAN + 2 : SCAN + 4], "big")]
-    started = time.monotonic()
+    started = time.process_time()
     assert "twice" in str(refused(JPEG[:FRAME] + header + JPEG[FRAME:]))
     assert "64 scans" in str(refused(JPEG[:SCAN] + scan * 65 + JPEG[SCAN:]))
     assert "20000 parts" in str(refused(JPEG[:2] + b"\xff\xfe\0\2" * 4_000_000 + JPEG[2:]))
     assert "20000 parts" in str(refused(PNG[:33] + b"\0\0\0\0teXt\0\0\0\0" * 1_000_000 + PNG[33:]))
-    assert time.monotonic() - started < 1
+    assert time.process_time() - started < 2
 
 
 def test_a_png_keeps_only_what_pixels_depend_on() -> None:

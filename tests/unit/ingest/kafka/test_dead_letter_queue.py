@@ -102,7 +102,7 @@ async def test_an_error_of_ours_reaches_the_thread_that_waits_and_is_taken_for_n
     queue, given_up = Odd(Producer(), cameras), threading.Event()
     try:
         with pytest.raises(TimeoutError, match=r"^$"):
-            await asyncio.wait_for(asyncio.to_thread(queue.put, MESSAGE, WHY, given_up), 5)
+            await asyncio.wait_for(asyncio.to_thread(queue.put, MESSAGE, WHY, given_up), 60)
         assert not given_up.is_set()
     finally:
         given_up.set()

