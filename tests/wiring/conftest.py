@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import logging
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import ray
-from ray import serve
 
+from pipeline.local_ray import set_environment
 from pipeline.running import QUIET
+
+set_environment()  # this Ray's processes run as those of `rayline up` do, and no further behind all others
+
+import ray  # noqa: E402 - it reads what was set
+from ray import serve  # noqa: E402
 
 
 @pytest.fixture(scope="session")
 def local_ray() -> Iterator[None]:
-    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
     ray.init(
         address="local",  # never one that happens to run on this machine
         namespace="rayline",
