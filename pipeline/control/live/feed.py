@@ -11,6 +11,7 @@ from pipeline.orchestrate.state import CameraReport, StateStore
 from pipeline.sinks.errors import SinkUnavailable
 from pipeline.sinks.preview_reader import Preview, PreviewReader
 from pipeline.sinks.preview_settings import PREVIEW_TTL_S
+from pipeline.waiting import is_set_within
 
 if TYPE_CHECKING:
     from pipeline.sinks.redis_client import RedisSettings
@@ -53,11 +54,7 @@ class Feed:
             left_s = deadline - time.monotonic()
             if left_s <= 0:
                 return False
-            try:
-                async with asyncio.timeout(left_s):
-                    await self._news.wait()
-            except TimeoutError:
-                return False
+            await is_set_within(self._news, left_s)
         return self.number > number
 
     async def run(self) -> None:
