@@ -1,8 +1,12 @@
-"""What every layer shares: a skip that nobody announced fails the run."""
+"""What every layer shares: a skip that nobody announced fails the run; the watch for what is promised in seconds."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
+
+from tests.stopwatch import Stopwatch
 
 ALLOWED_SKIPS = ("../shared is absent", "no GPU")
 
@@ -17,3 +21,10 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
             report.outcome = "failed"
             report.longrepr = f"skipped, and may not be: {reason} (allowed: {', '.join(ALLOWED_SKIPS)})"
     return report
+
+
+@pytest.fixture
+def stopwatch() -> Iterator[Stopwatch]:
+    """It runs; `restart` where the time that is promised begins."""
+    with Stopwatch() as watch:
+        yield watch

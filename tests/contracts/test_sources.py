@@ -20,6 +20,7 @@ from pipeline.ingest.source import After, BadFrame, Source, SourceFrame, SourceI
 from stages.values import Clock, PixelFormat
 from tests.fakes import ManualClock, ScriptedSource, WholeFrame, source_frame, whole
 from tests.numbered import numbered_picture, read_number
+from tests.stopwatch import Stopwatch
 from tests.web_server import served
 
 Make = Callable[[], Source]
@@ -150,7 +151,7 @@ def test_how_long_decoding_took_is_told(make: Make) -> None:
         source.open()
         frames = [item for item in islice(source.frames(), 5) if isinstance(item, SourceFrame)]
     assert frames
-    assert all(0 < frame.decode_s < 30 for frame in frames)
+    assert all(0 < frame.decode_s < 2 for frame in frames)
 
 
 @every_source
@@ -175,7 +176,7 @@ def test_a_source_can_be_closed_at_any_time_and_again(make: Make) -> None:
 
 
 @every_source
-def test_cancel_from_another_thread_ends_the_pictures_soon(make: Make) -> None:
+def test_cancel_from_another_thread_ends_the_pictures_soon(make: Make, stopwatch: Stopwatch) -> None:
     source = make()
     first = threading.Event()
     with closing(source):
@@ -186,10 +187,10 @@ def test_cancel_from_another_thread_ends_the_pictures_soon(make: Make) -> None:
             source.cancel()
 
         threading.Thread(target=cancel).start()
-        started = time.monotonic()
+        stopwatch.restart()
         for _ in source.frames():
             first.set()
-        assert time.monotonic() - started < 30  # a live one, or one in a loop, would go on for ever
+        assert stopwatch.seconds < 5  # a live one, or one in a loop, would go on for ever
 
 
 @replayed_sources

@@ -84,7 +84,7 @@ async def test_json_that_does_not_fit_is_a_problem_and_changes_nothing(asks: htt
         assert answer.status_code in (400, 422), (method, path, answer.text)
         assert answer.headers["content-type"] == "application/problem+json"
         assert len(answer.content) < 30_000
-        assert time.process_time() - began < 20
+        assert time.process_time() - began < 10
     assert (await asks.get("/v1/cameras")).json()["version"] == before
 
 
@@ -132,7 +132,7 @@ async def test_long_json_costs_no_more_than_its_bytes(asks: httpx.AsyncClient, m
         began = time.process_time()
         answer = await asks.request(method, path, content=body, headers={"Content-Type": "application/json"})
         assert answer.status_code == (422 if path == "/v1/detect" else 413), (path, answer.text)
-        assert time.process_time() - began < 10
+        assert time.process_time() - began < 5
 
 
 async def test_many_unknown_settings_are_not_looked_up_one_by_one(asks: httpx.AsyncClient) -> None:
@@ -141,7 +141,7 @@ async def test_many_unknown_settings_are_not_looked_up_one_by_one(asks: httpx.As
         body = {f"k{number}": 1 for number in range(1500)}
         answer = await asks.request(method, path, json=body)
         assert (answer.status_code, len(answer.json()["errors"]) <= 50) == (422, True)
-    assert time.process_time() - began < 10
+    assert time.process_time() - began < 5
 
 
 def _parts(count: int, end: bool = True, head: str = "", name: str = "f") -> bytes:
@@ -175,7 +175,7 @@ async def test_a_form_that_is_none_is_a_problem(asks: httpx.AsyncClient, body: b
     answer = await asks.post("/v1/detect", content=body, headers=headers)
     assert answer.status_code in (400, 422), answer.text
     assert answer.headers["content-type"] == "application/problem+json"
-    assert time.process_time() - began < 20
+    assert time.process_time() - began < 10
 
 
 @pytest.mark.parametrize(

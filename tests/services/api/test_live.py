@@ -23,6 +23,7 @@ from tests.api_client import api_client
 from tests.api_server import api_server
 from tests.services.api.mjpeg import is_jpeg, parts
 from tests.services.api.shown import report, shown
+from tests.stopwatch import Stopwatch
 
 pytestmark = pytest.mark.services
 
@@ -55,14 +56,19 @@ async def test_a_snapshot_of_a_camera_nobody_watched_is_its_newest_picture(
     ("state", "again"), [("paused", "10"), ("failed", "10"), ("ended", "10")], ids=["paused", "failed", "ended"]
 )
 async def test_a_camera_that_shows_nothing_is_told_at_once_with_its_state(
-    redis: RedisSettings, config: RaylineConfig, state: str, again: str, monkeypatch: pytest.MonkeyPatch
+    redis: RedisSettings,
+    config: RaylineConfig,
+    state: str,
+    again: str,
+    monkeypatch: pytest.MonkeyPatch,
+    stopwatch: Stopwatch,
 ) -> None:
     monkeypatch.setattr(pictures, "FIRST_WITHIN_S", 60.0)
     await report(redis, "a", "l1", state, "rtsp://user:hunter2@cam/x: no such stream")
     async with api_client(redis, config) as asks:
-        began = time.monotonic()
+        stopwatch.restart()
         answer = await asks.get("/v1/cameras/a/snapshot")
-    assert time.monotonic() - began < 30
+    assert stopwatch.seconds < 2
     assert (answer.status_code, answer.headers["retry-after"]) == (503, again)
     assert state in answer.json()["detail"]
     assert "no such stream" in answer.json()["detail"]

@@ -26,6 +26,7 @@ from pipeline.history.tables import camera_minutes, events, inspections, part_mi
 from pipeline.orchestrate.state import CameraReport, StateStore, SystemReport
 from pipeline.recording import MODULE
 from tests.services.history.rig import Line, eventually
+from tests.stopwatch import Stopwatch
 from tests.unit.history.books import count, empty_sqlite, put, rows
 from tests.unit.history.messages import part
 
@@ -132,7 +133,9 @@ class Broken:
         pass
 
 
-async def test_a_part_that_breaks_begins_anew_and_the_others_go_on(line: Line, tmp_path: Path) -> None:
+async def test_a_part_that_breaks_begins_anew_and_the_others_go_on(
+    line: Line, tmp_path: Path, stopwatch: Stopwatch
+) -> None:
     db = empty_sqlite(tmp_path)
     spec = HistorySpec(HistorySettings(), line.settings, [line.name], tmp_path, {"broken": Broken})
     history = History(spec)
@@ -141,7 +144,9 @@ async def test_a_part_that_breaks_begins_anew_and_the_others_go_on(line: Line, t
     await line.publish(*line.messages(3))
     await eventually(lambda: count(db, events) == 3)
     history.finish()
+    stopwatch.restart()
     await asyncio.wait_for(task, 60)
+    assert stopwatch.seconds < 5
     assert history.status().written >= 6
     db.close()
 

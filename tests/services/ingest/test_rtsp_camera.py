@@ -15,6 +15,7 @@ from pipeline.ingest.camera import CameraState
 from stages.values import Clock, PixelFormat
 from tests.services.ingest import rig
 from tests.services.ingest.rig import HEIGHT, WIDTH, add_camera, number, watching
+from tests.stopwatch import Stopwatch
 
 pytestmark = pytest.mark.services
 
@@ -81,13 +82,13 @@ def test_sender_reports_date_the_pictures(server: RtspServer) -> None:
 
 
 def test_a_camera_clock_that_is_far_off_is_not_believed_and_said_once(
-    server: RtspServer, caplog: pytest.LogCaptureFixture
+    server: RtspServer, caplog: pytest.LogCaptureFixture, stopwatch: Stopwatch
 ) -> None:
     server.skew_clock("cam", 3600.0)
     with caplog.at_level(logging.WARNING), watching(server.url("cam")) as watched:
         frames = watched.frames(60)
     assert {frame.clock for frame in frames} == {Clock.ARRIVAL}
-    assert abs(frames[-1].captured_at - frames[-1].received_at) < 60  # the camera's clock is 3600 off
+    assert abs(frames[-1].captured_at - frames[-1].received_at) < 1.0 + stopwatch.stood_still_s
     assert sum("clock differs" in record.getMessage() for record in caplog.records) == 1
 
 
@@ -191,13 +192,13 @@ def test_a_server_that_accepts_and_never_answers_is_said_to_be_silent(server: Rt
         assert watched.frame().seq == 0
 
 
-def test_stop_during_a_hung_open_returns_within_its_time(server: RtspServer) -> None:
+def test_stop_during_a_hung_open_returns_within_its_time(server: RtspServer, stopwatch: Stopwatch) -> None:
     server.mute()
     with watching(server.url("cam"), open_timeout_s=60) as watched:
         time.sleep(0.2)
-        started = time.monotonic()
+        stopwatch.restart()
         watched.camera.stop(0.2)
-        assert time.monotonic() - started < 20  # the open hangs for 60
+        assert stopwatch.seconds < 2.0  # the open hangs for 60
         assert watched.camera.status().state is CameraState.ENDED
 
 

@@ -21,6 +21,7 @@ from tests.gst_rtsp import GstRtspServer
 from tests.numbered import numbered_picture, read_number
 from tests.services.ingest.rig import watching
 from tests.services.ingest.scripted_rtsp import SDP, ScriptedServer, ok, usual
+from tests.stopwatch import Stopwatch
 
 pytestmark = pytest.mark.services
 
@@ -82,7 +83,7 @@ def test_a_picture_is_given_out_before_the_next_one_begins(reader: str, holds_ba
 @pytest.mark.parametrize(
     ("codec", "auth"), [("h264", None), ("h264", "basic"), ("h264", "digest"), pytest.param("hevc", None)]
 )
-def test_a_foreign_server_is_read(codec: str, auth: str | None, reader: str) -> None:
+def test_a_foreign_server_is_read(codec: str, auth: str | None, reader: str, stopwatch: Stopwatch) -> None:
     login = {} if auth is None else {"user": "eve", "password": "x y/z", "auth": auth}
     with GstRtspServer(codec=codec, **login) as server:  # type: ignore[arg-type]
         with watching(server.url(), rtsp_reader=reader) as watched:
@@ -95,7 +96,7 @@ def test_a_foreign_server_is_read(codec: str, auth: str | None, reader: str) -> 
             assert "refused the login (Server returned 401" in str(refusal(wrong, reader=reader))
     assert [frame.seq for frame in frames] == list(range(len(frames)))
     assert auth is not None or frames[-1].clock is Clock.RTCP
-    assert abs(frames[-1].captured_at - frames[-1].received_at) < 30  # on a busy machine it comes seconds late
+    assert abs(frames[-1].captured_at - frames[-1].received_at) < 1 + stopwatch.stood_still_s
 
 
 @READERS
@@ -185,15 +186,14 @@ def test_it_is_sent_on_once_and_takes_the_login_to_no_other_host() -> None:
 
 
 @pytest.mark.parametrize("when", ["opening", "reading"])
-def test_cancel_ends_a_wait_at_once(when: str) -> None:
+def test_cancel_ends_a_wait_at_once(when: str, stopwatch: Stopwatch) -> None:
     answer = usual if when == "reading" else lambda method, request: b""
     with ScriptedServer(answer) as server:
         source = make_source(settings(f"rtsp://{server.place}/cam", open_timeout_s=60, read_timeout_s=60))
         with closing(source):
-            cancelled_at: list[float] = []
 
             def cancel() -> None:
-                cancelled_at.append(time.monotonic())
+                stopwatch.restart()
                 source.cancel()
 
             threading.Timer(0.3, cancel).start()
@@ -203,7 +203,7 @@ def test_cancel_ends_a_wait_at_once(when: str) -> None:
             else:
                 source.open()
                 assert list(source.frames()) == []
-            assert time.monotonic() - cancelled_at[0] < 20
+            assert stopwatch.seconds < 0.2
 
 
 HOSTILE: dict[str, Callable[[str, str], bytes | None]] = {
@@ -230,11 +230,11 @@ HOSTILE: dict[str, Callable[[str, str], bytes | None]] = {
 
 
 @pytest.mark.parametrize("kind", HOSTILE)
-def test_a_hostile_server_ends_in_a_word_of_ours_and_in_time(kind: str) -> None:
+def test_a_hostile_server_ends_in_a_word_of_ours_and_in_time(kind: str, stopwatch: Stopwatch) -> None:
     with ScriptedServer(HOSTILE[kind]) as server:
-        started = time.monotonic()
+        stopwatch.restart()
         error = refusal(f"rtsp://eve:s3cret@{server.place}/cam", open_timeout_s=1, read_timeout_s=1)
-        assert time.monotonic() - started < 20
+        assert stopwatch.seconds < 3
     assert "s3cret" not in str(error)
     assert server.place in str(error)
 

@@ -69,7 +69,7 @@ def test_an_image_made_to_cost_time_is_refused_in_no_time() -> None:
     assert "64 scans" in str(refused(JPEG[:SCAN] + scan * 65 + JPEG[SCAN:]))
     assert "20000 parts" in str(refused(JPEG[:2] + b"\xff\xfe\0\2" * 4_000_000 + JPEG[2:]))
     assert "20000 parts" in str(refused(PNG[:33] + b"\0\0\0\0teXt\0\0\0\0" * 1_000_000 + PNG[33:]))
-    assert time.process_time() - started < 2
+    assert time.process_time() - started < 1
 
 
 def test_a_png_keeps_only_what_pixels_depend_on() -> None:
