@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from typing import Any
 
 import cv2
@@ -19,6 +19,7 @@ from pipeline.orchestrate.state import CameraReport, StateStore, SystemReport
 from pipeline.sinks.keys import preview_key, watch_key
 from pipeline.sinks.previews import KEPT
 from pipeline.sinks.redis_client import RedisSettings, connect
+from pipeline.waiting import is_set_within
 
 FPS = 5.0
 SIZE = (960, 540)
@@ -68,9 +69,7 @@ class Running:
 
     async def _nap(self, seconds: float) -> bool:
         """True where it is over."""
-        with suppress(TimeoutError):
-            await asyncio.wait_for(self._over.wait(), seconds)
-        return self._over.is_set()
+        return await is_set_within(self._over, seconds)
 
     async def _reports(self) -> None:
         while not await self._nap(1.0):
