@@ -37,7 +37,12 @@ class TellWhatLeft:
             nonlocal comes_in_parts
             if message["type"] == "http.response.start":
                 comes_in_parts = all(name.lower() != b"content-length" for name, _ in message["headers"])
-            await send(message)  # waits while the client does not take it
+            try:
+                await send(message)  # waits while the client does not take it
+            except OSError:
+                # A WebSocket's client has left. Serve hears that as its next message and ends the answer by it; raised
+                # here, it would leave Serve's generator where it is, which is a traceback in the log for each.
+                return
             if comes_in_parts:
                 heard.left(_length(message))
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from starlette.types import Message
+from uvicorn.protocols.utils import ClientDisconnected
 
 from pipeline.control.live import endless
 from pipeline.control.live.endless import EndlessResponse
@@ -155,3 +156,22 @@ async def test_of_answers_that_come_in_parts_is_told_what_left(headers: list[tup
     async with asyncio.timeout(60):
         await TellWhatLeft(app)(dict(HTTP), client.receive, client.send)
     assert sum(message.get("bytes", 0) for message in heard) == (5 if told else 0)
+
+
+async def test_a_client_that_leaves_a_websocket_in_mid_message_is_heard_of_and_is_no_failure_of_the_app_behind() -> None:
+    """As uvicorn: it raises what is an OSError where the connection is closed already."""
+    heard: list[Message] = []
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await send({"type": "websocket.send", "bytes": b"12345"})
+        heard.append(await receive())
+
+    async def send(message: Message) -> None:
+        raise ClientDisconnected
+
+    async def receive() -> Message:
+        return {"type": "websocket.disconnect", "code": 1001}
+
+    async with asyncio.timeout(60):
+        await TellWhatLeft(app)({"type": "websocket"}, receive, send)
+    assert heard == [{"type": "websocket.disconnect", "code": 1001}]
