@@ -47,11 +47,14 @@ class Reader:
         self.carried.append((time.monotonic(), report.carried))
         self.published.append((time.monotonic(), {f.status.camera_id: f.published for f in report.cameras}))
 
-    def resting(self, why: str, now: float) -> Reader:
-        """Its place after it failed: each failure soon after another doubles the rest."""
+    def resting(self, why: str, now: float, is_dead: bool = False) -> Reader:
+        """Its place after it failed: each failure soon after another doubles the rest.
+
+        The first time, one that died (`is_dead`) does not rest; one that is to be killed must first be out of the way.
+        """
         failures = 1 if now - self.began_at >= STEADY_S else self.failures + 1
-        rest_s = min(LONGEST_REST_S, FIRST_REST_S * 2.0 ** (failures - 1))
-        told = f"{why}; started again in {rest_s:.0f} s"
+        rest_s = 0.0 if is_dead and failures == 1 else min(LONGEST_REST_S, FIRST_REST_S * 2.0 ** (failures - 1))
+        told = f"{why}; started again {f'in {rest_s:.0f} s' if rest_s else 'at once'}"
         return Reader(None, begin_at=now + rest_s, restarts=self.restarts, failures=failures, last_error=told)
 
     def moving(self, node: str, now: float) -> Reader:

@@ -264,10 +264,14 @@ class Supervisor:
         elif reader.actor is None:
             if time.monotonic() < reader.begin_at:
                 return
-            actor = self._actor_of(plan, reader.to_node)
-            reader = self._readers[plan.name] = reader.again(actor, reader.last_error)
+            reader = self._begin_again(plan, reader)
         await self._tell(plan, reader)
         await self._hear(plan, reader)
+
+    def _begin_again(self, plan: ShardPlan, place: Reader) -> Reader:
+        reader = place.again(self._actor_of(plan, place.to_node), place.last_error)
+        self._readers[plan.name] = reader
+        return reader
 
     async def _hear(self, plan: ShardPlan, reader: Reader) -> None:
         """Take its report, or count that it owes one. It is asked once: a busy reader may answer rounds later."""
@@ -343,14 +347,18 @@ class Supervisor:
     def _missed(self, plan: ShardPlan, reader: Reader, why: str, limit: int) -> None:
         reader.missed += 1
         reader.last_error = why
-        dead = "ActorDied" in why or "ActorUnavailable" in why
-        if dead or reader.missed >= limit:
-            self._replace(plan, reader, why)
+        is_dead = "ActorDied" in why
+        if not is_dead and "ActorUnavailable" not in why and reader.missed < limit:
+            return
+        self._replace(plan, reader, why, is_dead)
+        place = self._readers[plan.name]
+        if is_dead and time.monotonic() >= place.begin_at:  # a round later would be a second of its cameras lost
+            self._begin_again(plan, place)
 
-    def _replace(self, plan: ShardPlan, reader: Reader, why: str) -> None:
+    def _replace(self, plan: ShardPlan, reader: Reader, why: str, is_dead: bool = False) -> None:
         logger.warning("shard %s: its reader is replaced: %s", plan.name, why)
         self._kill(reader)
-        self._readers[plan.name] = reader.resting(why, time.monotonic())
+        self._readers[plan.name] = reader.resting(why, time.monotonic(), is_dead)
 
     def _kill(self, reader: Reader) -> None:
         for call in (reader.telling, reader.asking):

@@ -158,7 +158,7 @@ async def test_of_answers_that_come_in_parts_is_told_what_left(headers: list[tup
     assert sum(message.get("bytes", 0) for message in heard) == (5 if told else 0)
 
 
-async def test_a_client_that_leaves_a_websocket_in_mid_message_is_heard_of_and_is_no_failure_of_the_app_behind() -> None:
+async def test_a_client_that_leaves_a_websocket_in_mid_message_is_no_failure_of_the_app_behind() -> None:
     """As uvicorn: it raises what is an OSError where the connection is closed already."""
     heard: list[Message] = []
 

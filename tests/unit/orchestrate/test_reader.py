@@ -16,6 +16,13 @@ def test_each_failure_soon_after_another_doubles_the_rest_to_a_limit() -> None:
     assert reader.restarts == 7
 
 
+def test_one_that_died_is_started_at_once_and_rests_where_it_dies_again_soon() -> None:
+    place = Reader(object(), began_at=1000.0).resting("it died", 1001.0, is_dead=True)
+    assert (place.begin_at, place.last_error) == (1001.0, "it died; started again at once")
+    again = place.again(object(), place.last_error)
+    assert again.resting("it died", again.began_at + 1, is_dead=True).begin_at == again.began_at + 1 + 2
+
+
 def test_one_that_lived_for_long_rests_shortly_again() -> None:
     reader = Reader(object(), began_at=1000.0, failures=6)
     assert reader.resting("it died", 1000.0 + STEADY_S).begin_at == 1000.0 + STEADY_S + 1

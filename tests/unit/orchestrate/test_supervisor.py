@@ -8,6 +8,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from ray.exceptions import ActorDiedError
 
 from pipeline.ingest.actor import ShardReport
 from pipeline.orchestrate import supervisor as module
@@ -29,11 +30,12 @@ class Remote:
 
 @dataclass
 class FakeActor:
-    """Applies when it is let, reports when it is let, and raises if it is deaf."""
+    """Applies when it is let, reports when it is let, and raises if it is deaf or has died."""
 
     may_apply: asyncio.Event = field(default_factory=asyncio.Event)
     may_report: asyncio.Event | None = None
     deaf: bool = False
+    dies: bool = False
     applied: str = ""
 
     @property
@@ -56,6 +58,8 @@ class FakeActor:
         async def answer() -> ShardReport:
             if self.deaf:
                 raise TimeoutError
+            if self.dies:
+                raise ActorDiedError
             if self.may_report is not None:
                 await self.may_report.wait()
             return ShardReport("s", 1, self.applied, ended=bool(self.applied))
@@ -127,6 +131,20 @@ async def test_a_reader_that_owes_reports_rests_and_is_begun_again(
     again = subject._readers[plan.name]
     assert (again.actor, again.restarts, again.state) == (fresh, 1, "running")
     assert "TimeoutError" in again.last_error
+
+
+async def test_a_reader_that_died_is_begun_again_in_the_same_round_and_the_round_after_next_if_it_dies_again(
+    subject: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plan = one_plan(subject)
+    monkeypatch.setattr(subject, "_actor_of", lambda *_: FakeActor(dies=True))
+    subject._readers[plan.name] = Reader(FakeActor(dies=True))
+    await subject._keep(plan)
+    again = subject._readers[plan.name]
+    assert (again.state, again.restarts, again.failures) == ("starting", 1, 1)
+    await subject._keep(plan)
+    place = subject._readers[plan.name]
+    assert (place.state, place.failures) == ("resting", 2)
 
 
 async def test_a_report_that_comes_late_is_heard_and_its_reader_is_not_replaced(subject: Any) -> None:
