@@ -12,8 +12,10 @@ import numpy as np
 import numpy.typing as npt
 from ultralytics.trackers import bot_sort, byte_tracker, oc_sort
 from ultralytics.trackers.basetrack import TrackState
+from ultralytics.trackers.utils.matching import fuse_score, linear_assignment
 
 from stages.geometry import box_iou
+from stages.track.at_once import corners, overlap_costs, take, without_doubles
 from stages.track.belt_track import BeltTrack, BotTrack, Boxes, ByteTrack, OcTrack
 from stages.track.checkpoint import pack_tracks, round_state, unpack_tracks
 from stages.track.motion_filter import AspectHeightFilter, WidthHeightFilter, predict
@@ -26,6 +28,7 @@ BYTETracker: Any = byte_tracker.BYTETracker
 BOTSORT: Any = bot_sort.BOTSORT
 OCSORT: Any = oc_sort.OCSORT
 
+UNCONFIRMED_COST = 0.7  # the library's: a track seen once is met by no more than this
 STILL_WEIGHT = 0.9  # a track that stood still is believed a little less than one that moved as foreseen
 SIGHTINGS_TO_TEACH = 3  # a speed measured over fewer is mostly noise
 STARTLING_IOU = 0.4  # a track whose speed is known meets its next sighting far better than this
@@ -64,16 +67,84 @@ class _BeltTracker(BYTETracker):
         super().__init__(_library_args(settings))
         self._settings = settings
         self.velocity: Float = np.array(settings.start_velocity_px, np.float64)
+        self._begun = self.track_class(np.array([0, 0, 1, 1, 0], np.float32), 0.0, 0)
 
     def follow(self, detections: Detections) -> list[Any]:
         self.update(Boxes(detections.xyxy, detections.score, detections.class_id))
-        # The library keeps a thousand removed tracks, and a removed one in the pool for a frame: neither is wanted.
-        self.lost_stracks = [t for t in self.lost_stracks if t.state == TrackState.Lost]
-        self.removed_stracks.clear()
         round_state(self._all_tracks())
         seen = [t for t in self.tracked_stracks if t.is_activated and t.frame_id == self.frame_id]
         self._learn_common_motion(seen)
         return seen
+
+    def update(self, results: Boxes, *_: Any, **__: Any) -> None:
+        """The library's, stage by stage, with a book-keeping that costs little where nothing happened."""
+        self.frame_id += 1
+        high, low = self._candidates(results)
+        unconfirmed, tracked = self._split_tracked()
+        pool = [*tracked, *self.lost_stracks]
+        self.multi_predict(pool)
+
+        activated: list[Any] = []
+        found: list[Any] = []
+        lost: list[Any] = []
+        taken = (activated, found)
+        u_track, u_high = self._first_association(pool, high, *taken)
+        u_track, u_high = self._post_first_association(pool, high, u_track, u_high, *taken)
+        self._second_association(pool, u_track, low, *taken, lost)
+        u_high, high = self._unconfirmed_association(unconfirmed, u_high, high, activated, [])
+        self._init_new_tracks(u_high, high, *taken)
+        self._remove_stale_lost([])
+        self._keep(activated, found, lost)
+
+    def _candidates(self, results: Boxes) -> tuple[list[BeltTrack], list[BeltTrack]]:
+        """One candidate track per detection that has an area: those of a high score, and those of a low one."""
+        sides = results.xyxy[:, 2:] - results.xyxy[:, :2]
+        has_area, is_high = (sides > 0).all(axis=1), results.conf >= self.args.track_high_thresh
+        chosen = (is_high, ~is_high & (results.conf > self.args.track_low_thresh))
+        candidates = []
+        for rows in (np.flatnonzero(has_area & each) for each in chosen):
+            tracks = self.init_track(results[rows]) if len(rows) else []
+            for track, row in zip(tracks, rows, strict=True):
+                track.idx = row
+            candidates.append(tracks)
+        high, low = candidates
+        return high, low
+
+    def _keep(self, activated: list[Any], found: list[Any], lost: list[Any]) -> None:
+        """Who is in sight from here on, and who is out of it. The library keeps removed tracks too; nobody asks."""
+        tracked = {t.track_id: t for t in self.tracked_stracks if t.state == TrackState.Tracked}
+        for track in (*activated, *found):
+            tracked.setdefault(track.track_id, track)
+        out_of_sight = [t for t in self.lost_stracks if t.track_id not in tracked] + lost
+        self.tracked_stracks, out_of_sight = without_doubles(list(tracked.values()), out_of_sight)
+        self.lost_stracks = [t for t in out_of_sight if t.state == TrackState.Lost]
+
+    def _apply_matches(
+        self, matches: Any, pool: list[Any], detections: list[Any], activated: list[Any], refind: list[Any]
+    ) -> None:
+        """The library's hook: all pairs of one stage."""
+        if self.keeps_history:  # its tracks note each sighting for themselves
+            super()._apply_matches(matches, pool, detections, activated, refind)
+            return
+        pairs = [(pool[row], detections[column]) for row, column in matches]
+        for track, _ in pairs:
+            (activated if track.state == TrackState.Tracked else refind).append(track)
+        if pairs:
+            take(self.kalman_filter, pairs, self.frame_id)
+
+    def _unconfirmed_association(
+        self, unconfirmed: list[Any], u_detection: Any, detections: list[Any], activated: list[Any], removed: list[Any]
+    ) -> tuple[Any, list[Any]]:
+        """The library's hook: tracks seen once meet what is left of the high scores; who does not is removed."""
+        left = [detections[row] for row in u_detection]
+        if not unconfirmed:
+            return range(len(left)), left
+        costs = self.get_dists(unconfirmed, left)
+        matches, missed, u_detection = linear_assignment(costs, thresh=UNCONFIRMED_COST)
+        self._apply_matches(matches, unconfirmed, left, activated, [])
+        for row in missed:
+            unconfirmed[row].mark_removed()
+        return u_detection, left
 
     def coast(self, frames: int) -> None:
         self.frame_id += frames
@@ -100,11 +171,19 @@ class _BeltTracker(BYTETracker):
 
     def init_track(self, results: Boxes, img: Any = None) -> list[BeltTrack]:
         """The library's hook: one candidate track per detection."""
-        boxes = np.column_stack([results.xywh, np.arange(len(results))])
-        rows = zip(boxes, results.conf, results.cls, strict=True)
-        tracks = [self.track_class(box, score, cls) for box, score, cls in rows]
+        tracks = self._made(results)
         for track in tracks:
-            track.start_velocity = self.velocity
+            track.start_velocity, track.next_id = self.velocity, self._ids.__next__
+        return tracks
+
+    def _made(self, results: Boxes) -> list[BeltTrack]:
+        """The library's tracks begin alike: copies of one take a third of the time of its constructor."""
+        begun = vars(self._begun)
+        tracks = []
+        for tlwh, score, cls in zip(results.tlwh, results.conf, results.cls, strict=True):
+            track = self.track_class.__new__(self.track_class)
+            track.__dict__.update(begun, _tlwh=tlwh, score=score, cls=cls)
+            tracks.append(track)
         return tracks
 
     def multi_predict(self, tracks: list[BeltTrack]) -> None:
@@ -124,7 +203,7 @@ class _BeltTracker(BYTETracker):
 
     def get_dists(self, tracks: list[BeltTrack], detections: list[BeltTrack]) -> Float32:
         """The library's hook: cost of each pair, 0..1; rows whose speed cannot be trusted get the wide comparison."""
-        costs: Float32 = super().get_dists(tracks, detections)
+        costs = self._costs(tracks, detections)
         if not tracks or not detections:
             return costs
         rows = [i for i, t in enumerate(tracks) if t.sightings == 1] + self._startled(tracks, costs)
@@ -133,6 +212,10 @@ class _BeltTracker(BYTETracker):
         self._put_lost_last(tracks, costs)
         return costs
 
+    def _costs(self, tracks: list[BeltTrack], detections: list[BeltTrack]) -> Float32:
+        costs = overlap_costs(tracks, detections)
+        return fuse_score(costs, detections) if self._settings.fuse_score else costs
+
     def _startled(self, tracks: list[BeltTrack], costs: Float32) -> list[int]:
         """Rows of tracks not met where foreseen, if that holds for most tracks and most detections.
 
@@ -140,7 +223,8 @@ class _BeltTracker(BYTETracker):
         simply not seen.
         """
         moving = [i for i, t in enumerate(tracks) if t.sightings > 1 and t.state == TrackState.Tracked]
-        missed = [i for i in moving if costs[i].min() > 1 - STARTLING_IOU]
+        best = costs.min(axis=1)
+        missed = [i for i in moving if best[i] > 1 - STARTLING_IOU]
         explained = np.count_nonzero(costs.min(axis=0) <= 1 - STARTLING_IOU)
         if 2 * len(missed) <= len(moving) or 2 * explained >= costs.shape[1]:
             return []
@@ -151,14 +235,16 @@ class _BeltTracker(BYTETracker):
     def _put_lost_last(self, tracks: list[BeltTrack], costs: Float32) -> None:
         """A lost track must not take what a track in sight would: it may be a part long gone that stood just there."""
         lost = [i for i, t in enumerate(tracks) if t.state != TrackState.Tracked]
+        if not lost:
+            return
         claims = [row.argmin() for i, row in enumerate(costs) if i not in lost and row.min() < self.args.match_thresh]
         costs[np.ix_(lost, claims)] = 1
 
     def _wide_costs(self, tracks: list[BeltTrack], detections: list[BeltTrack]) -> Float32:
         margin = self._settings.first_match_margin
-        foreseen = np.array([t.xyxy for t in tracks])
+        foreseen = corners(tracks).astype(np.float64)
         moved = np.array([(self.frame_id - t.frame_id) * t.mean[4:6] for t in tracks])
-        seen = _widened(np.array([d.xyxy for d in detections]), margin)
+        seen = _widened(corners(detections).astype(np.float64), margin)
         as_foreseen = box_iou(_widened(foreseen, margin), seen)
         as_standing = box_iou(_widened(foreseen - np.tile(moved, 2), margin), seen)
         costs: Float32 = 1 - np.maximum(as_foreseen, np.float32(STILL_WEIGHT) * as_standing)
@@ -195,6 +281,14 @@ class _BotTracker(_BeltTracker, BOTSORT):
 class _OcTracker(_BeltTracker, OCSORT):
     track_class = OcTrack
     keeps_history = True
+
+    def _costs(self, tracks: list[BeltTrack], detections: list[BeltTrack]) -> Float32:
+        costs: Float32 = OCSORT.get_dists(self, tracks, detections)  # the direction of motion counts too
+        return costs
+
+    def _made(self, results: Boxes) -> list[BeltTrack]:
+        boxes = np.column_stack([results.xywh, np.arange(len(results))])  # what they note is each one's own
+        return [self.track_class(*row) for row in zip(boxes, results.conf, results.cls, strict=True)]
 
 
 _KINDS: dict[TrackerKind, type[_BeltTracker]] = {

@@ -20,6 +20,9 @@ BOTrack: Any = bot_sort.BOTrack
 OCSortTrack: Any = oc_sort.OCSortTrack
 
 
+MOST_SIGHTINGS = 255  # a byte in the checkpoint
+
+
 class Boxes:
     """Detections in the shape the library asks for."""
 
@@ -37,6 +40,12 @@ class Boxes:
         sides = self.xyxy[:, 2:] - self.xyxy[:, :2]
         return np.concatenate([self.xyxy[:, :2] + sides / 2, sides], axis=1)
 
+    @property
+    def tlwh(self) -> Float32:
+        boxes = self.xywh.astype(np.float64)
+        boxes[:, :2] -= boxes[:, 2:] / 2
+        return boxes.astype(np.float32)
+
 
 class BeltTrack(STrack):
     """A track whose speed is measured at its second sighting and whose size is the last one seen."""
@@ -45,6 +54,28 @@ class BeltTrack(STrack):
     sightings = 0
     startled = False  # this frame's detections contradict the motion foreseen
     start_velocity: Float = np.zeros(2)  # pixels per frame
+
+    @property
+    def seen_tlwh(self) -> Float32:
+        """Of a candidate: the detection, left, top, width, height."""
+        seen: Float32 = self._tlwh
+        return seen
+
+    @staticmethod
+    def tlwh_of(state: Float) -> Float:
+        """Boxes (N, 4) left, top, width, height of states (N, 4): the library's `tlwh` for many."""
+        boxes = state.copy()
+        boxes[:, 2] *= boxes[:, 3]
+        boxes[:, :2] -= boxes[:, 2:] / 2
+        return boxes
+
+    @staticmethod
+    def state_of(tlwh: Float32) -> Float32:
+        """Inverse of `tlwh_of`: the library's `convert_coords` for many."""
+        state = tlwh.copy()
+        state[:, :2] += state[:, 2:] / 2
+        state[:, 2] /= state[:, 3]
+        return state
 
     def activate(self, kalman_filter: Any, frame_id: int) -> None:
         super().activate(kalman_filter, frame_id)
@@ -76,7 +107,7 @@ class BeltTrack(STrack):
     def _take_over(self, seen: Float) -> None:
         # A part entering through the picture's edge grows within a few frames; the filter's aspect takes dozens.
         self.mean[2:4] = seen[2:4]
-        self.sightings = min(self.sightings + 1, 255)
+        self.sightings = min(self.sightings + 1, MOST_SIGHTINGS)
         self.startled = False
 
 
@@ -85,7 +116,19 @@ class ByteTrack(BeltTrack):
 
 
 class BotTrack(BeltTrack, BOTrack):
-    pass
+    @staticmethod
+    def tlwh_of(state: Float) -> Float:
+        """As above; this filter keeps the width itself."""
+        boxes = state.copy()
+        boxes[:, :2] -= boxes[:, 2:] / 2
+        return boxes
+
+    @staticmethod
+    def state_of(tlwh: Float32) -> Float32:
+        """As above."""
+        state = tlwh.copy()
+        state[:, :2] += state[:, 2:] / 2
+        return state
 
 
 class OcTrack(BeltTrack, OCSortTrack):

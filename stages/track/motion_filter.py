@@ -44,7 +44,7 @@ class _AxisByAxis:
     def update(
         self, mean: Float, covariance: Float, measurement: Float, confidence: float | None = None
     ) -> tuple[Float, Float]:
-        """One state (8,) and its covariance (8, 8), corrected by what was measured (4,).
+        """States (..., 8) and their covariances (..., 8, 8), corrected by what was measured (..., 4).
 
         `confidence` 0..1: the surer, the more the measurement counts; None: as the state's size says.
         """
@@ -52,13 +52,13 @@ class _AxisByAxis:
         value, shared, rate = _blocks(covariance)
         variance = value + self._measurement_noise(mean) * (1.0 if confidence is None else max(1 - confidence, 0.05))
         value_gain, rate_gain = value / variance, shared / variance
-        innovation = measurement - mean[:4]
-        mean[:4] += value_gain * innovation
-        mean[4:] += rate_gain * innovation
+        innovation = measurement - mean[..., :4]
+        mean[..., :4] += value_gain * innovation
+        mean[..., 4:] += rate_gain * innovation
         rate -= rate_gain * shared
         value -= value_gain * value
         shared -= value_gain * shared
-        covariance[_RATES, _VALUES] = shared
+        covariance[..., _RATES, _VALUES] = shared
         return mean, covariance
 
     def _motion_noise(self, mean: Float) -> tuple[Float, Float]:
@@ -66,7 +66,7 @@ class _AxisByAxis:
         raise NotImplementedError
 
     def _measurement_noise(self, mean: Float) -> Float:
-        """Variances (4,) of a measurement of the state `mean` (8,)."""
+        """Variances (..., 4) of a measurement of the states `mean` (..., 8)."""
         raise NotImplementedError
 
 
@@ -93,7 +93,7 @@ class AspectHeightFilter(_AxisByAxis, _Xyah):
         return value * value, rate * rate
 
     def _measurement_noise(self, mean: Float) -> Float:
-        deviation: Float = self._std_weight_position * mean[3] * self._value_weights + self._measured_floor
+        deviation: Float = self._std_weight_position * mean[..., 3:4] * self._value_weights + self._measured_floor
         return deviation * deviation
 
 
@@ -105,7 +105,7 @@ class WidthHeightFilter(_AxisByAxis, _Xywh):
         return self._std_weight_position**2 * sides, self._std_weight_velocity**2 * sides
 
     def _measurement_noise(self, mean: Float) -> Float:
-        noise: Float = (self._std_weight_position * mean[_SIDES]) ** 2
+        noise: Float = (self._std_weight_position * mean[..., _SIDES]) ** 2
         return noise
 
 
