@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from ray import serve
+from collections import Counter
+
+from ray.serve.context import _get_global_client
 
 from pipeline.orchestrate.state import StageReport
 
@@ -10,13 +12,25 @@ _GONE = "STOPPING"
 
 
 def stage_states() -> list[StageReport]:
-    """By name. Asks Serve's controller and waits for it: call it off the event loop. Raises RayError, RuntimeError."""
+    """By name. Asks Serve's controller and waits for it: call it off the event loop. Raises RayError, RuntimeError.
+
+    By what `serve.status` is made of: that builds all settings of all deployments anew, and pickles classes for it, to
+    count some replicas. It took most of the supervisor's time.
+    """
+    client = _get_global_client(raise_if_no_controller_running=False)
+    if client is None:
+        return []
     found = []
-    for application in serve.status().applications.values():
-        for name, deployment in application.deployments.items():
-            counts = {str(getattr(state, "value", state)): n for state, n in deployment.replica_states.items()}
+    for application in client.get_serve_details().get("applications", {}).values():
+        for name, deployment in application["deployments"].items():
+            counts = Counter(_word(replica["state"]) for replica in deployment["replicas"])
             wanted = sum(count for state, count in counts.items() if state != _GONE)
-            state = str(getattr(deployment.status, "value", deployment.status)).lower()
-            running, message = counts.get("RUNNING", 0), deployment.message.strip()
-            found.append(StageReport(stage=name, running=running, wanted=wanted, state=state, message=message))
+            state, message = _word(deployment["status"]).lower(), deployment.get("message", "").strip()
+            found.append(
+                StageReport(stage=name, running=counts["RUNNING"], wanted=wanted, state=state, message=message)
+            )
     return sorted(found, key=lambda one: one.stage)
+
+
+def _word(state: object) -> str:
+    return str(getattr(state, "value", state))
