@@ -46,6 +46,7 @@ def register(services: Services) -> None:
 
     @ui.page("/cameras/{camera}/draw")
     async def _draw(request: Request, camera: str) -> None:
+        roster.forget()  # saved only where nobody changed what is seen here: it may not be a second old already
         _, found = await _found(roster, request, camera)
         ui.add_head_html(HEAD)
         with page_frame("cameras.draw_title", needs=MAY["draw"], line=found.view.line) as page:

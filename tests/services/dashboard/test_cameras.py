@@ -7,6 +7,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from typing import Any
 
+import httpx
 import pytest
 from playwright.async_api import Browser, Locator, Page, expect
 
@@ -202,6 +203,24 @@ async def test_what_is_drawn_is_saved_as_the_cameras_own_and_reset_drops_it(
     await browser_page.locator("[data-sure]").click()
     await expect(browser_page.get_by_text("runs as the config file says")).to_be_visible()
     assert (await running.desired()).config.cameras["a"].trigger is None
+
+
+async def test_what_was_changed_just_before_somebody_looked_does_not_keep_them_from_saving(
+    served: DashboardServer, browser_page: Page, running: Running
+) -> None:
+    await browser_page.goto(f"{served.url}/cameras/a/draw")
+    await browser_page.wait_for_function("document.querySelector('.draw-picture img').naturalWidth === 960")
+    async with httpx.AsyncClient() as elsewhere:  # the roll was called just now, for another page
+        await elsewhere.get(f"{served.url}/cameras/a")
+    await running.store.set("a", {"fps": 5})
+    await browser_page.reload()
+    await browser_page.wait_for_function("document.querySelector('.draw-picture img').naturalWidth === 960")
+    await _click(browser_page.locator(".draw-picture img"), (0.4, 0.1), (0.4, 0.9))
+    await browser_page.locator("[data-action=save]").click()
+    await expect(browser_page.get_by_text("Saved.")).to_be_visible()
+    camera = (await running.desired()).config.cameras["a"]
+    assert camera.trigger is not None
+    assert (camera.fps, _near(camera.trigger, [(0.4, 0.1), (0.4, 0.9)])) == (5, True)
 
 
 async def test_two_people_do_not_overwrite_each_other(
