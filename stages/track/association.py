@@ -14,8 +14,8 @@ from ultralytics.trackers import bot_sort, byte_tracker, oc_sort
 from ultralytics.trackers.basetrack import TrackState
 from ultralytics.trackers.utils.matching import fuse_score, linear_assignment
 
-from stages.geometry import box_iou
-from stages.track.at_once import corners, overlap_costs, take, without_doubles
+from stages.track.at_once import overlap_costs, take, without_doubles
+from stages.track.belt_costs import put_lost_last, startled, wide_costs
 from stages.track.belt_track import BeltTrack, BotTrack, Boxes, ByteTrack, OcTrack
 from stages.track.checkpoint import pack_tracks, round_state, unpack_tracks
 from stages.track.motion_filter import AspectHeightFilter, WidthHeightFilter, predict
@@ -29,9 +29,7 @@ BOTSORT: Any = bot_sort.BOTSORT
 OCSORT: Any = oc_sort.OCSORT
 
 UNCONFIRMED_COST = 0.7  # the library's: a track seen once is met by no more than this
-STILL_WEIGHT = 0.9  # a track that stood still is believed a little less than one that moved as foreseen
 SIGHTINGS_TO_TEACH = 3  # a speed measured over fewer is mostly noise
-STARTLING_IOU = 0.4  # a track whose speed is known meets its next sighting far better than this
 AGREE_SHARE, AGREE_PX = 0.3, 2.0  # how far a track's speed may lie from the common one, of it and at least
 
 
@@ -206,49 +204,16 @@ class _BeltTracker(BYTETracker):
         costs = self._costs(tracks, detections)
         if not tracks or not detections:
             return costs
-        rows = [i for i, t in enumerate(tracks) if t.sightings == 1] + self._startled(tracks, costs)
+        rows = [i for i, t in enumerate(tracks) if t.sightings == 1] + startled(tracks, costs)
         if rows:
-            costs[rows] = self._wide_costs([tracks[i] for i in rows], detections)
-        self._put_lost_last(tracks, costs)
+            wide = [tracks[i] for i in rows]
+            costs[rows] = wide_costs(wide, detections, self.frame_id, self._settings.first_match_margin)
+        put_lost_last(tracks, costs, self.args.match_thresh)
         return costs
 
     def _costs(self, tracks: list[BeltTrack], detections: list[BeltTrack]) -> Float32:
         costs = overlap_costs(tracks, detections)
         return fuse_score(costs, detections) if self._settings.fuse_score else costs
-
-    def _startled(self, tracks: list[BeltTrack], costs: Float32) -> list[int]:
-        """Rows of tracks not met where foreseen, if that holds for most tracks and most detections.
-
-        Then the belt stopped, started or turned round. Where most detections lie as foreseen, a track not met is
-        simply not seen.
-        """
-        moving = [i for i, t in enumerate(tracks) if t.sightings > 1 and t.state == TrackState.Tracked]
-        best = costs.min(axis=1)
-        missed = [i for i in moving if best[i] > 1 - STARTLING_IOU]
-        explained = np.count_nonzero(costs.min(axis=0) <= 1 - STARTLING_IOU)
-        if 2 * len(missed) <= len(moving) or 2 * explained >= costs.shape[1]:
-            return []
-        for i in missed:
-            tracks[i].startled = True
-        return missed
-
-    def _put_lost_last(self, tracks: list[BeltTrack], costs: Float32) -> None:
-        """A lost track must not take what a track in sight would: it may be a part long gone that stood just there."""
-        lost = [i for i, t in enumerate(tracks) if t.state != TrackState.Tracked]
-        if not lost:
-            return
-        claims = [row.argmin() for i, row in enumerate(costs) if i not in lost and row.min() < self.args.match_thresh]
-        costs[np.ix_(lost, claims)] = 1
-
-    def _wide_costs(self, tracks: list[BeltTrack], detections: list[BeltTrack]) -> Float32:
-        margin = self._settings.first_match_margin
-        foreseen = corners(tracks).astype(np.float64)
-        moved = np.array([(self.frame_id - t.frame_id) * t.mean[4:6] for t in tracks])
-        seen = _widened(corners(detections).astype(np.float64), margin)
-        as_foreseen = box_iou(_widened(foreseen, margin), seen)
-        as_standing = box_iou(_widened(foreseen - np.tile(moved, 2), margin), seen)
-        costs: Float32 = 1 - np.maximum(as_foreseen, np.float32(STILL_WEIGHT) * as_standing)
-        return costs
 
     def _learn_common_motion(self, seen: list[BeltTrack]) -> None:
         velocities = np.array([t.mean[4:6] for t in seen if t.sightings >= SIGHTINGS_TO_TEACH])
@@ -325,8 +290,3 @@ def _median(points: Float) -> Float:
     middle = len(points) // 2
     median: Float = ordered[middle] if len(points) % 2 else (ordered[middle - 1] + ordered[middle]) / 2
     return median
-
-
-def _widened(boxes: Float, margin: float) -> Float:
-    sides = boxes[:, 2:] - boxes[:, :2]
-    return np.concatenate([boxes[:, :2] - margin * sides, boxes[:, 2:] + margin * sides], axis=1)
