@@ -192,10 +192,6 @@ class _BeltTracker(BYTETracker):
         """The library's hook."""
         return AspectHeightFilter()
 
-    def _format_output(self) -> Float32:
-        """The library's hook: what `update` returns, which nobody here looks at; the tracks say all."""
-        return np.zeros((0, 8), np.float32)
-
     def _predict(self, tracks: list[BeltTrack], frames: int) -> None:
         predict(self.kalman_filter, tracks, frames, self.still_when_lost)
 
