@@ -348,17 +348,16 @@ class Supervisor:
         reader.missed += 1
         reader.last_error = why
         is_dead = "ActorDied" in why
-        if not is_dead and "ActorUnavailable" not in why and reader.missed < limit:
-            return
-        self._replace(plan, reader, why, is_dead)
-        place = self._readers[plan.name]
-        if is_dead and time.monotonic() >= place.begin_at:  # a round later would be a second of its cameras lost
-            self._begin_again(plan, place)
+        if is_dead or "ActorUnavailable" in why or reader.missed >= limit:
+            self._replace(plan, reader, why, is_dead)
 
     def _replace(self, plan: ShardPlan, reader: Reader, why: str, is_dead: bool = False) -> None:
         logger.warning("shard %s: its reader is replaced: %s", plan.name, why)
         self._kill(reader)
-        self._readers[plan.name] = reader.resting(why, time.monotonic(), is_dead)
+        now = time.monotonic()
+        place = self._readers[plan.name] = reader.resting(why, now, is_dead)
+        if place.begin_at <= now and not self._is_stopping:  # a round later would be a second of its cameras lost
+            self._begin_again(plan, place)
 
     def _kill(self, reader: Reader) -> None:
         for call in (reader.telling, reader.asking):

@@ -30,12 +30,11 @@ class Remote:
 
 @dataclass
 class FakeActor:
-    """Applies when it is let, reports when it is let, and raises if it is deaf or has died."""
+    """Applies when it is let, reports when it is let, or raises."""
 
     may_apply: asyncio.Event = field(default_factory=asyncio.Event)
     may_report: asyncio.Event | None = None
-    deaf: bool = False
-    dies: bool = False
+    raises: type[Exception] | None = None
     applied: str = ""
 
     @property
@@ -56,10 +55,8 @@ class FakeActor:
     @property
     def report(self) -> Remote:
         async def answer() -> ShardReport:
-            if self.deaf:
-                raise TimeoutError
-            if self.dies:
-                raise ActorDiedError
+            if self.raises is not None:
+                raise self.raises
             if self.may_report is not None:
                 await self.may_report.wait()
             return ShardReport("s", 1, self.applied, ended=bool(self.applied))
@@ -119,7 +116,7 @@ async def test_a_reader_that_owes_reports_rests_and_is_begun_again(
     fresh = FakeActor()
     monkeypatch.setattr(subject, "_actor_of", lambda *_: fresh)
     plan = one_plan(subject)
-    subject._readers[plan.name] = Reader(FakeActor(deaf=True))
+    subject._readers[plan.name] = Reader(FakeActor(raises=TimeoutError))
     for _ in range(module.MISSED_BEFORE_REPLACED):
         await subject._keep(plan)
     place = subject._readers[plan.name]
@@ -137,8 +134,8 @@ async def test_a_reader_that_died_is_begun_again_in_the_same_round_and_the_round
     subject: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     plan = one_plan(subject)
-    monkeypatch.setattr(subject, "_actor_of", lambda *_: FakeActor(dies=True))
-    subject._readers[plan.name] = Reader(FakeActor(dies=True))
+    monkeypatch.setattr(subject, "_actor_of", lambda *_: FakeActor(raises=ActorDiedError))
+    subject._readers[plan.name] = Reader(FakeActor(raises=ActorDiedError))
     await subject._keep(plan)
     again = subject._readers[plan.name]
     assert (again.state, again.restarts, again.failures) == ("starting", 1, 1)
@@ -239,6 +236,16 @@ async def test_once_it_is_told_to_stop_no_reader_is_made(subject: Any, monkeypat
     await subject.stop(0.01)
     await subject._keep(plan)  # of a start that was still under way
     assert subject._readers == {}
+
+
+async def test_a_reader_found_dead_by_a_round_that_outlives_the_stop_is_not_begun_again(
+    subject: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(subject, "_actor_of", lambda *_: FakeActor())
+    plan, reader = one_plan(subject), Reader(FakeActor(raises=ActorDiedError))
+    subject._is_stopping = True
+    await subject._hear(plan, reader)
+    assert subject._readers[plan.name].actor is None
 
 
 async def test_it_stops_behind_the_round_that_is_under_way(subject: Any, monkeypatch: pytest.MonkeyPatch) -> None:
