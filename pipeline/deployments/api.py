@@ -8,7 +8,6 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import ray
-from ray import serve
 from ray.exceptions import RayError
 from ray.serve.exceptions import BackPressureError, RayServeException
 
@@ -18,6 +17,7 @@ from pipeline.control.detector import DetectorBusy, DetectorUnavailable
 from pipeline.control.inspections.desk import HistoryDesk
 from pipeline.control.services import Services
 from pipeline.control.settings import ApiSettings
+from pipeline.deployments.applications import applications, word
 from pipeline.deployments.identity import set_up_replica_logs
 from pipeline.deployments.leaving import LeavingIsNoFailure
 from pipeline.deployments.serve_graph import APP, DetectRoad
@@ -91,9 +91,8 @@ class ServeDetector:
         """See ImageDetector. Serve's controller is asked once a second at most, however many ask here."""
         async with self._looking:
             if time.monotonic() - self._looked_at > READY_FOR_S:
-                status = await asyncio.to_thread(serve.status)
-                app = status.applications.get(APP)
-                self._is_ready, self._looked_at = app is not None and app.status == "RUNNING", time.monotonic()
+                app = (await asyncio.to_thread(applications)).get(APP, {})
+                self._is_ready, self._looked_at = word(app.get("status")) == "RUNNING", time.monotonic()
             return self._is_ready
 
     def _road(self, model: str) -> DetectRoad:

@@ -27,7 +27,6 @@ RAY_ROOMS = (
     "pipeline.deployments.",
     "pipeline.ingest.actor",
     "pipeline.orchestrate.nodes",
-    "pipeline.orchestrate.stage_states",
     "pipeline.orchestrate.supervisor",
     "pipeline.orchestrate.relay_keeper",
     "pipeline.relays.actor",
