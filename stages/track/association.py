@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 from ultralytics.trackers import bot_sort, byte_tracker, oc_sort
 from ultralytics.trackers.basetrack import TrackState
-from ultralytics.trackers.utils.matching import fuse_score, linear_assignment
+from ultralytics.trackers.utils.matching import fuse_score
 
 from stages.track.at_once import overlap_costs, take, without_doubles
 from stages.track.belt_costs import put_lost_last, startled, wide_costs
@@ -28,7 +28,6 @@ BYTETracker: Any = byte_tracker.BYTETracker
 BOTSORT: Any = bot_sort.BOTSORT
 OCSORT: Any = oc_sort.OCSORT
 
-UNCONFIRMED_COST = 0.7  # the library's: a track seen once is met by no more than this
 SIGHTINGS_TO_TEACH = 3  # a speed measured over fewer is mostly noise
 AGREE_SHARE, AGREE_PX = 0.3, 2.0  # how far a track's speed may lie from the common one, of it and at least
 
@@ -65,7 +64,7 @@ class _BeltTracker(BYTETracker):
         super().__init__(_library_args(settings))
         self._settings = settings
         self.velocity: Float = np.array(settings.start_velocity_px, np.float64)
-        self._begun = self.track_class(np.array([0, 0, 1, 1, 0], np.float32), 0.0, 0)
+        self._begun = self._blank_track()
 
     def follow(self, detections: Detections) -> list[Any]:
         self.update(Boxes(detections.xyxy, detections.score, detections.class_id))
@@ -129,20 +128,6 @@ class _BeltTracker(BYTETracker):
             (activated if track.state == TrackState.Tracked else refind).append(track)
         if pairs:
             take(self.kalman_filter, pairs, self.frame_id)
-
-    def _unconfirmed_association(
-        self, unconfirmed: list[Any], u_detection: Any, detections: list[Any], activated: list[Any], removed: list[Any]
-    ) -> tuple[Any, list[Any]]:
-        """The library's hook: tracks seen once meet what is left of the high scores; who does not is removed."""
-        left = [detections[row] for row in u_detection]
-        if not unconfirmed:
-            return range(len(left)), left
-        costs = self.get_dists(unconfirmed, left)
-        matches, missed, u_detection = linear_assignment(costs, thresh=UNCONFIRMED_COST)
-        self._apply_matches(matches, unconfirmed, left, activated, [])
-        for row in missed:
-            unconfirmed[row].mark_removed()
-        return u_detection, left
 
     def coast(self, frames: int) -> None:
         self.frame_id += frames

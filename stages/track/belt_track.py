@@ -19,7 +19,6 @@ STrack: Any = byte_tracker.STrack
 BOTrack: Any = bot_sort.BOTrack
 OCSortTrack: Any = oc_sort.OCSortTrack
 
-
 MOST_SIGHTINGS = 255  # a byte in the checkpoint
 
 
@@ -54,28 +53,13 @@ class BeltTrack(STrack):
     sightings = 0
     startled = False  # this frame's detections contradict the motion foreseen
     start_velocity: Float = np.zeros(2)  # pixels per frame
+    keeps_aspect = True  # the state's third is width / height; else it is the width
 
     @property
     def seen_tlwh(self) -> Float32:
         """Of a candidate: the detection, left, top, width, height."""
         seen: Float32 = self._tlwh
         return seen
-
-    @staticmethod
-    def tlwh_of(state: Float) -> Float:
-        """Boxes (N, 4) left, top, width, height of states (N, 4): the library's `tlwh` for many."""
-        boxes = state.copy()
-        boxes[:, 2] *= boxes[:, 3]
-        boxes[:, :2] -= boxes[:, 2:] / 2
-        return boxes
-
-    @staticmethod
-    def state_of(tlwh: Float32) -> Float32:
-        """Inverse of `tlwh_of`: the library's `convert_coords` for many."""
-        state = tlwh.copy()
-        state[:, :2] += state[:, 2:] / 2
-        state[:, 2] /= state[:, 3]
-        return state
 
     def activate(self, kalman_filter: Any, frame_id: int) -> None:
         super().activate(kalman_filter, frame_id)
@@ -88,27 +72,42 @@ class BeltTrack(STrack):
         super().update(new_track, frame_id)
         seen = self.convert_coords(new_track.tlwh)
         if self.sightings == 1 or self.startled:
-            self._measure_velocity(before, seen, gap)
-        self._take_over(seen)
+            measure_velocity(self.mean, self.covariance, before, seen, np.asarray(gap))
+        take_size(self.mean, seen)
+        self.note_sighting()
 
     def re_activate(self, new_track: Any, frame_id: int, new_id: bool = False) -> None:
         super().re_activate(new_track, frame_id, new_id)
-        self._take_over(self.convert_coords(new_track.tlwh))
+        take_size(self.mean, self.convert_coords(new_track.tlwh))
+        self.note_sighting()
 
-    def _measure_velocity(self, before: Float, seen: Float, gap: int) -> None:
-        # The filter starts at speed 0 and would need a dozen frames to believe a fast belt: two points tell at once.
-        self.mean[:2] = seen[:2]
-        self.mean[4:6] = (seen[:2] - before) / gap
-        for axis in (0, 1):
-            variance = self.covariance[axis, axis]
-            self.covariance[axis + 4, axis + 4] = 2 * variance / gap**2
-            self.covariance[axis, axis + 4] = self.covariance[axis + 4, axis] = variance / gap
-
-    def _take_over(self, seen: Float) -> None:
-        # A part entering through the picture's edge grows within a few frames; the filter's aspect takes dozens.
-        self.mean[2:4] = seen[2:4]
+    def note_sighting(self) -> None:
+        """It was matched in this frame."""
         self.sightings = min(self.sightings + 1, MOST_SIGHTINGS)
         self.startled = False
+
+
+def measure_velocity(
+    mean: Float, covariance: Float, before: Float, seen: Float | Float32, gap: npt.NDArray[np.int_]
+) -> None:
+    """Set the speed of states (..., 8), `seen` (..., 4) `gap` (...) frames after they were at `before` (..., 2).
+
+    The filter starts at speed 0 and would need a dozen frames to believe a fast belt: two points tell at once.
+    """
+    mean[..., :2] = seen[..., :2]
+    mean[..., 4:6] = (seen[..., :2] - before) / gap[..., None]
+    for axis in (0, 1):
+        variance = covariance[..., axis, axis]
+        covariance[..., axis + 4, axis + 4] = 2 * variance / gap**2
+        covariance[..., axis, axis + 4] = covariance[..., axis + 4, axis] = variance / gap
+
+
+def take_size(mean: Float, seen: Float | Float32) -> None:
+    """Set the size of states (..., 8) to the one `seen` (..., 4).
+
+    A part entering through the picture's edge grows within a few frames; the filter's aspect takes dozens.
+    """
+    mean[..., 2:4] = seen[..., 2:4]
 
 
 class ByteTrack(BeltTrack):
@@ -116,19 +115,7 @@ class ByteTrack(BeltTrack):
 
 
 class BotTrack(BeltTrack, BOTrack):
-    @staticmethod
-    def tlwh_of(state: Float) -> Float:
-        """As above; this filter keeps the width itself."""
-        boxes = state.copy()
-        boxes[:, :2] -= boxes[:, 2:] / 2
-        return boxes
-
-    @staticmethod
-    def state_of(tlwh: Float32) -> Float32:
-        """As above."""
-        state = tlwh.copy()
-        state[:, :2] += state[:, 2:] / 2
-        return state
+    keeps_aspect = False
 
 
 class OcTrack(BeltTrack, OCSortTrack):

@@ -6,14 +6,13 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
 import pytest
 from ultralytics.trackers.basetrack import TrackState
 from ultralytics.trackers.bot_sort import BOTSORT
 from ultralytics.trackers.byte_tracker import BYTETracker
+from ultralytics.trackers.oc_sort import OCSORT
 
-from stages.track.association import _BeltTracker, _BotTracker
-from stages.track.belt_track import Boxes
+from stages.track.association import _BeltTracker, _BotTracker, _OcTracker
 from stages.track.settings import TrackSettings
 from tests.unit.stages.track.test_checkpoint import shaky_belt
 
@@ -23,8 +22,8 @@ class _OneByOne(_BeltTracker):
 
     update: Any = BYTETracker.update
     _apply_matches: Any = BYTETracker._apply_matches
-    _unconfirmed_association: Any = BYTETracker._unconfirmed_association
     _costs: Any = BYTETracker.get_dists
+    _made: Any = _OcTracker._made
 
     def follow(self, detections: Any) -> list[Any]:
         seen = super().follow(detections)
@@ -32,17 +31,19 @@ class _OneByOne(_BeltTracker):
         self.removed_stracks.clear()
         return seen
 
-    def _made(self, results: Boxes) -> Any:
-        boxes = np.column_stack([results.xywh, np.arange(len(results))])
-        return [self.track_class(*row) for row in zip(boxes, results.conf, results.cls, strict=True)]
-
 
 class _BotOneByOne(_OneByOne, _BotTracker):
     _costs: Any = BOTSORT.get_dists
 
 
+class _OcOneByOne(_OneByOne, _OcTracker):
+    _costs: Any = OCSORT.get_dists
+
+
 @pytest.mark.parametrize("fuse_score", [False, True])
-@pytest.mark.parametrize(("ours", "librarys"), [(_BeltTracker, _OneByOne), (_BotTracker, _BotOneByOne)])
+@pytest.mark.parametrize(
+    ("ours", "librarys"), [(_BeltTracker, _OneByOne), (_BotTracker, _BotOneByOne), (_OcTracker, _OcOneByOne)]
+)
 def test_a_belt_with_gaps_clutter_and_weak_scores_is_followed_as_by_the_library(
     ours: Any, librarys: Any, fuse_score: bool
 ) -> None:
