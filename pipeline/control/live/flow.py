@@ -40,8 +40,8 @@ class TellWhatLeft:
             try:
                 await send(message)  # waits while the client does not take it
             except OSError:
-                # A WebSocket's client has left. Serve hears that as its next message and ends the answer by it; raised
-                # here, it would leave Serve's generator where it is, which is a traceback in the log for each.
+                # So ASGI says that the client has left. Serve hears it as its next message too and ends the answer by
+                # that; raised here, it would leave Serve's generator where it is: a traceback in the log for each.
                 return
             if comes_in_parts:
                 heard.left(_length(message))
